@@ -1,0 +1,3 @@
+//! rtnetlink: links, addresses, routes, change events.
+
+pub mod name;

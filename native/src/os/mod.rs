@@ -1,0 +1,1 @@
+//! flock, socket options, sd_notify, capabilities: small functions in one place.

@@ -1,0 +1,100 @@
+//! The seam between the daemon and whatever moves packets.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
+use crate::link::name::InterfaceName;
+
+/// A network in a peer's allowed IPs; host bits are cleared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AllowedIp {
+    pub address: IpAddr,
+    /// 0..=32 or 0..=128
+    pub prefix: u8,
+}
+
+/// One entry of a batch; `None` leaves a property as it is.
+#[derive(Debug, Clone)]
+pub enum PeerChange {
+    Remove(PublicKey),
+    Set(PeerSettings),
+}
+
+#[derive(Debug, Clone)]
+pub struct PeerSettings {
+    pub public_key: PublicKey,
+    /// Remove the peer first in the same batch: forgets its sessions and starts a handshake at once when keepalive is on.
+    pub reset: bool,
+    /// Never create the peer: skipped without error when it does not exist.
+    pub update_only: bool,
+    pub preshared_key: Option<PresharedKey>,
+    pub endpoint: Option<SocketAddr>,
+    /// *Replaces* the list.
+    pub allowed_ips: Option<Vec<AllowedIp>>,
+    /// *Additive*, after `allowed_ips`.
+    pub add_allowed_ips: Vec<AllowedIp>,
+    /// Seconds, 0 is off. Turning it on sends a keepalive at once, so starts a handshake, as the kernel does.
+    pub keepalive_seconds: Option<u16>,
+}
+
+/// A peer that could not be changed, and why. The others of the batch were.
+#[derive(Debug, Clone)]
+pub struct PeerFailure {
+    pub public_key: PublicKey,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct PeerState {
+    pub public_key: PublicKey,
+    pub has_preshared_key: bool,
+    pub endpoint: Option<SocketAddr>,
+    pub allowed_ips: Vec<AllowedIp>,
+    pub keepalive_seconds: u16,
+    /// Unix milliseconds, 0 for never.
+    pub last_handshake_ms: u64,
+    pub rx_bytes: u64,
+    pub tx_bytes: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct DeviceState {
+    pub public_key: Option<PublicKey>,
+    pub listen_port: u16,
+    pub fwmark: u32,
+    pub peers: Vec<PeerState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceEvent {
+    /// A session with the peer was made (either side began it).
+    Handshake(PublicKey),
+    /// Somebody changed the device over its UAPI socket; the text names what, never a key that is secret.
+    ForeignChange(String),
+    /// A thread met an error it could not mend.
+    Failed(String),
+}
+
+pub type EventHandler = Arc<dyn Fn(DeviceEvent) + Send + Sync>;
+
+/// One WireGuard interface. Methods block; the bindings run the long ones on the thread pool, one at a time.
+pub trait Device: Send {
+    fn name(&self) -> &InterfaceName;
+    fn index(&self) -> u32;
+    /// True when the interface existed and was kept.
+    fn adopted(&self) -> bool;
+    /// The port bound now, 0 when none.
+    fn listen_port(&mut self) -> Result<u16>;
+    /// Removes all peers (the bindings flush addresses through `link`). The link stays as it is, up or down.
+    fn reset(&mut self) -> Result<()>;
+    /// Sets key and port; `EADDRINUSE` when another socket has the port, and then nothing was changed.
+    fn configure(&mut self, private_key: &PrivateKey, listen_port: u16) -> Result<()>;
+    fn up(&mut self) -> Result<()>;
+    fn apply(&mut self, changes: Vec<PeerChange>) -> Result<Vec<PeerFailure>>;
+    fn read(&mut self) -> Result<DeviceState>;
+    fn on_event(&mut self, handler: EventHandler);
+    /// Flushes peers, then removes the interface when asked, and joins the threads. Twice is once.
+    fn close(&mut self, remove: bool) -> Result<()>;
+}

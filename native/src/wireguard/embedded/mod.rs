@@ -1,0 +1,1 @@
+//! WireGuard in this process: engine, TUN, UDP and the UAPI socket.

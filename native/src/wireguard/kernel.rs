@@ -1,0 +1,1 @@
+//! The kernel's WireGuard over generic netlink.

@@ -1,0 +1,123 @@
+/**
+ * The one table of errors. Callers match on `code`, never on text.
+ *
+ * `exitCode` is what a command ends with, `rpcCode` what JSON-RPC answers (the Go peer's codes where it has one,
+ * PROTOCOL.md section 15), `hint` says what to do. README and `--help` print the exit codes from here.
+ */
+
+/** Exit codes, stable across releases. */
+export const ExitCode = {
+  ok: 0,
+  /** Something nobody foresaw; the log has the cause. */
+  failure: 1,
+  /** A flag, variable, file line or argument is wrong. */
+  usage: 2,
+  /** The secret is missing, too short, too weak or unreadable. */
+  secret: 3,
+  /** The state file (or another file that steers the daemon) is damaged, unreadable or open to others. */
+  state: 4,
+  /** Another node holds this interface or its files. */
+  alreadyRunning: 5,
+  /** No daemon answers. */
+  notRunning: 6,
+  /** The process lacks a right, such as CAP_NET_ADMIN. */
+  permission: 7,
+  /** The system lacks a thing: /dev/net/tun, a kernel module, a free port, or the interface is not ours to use. */
+  system: 8,
+  /** A critical task of a running daemon failed. */
+  taskFailed: 9,
+  /** The thing asked for (a peer) does not exist. */
+  notFound: 10,
+} as const;
+
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+interface ErrorKind {
+  readonly exitCode: ExitCode;
+  readonly rpcCode: number;
+  readonly hint: string;
+}
+
+const kind = (exitCode: ExitCode, hint: string, rpcCode = -32603): ErrorKind => ({ exitCode, rpcCode, hint });
+
+export const errorTable = {
+  ERR_USAGE: kind(ExitCode.usage, "see --help", -32602),
+  ERR_NOT_BUILT: kind(ExitCode.usage, "leave the flag out; this release does not have the feature", -32601),
+  ERR_INTERFACE_NAME: kind(ExitCode.usage, "use a letter followed by letters, digits, '_' or '-', 15 characters at most"),
+  ERR_PORT: kind(ExitCode.usage, "use a whole number from 1 to 65535"),
+  ERR_CIDR: kind(ExitCode.usage, "write a network such as 192.168.10.0/24 or fd00:1::/64"),
+  ERR_ENDPOINT: kind(ExitCode.usage, "write host:port, or [IPv6]:port"),
+  ERR_RELOAD: kind(ExitCode.usage, "mend the line and reload again; nothing was changed", -32602),
+
+  ERR_SECRET_MISSING: kind(ExitCode.secret, "give --secret-file FILE, or make a secret with 'wgmesh init'"),
+  ERR_SECRET_SHORT: kind(ExitCode.secret, "make a good one with 'wgmesh init'"),
+  ERR_SECRET_WEAK: kind(ExitCode.secret, "make a good one with 'wgmesh init', or pass --allow-weak-secret"),
+  ERR_SECRET_URI: kind(ExitCode.secret, "a secret URI looks like wgmesh://v1/<text>"),
+  ERR_SECRET_FILE: kind(ExitCode.secret, "make it readable by its owner only: chmod 600 FILE"),
+
+  ERR_STATE_DAMAGED: kind(ExitCode.state, "restore it from a backup, or move it away to get a new identity"),
+  ERR_STATE_UNREADABLE: kind(ExitCode.state, "check the owner and mode of the file and its folder"),
+  ERR_STATE_PERMISSIONS: kind(ExitCode.state, "chmod 600 FILE, and chown it to the user that runs wgmeshd"),
+  ERR_STATE_WRITE: kind(ExitCode.state, "check free space and the owner of the folder"),
+
+  ERR_ALREADY_RUNNING: kind(ExitCode.alreadyRunning, "stop it with 'wgmesh down', or choose another --iface"),
+  ERR_STATE_IN_USE: kind(ExitCode.alreadyRunning, "give this node a --state-dir of its own"),
+  ERR_NOT_RUNNING: kind(ExitCode.notRunning, "start it with 'wgmeshd --iface NAME'"),
+  ERR_TIMEOUT: kind(ExitCode.notRunning, "look at the daemon's log"),
+
+  ERR_PERMISSION: kind(ExitCode.permission, "run as root, or with CAP_NET_ADMIN"),
+  ERR_NO_TUN: kind(ExitCode.system, "load the module with 'modprobe tun', or give the container /dev/net/tun"),
+  ERR_NO_BACKEND: kind(ExitCode.system, "load the wireguard module, or make /dev/net/tun available"),
+  ERR_NOT_WIREGUARD: kind(ExitCode.system, "choose another --iface; wgmesh never touches links it did not make"),
+  ERR_NO_PORT: kind(ExitCode.system, "free a UDP port, or choose another --listen-port"),
+  ERR_CONTROL_PORT: kind(ExitCode.system, "end the program that uses the port; it is derived from the secret and cannot move"),
+  ERR_SYSTEM: kind(ExitCode.system, "the message names the operation the kernel refused"),
+
+  ERR_TASK_FAILED: kind(ExitCode.taskFailed, "look at the cause in the log"),
+  ERR_PEER_UNKNOWN: kind(ExitCode.notFound, "list the peers with 'wgmesh peers list'", -32602),
+  ERR_RPC_PARSE: kind(ExitCode.failure, "send one JSON object a line", -32700),
+  ERR_RPC_REQUEST: kind(ExitCode.failure, 'send {"jsonrpc":"2.0","id":1,"method":"…"}', -32600),
+  ERR_RPC_METHOD: kind(ExitCode.failure, "see docs/rpc.md for the methods", -32601),
+  ERR_RPC_PARAMS: kind(ExitCode.failure, "see docs/rpc.md for the parameters", -32602),
+  ERR_NOT_READY: kind(ExitCode.failure, "ask again in a moment", -32603),
+  ERR_INTERNAL: kind(ExitCode.failure, "report this with the log"),
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export interface ErrorOptions {
+  readonly cause?: unknown;
+  /** Replaces the table's hint when the place knows better. */
+  readonly hint?: string;
+}
+
+/** Every error wgmesh raises on purpose. The message names the thing; `hint` says what to do. */
+export class WgmeshError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = "WgmeshError";
+    this.code = code;
+    this.hint = options.hint ?? errorTable[code].hint;
+  }
+
+  get exitCode(): ExitCode {
+    return errorTable[this.code].exitCode;
+  }
+
+  get rpcCode(): number {
+    return errorTable[this.code].rpcCode;
+  }
+}
+
+/** The exit code for anything thrown: its own for a WgmeshError, 1 for the rest. */
+export function exitCodeOf(error: unknown): ExitCode {
+  return error instanceof WgmeshError ? error.exitCode : ExitCode.failure;
+}
+
+/** The text of anything thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

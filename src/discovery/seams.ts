@@ -1,0 +1,75 @@
+/**
+ * What discovery needs of the rest, handed in by the composition root, and what it offers back.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import type { Random } from "../core/random.ts";
+import type { TaskScope } from "../core/tasks.ts";
+import type { PublicKey } from "../core/types.ts";
+import type { AddressDerivation } from "../peers/addresses.ts";
+import type { LocalNode } from "../peers/localNode.ts";
+import type { PeerStore } from "../peers/store.ts";
+
+/** Sealing under the mesh's gossip key; the key itself stays in the addon. */
+export interface Sealer {
+  seal(nonce: Uint8Array, plaintext: Uint8Array): Buffer;
+  open(nonce: Uint8Array, ciphertext: Uint8Array): Buffer | null;
+}
+
+/** One underlay interface LAN discovery may use. */
+export interface UnderlayLink {
+  readonly name: string;
+  readonly index: number;
+  /** Its IPv4 addresses, canonical text. */
+  readonly ipv4: readonly string[];
+}
+
+/** The host's network as discovery sees it. */
+export interface Underlay {
+  /** Links that are up, multicast, not loopback, not point-to-point, not WireGuard, with an IPv4 address. */
+  suitableLinks(): UnderlayLink[];
+  /** True when the IP lies in a mesh network or in one advertised by a peer: never an endpoint (weak point 27). */
+  isInsideMesh(ip: string): boolean;
+  /** Calls back after links or addresses changed (debounced); the returned function ends that. */
+  onChange(listener: () => void): () => void;
+}
+
+export interface DiscoveryContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly scope: TaskScope;
+  readonly store: PeerStore;
+  readonly self: LocalNode;
+  readonly sealer: Sealer;
+  readonly addresses: AddressDerivation;
+  readonly underlay: Underlay;
+  /**
+   * Checks at once whether the peer's probe listener answers through the tunnel, IPv4 and IPv6 together, within 600 ms.
+   * Used to judge a GOODBYE from a peer with a fresh handshake.
+   */
+  probe(publicKey: PublicKey): Promise<boolean>;
+}
+
+/** State of one layer for `status` (row D11). */
+export interface LayerStatus {
+  readonly name: string;
+  readonly state: "off" | "starting" | "running" | "degraded" | "stopped";
+  readonly detail: string;
+  readonly lastError: string | null;
+}
+
+/** The discovery layer as the daemon sees it (row C8): injected with `setDiscovery`. */
+export interface Discovery {
+  /** Binds its sockets; rejects with ERR_CONTROL_PORT when the control port is taken. Resolves once it listens. */
+  start(context: DiscoveryContext): Promise<void>;
+  /** Tells every peer and the LAN at once that something about us changed (networks, endpoint). */
+  announce(): void;
+  /** One GOODBYE to each peer's control endpoint; resolves when sent. */
+  goodbye(): Promise<void>;
+  /** Closes the sockets. */
+  stop(): Promise<void>;
+  layers(): LayerStatus[];
+  /** Counters of the receive path, for `status` and tests. */
+  counters(): Readonly<Record<string, number>>;
+}

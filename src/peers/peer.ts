@@ -1,0 +1,70 @@
+import type { Cidr, Endpoint, IpAddress, PublicKey } from "../core/types.ts";
+
+/** How a peer was learned; ranked in peers/rank.ts (PROTOCOL.md section 10). `static` is ours, for `--peer`. */
+export type DiscoveryMethod =
+  | "lan"
+  | "dht-rendezvous"
+  | "dht-ipv6-sync"
+  | "dht"
+  | "static"
+  | "gossip"
+  | "dht-transitive"
+  | "gossip-transitive"
+  | "cache";
+
+export type NatType = "cone" | "symmetric" | "unknown" | "";
+
+/** What the store knows of one peer. Records are frozen; a change makes a new one. */
+export interface Peer {
+  readonly publicKey: PublicKey;
+  readonly hostname: string;
+  /** Accepted mesh addresses; null when none was claimed or the claim was refused (row D10). */
+  readonly meshIp: IpAddress | null;
+  readonly meshIpv6: IpAddress | null;
+  /** WireGuard's socket. */
+  readonly endpoint: Endpoint | null;
+  readonly endpointMethod: DiscoveryMethod;
+  /** Control socket, once the peer has spoken to us from it. */
+  readonly controlEndpoint: Endpoint | null;
+  readonly methods: readonly DiscoveryMethod[];
+  readonly introducer: boolean;
+  /** Networks the owner itself advertised last. */
+  readonly networks: readonly Cidr[];
+  readonly natType: NatType;
+  /** Random text of one run of the peer's daemon (our extension field `instance`); "" for Go nodes. */
+  readonly instance: string;
+  readonly firstSeenMs: number;
+  /** Last direct word from the peer itself, wall clock; 0 when only mentioned by others. */
+  readonly lastSeenMs: number;
+  /** Unix ms of the newest WireGuard handshake seen, 0 for never. */
+  readonly lastHandshakeMs: number;
+  /** True once the peer has shown that it knows us (a REPLY, or a HELLO to us): its WireGuard will answer. */
+  readonly knowsUs: boolean;
+}
+
+/** One observation, already validated. Absent members say nothing about the peer. */
+export interface Sighting {
+  readonly publicKey: PublicKey;
+  readonly method: DiscoveryMethod;
+  readonly hostname?: string;
+  readonly meshIp?: IpAddress;
+  readonly meshIpv6?: IpAddress;
+  readonly endpoint?: Endpoint;
+  readonly controlEndpoint?: Endpoint;
+  readonly introducer?: boolean;
+  /** Only a direct sighting carries networks. */
+  readonly networks?: readonly Cidr[];
+  readonly natType?: NatType;
+  readonly instance?: string;
+  readonly knowsUs?: boolean;
+  /** The sender's own clock in Unix seconds, for direct sightings: lifts or respects tombstones. */
+  readonly sentAtSeconds?: number;
+  /** For `cache`: when the peer was last seen, Unix ms. */
+  readonly seenAtMs?: number;
+}
+
+export type PeerEvent =
+  | { readonly type: "added" | "updated"; readonly peer: Peer; readonly before: Peer | null; readonly changed: ReadonlySet<keyof Peer> }
+  | { readonly type: "removed"; readonly peer: Peer; readonly reason: RemovalReason };
+
+export type RemovalReason = "goodbye" | "expired" | "evicted" | "replaced";

@@ -1,0 +1,77 @@
+/**
+ * The daemon's view of a WireGuard interface. The addon implements it for the kernel and the embedded engine
+ * (wireguard/nativeBackend.ts); tests use the in-memory twin (wireguard/memoryBackend.ts).
+ */
+import type { Cidr, Endpoint, InterfaceName, PublicKey } from "../core/types.ts";
+
+export type BackendName = "kernel" | "embedded";
+
+/** A peer as we want it on the interface. */
+export interface WantedPeer {
+  readonly publicKey: PublicKey;
+  readonly endpoint: Endpoint | null;
+  readonly allowedIps: readonly Cidr[];
+  /** Seconds, 0 is off. */
+  readonly keepaliveSeconds: number;
+}
+
+/** A peer as it is on the interface. */
+export interface ActualPeer {
+  readonly publicKey: PublicKey;
+  readonly hasPresharedKey: boolean;
+  readonly endpoint: Endpoint | null;
+  readonly allowedIps: readonly string[];
+  readonly keepaliveSeconds: number;
+  readonly lastHandshakeMs: number;
+  readonly rxBytes: number;
+  readonly txBytes: number;
+}
+
+export type PeerChange =
+  | { readonly kind: "add"; readonly peer: WantedPeer }
+  /** Only the members named are changed. */
+  | {
+      readonly kind: "update";
+      readonly publicKey: PublicKey;
+      readonly endpoint?: Endpoint;
+      readonly allowedIps?: readonly Cidr[];
+      readonly keepaliveSeconds?: number;
+      readonly presharedKey?: true;
+    }
+  /** Remove and add again in one batch: retriggers the handshake. */
+  | { readonly kind: "retrigger"; readonly peer: WantedPeer }
+  | { readonly kind: "remove"; readonly publicKey: PublicKey };
+
+export interface PeerFailure {
+  readonly publicKey: PublicKey;
+  readonly reason: string;
+}
+
+export interface ActualDevice {
+  readonly publicKey: PublicKey | null;
+  readonly listenPort: number;
+  readonly peers: readonly ActualPeer[];
+}
+
+export type BackendEvent =
+  | { readonly type: "handshake"; readonly publicKey: PublicKey }
+  | { readonly type: "foreign-change"; readonly what: string }
+  | { readonly type: "failed"; readonly reason: string };
+
+export interface Backend {
+  readonly name: BackendName;
+  readonly interfaceName: InterfaceName;
+  readonly interfaceIndex: number;
+  /** True when the interface existed and was kept. */
+  readonly adopted: boolean;
+  /** The port bound now, 0 when none. */
+  listenPort(): number;
+  reset(): Promise<void>;
+  /** Sets key and port; throws a WgmeshError ERR_NO_PORT with cause code EADDRINUSE when the port is taken. */
+  configure(listenPort: number): void;
+  up(): void;
+  apply(changes: readonly PeerChange[]): Promise<PeerFailure[]>;
+  read(): Promise<ActualDevice>;
+  onEvent(listener: (event: BackendEvent) => void): void;
+  close(remove: boolean): void;
+}
