@@ -43,7 +43,10 @@ const kind = (exitCode: ExitCode, hint: string, rpcCode = -32603): ErrorKind => 
 export const errorTable = {
   ERR_USAGE: kind(ExitCode.usage, "see --help", -32602),
   ERR_NOT_BUILT: kind(ExitCode.usage, "leave the flag out; this release does not have the feature", -32601),
-  ERR_INTERFACE_NAME: kind(ExitCode.usage, "use a letter followed by letters, digits, '_' or '-', 15 characters at most"),
+  ERR_INTERFACE_NAME: kind(
+    ExitCode.usage,
+    "use a letter followed by letters, digits, '_' or '-', 15 characters at most",
+  ),
   ERR_PORT: kind(ExitCode.usage, "use a whole number from 1 to 65535"),
   ERR_CIDR: kind(ExitCode.usage, "write a network such as 192.168.10.0/24 or fd00:1::/64"),
   ERR_ENDPOINT: kind(ExitCode.usage, "write host:port, or [IPv6]:port"),
@@ -66,11 +69,20 @@ export const errorTable = {
   ERR_TIMEOUT: kind(ExitCode.notRunning, "look at the daemon's log"),
 
   ERR_PERMISSION: kind(ExitCode.permission, "run as root, or with CAP_NET_ADMIN"),
-  ERR_NO_TUN: kind(ExitCode.system, "load the module with 'modprobe tun', or give the container /dev/net/tun"),
+  ERR_NO_TUN: kind(
+    ExitCode.system,
+    "load the module with 'modprobe tun', or give the container /dev/net/tun",
+  ),
   ERR_NO_BACKEND: kind(ExitCode.system, "load the wireguard module, or make /dev/net/tun available"),
-  ERR_NOT_WIREGUARD: kind(ExitCode.system, "choose another --iface; wgmesh never touches links it did not make"),
+  ERR_NOT_WIREGUARD: kind(
+    ExitCode.system,
+    "choose another --iface; wgmesh never touches links it did not make",
+  ),
   ERR_NO_PORT: kind(ExitCode.system, "free a UDP port, or choose another --listen-port"),
-  ERR_CONTROL_PORT: kind(ExitCode.system, "end the program that uses the port; it is derived from the secret and cannot move"),
+  ERR_CONTROL_PORT: kind(
+    ExitCode.system,
+    "end the program that uses the port; it is derived from the secret and cannot move",
+  ),
   ERR_SYSTEM: kind(ExitCode.system, "the message names the operation the kernel refused"),
 
   ERR_TASK_FAILED: kind(ExitCode.taskFailed, "look at the cause in the log"),

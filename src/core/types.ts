@@ -1,8 +1,9 @@
 /**
  * Values that are checked once, where they enter, and trusted everywhere else.
  */
-import ipaddr from "ipaddr.js";
+
 import { isIPv4, isIPv6 } from "node:net";
+import ipaddr from "ipaddr.js";
 import { WgmeshError } from "./errors.ts";
 
 declare const brand: unique symbol;
@@ -52,7 +53,9 @@ export function parseIp(text: string): IpAddress | null {
   if (isIPv4(text)) return text as IpAddress;
   if (!isIPv6(text) || text.includes("%")) return null;
   const parsed = ipaddr.IPv6.parse(text);
-  const canonical = parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String();
+  const canonical = parsed.isIPv4MappedAddress()
+    ? parsed.toIPv4Address().toString()
+    : parsed.toRFC5952String();
   return canonical as IpAddress;
 }
 
@@ -60,7 +63,8 @@ export function parseIp(text: string): IpAddress | null {
 export function parseCidr(text: string): Cidr | null {
   const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
   const [, host, prefixText] = match ?? [];
-  if (host === undefined || prefixText === undefined || (prefixText.length > 1 && prefixText.startsWith("0"))) return null;
+  if (host === undefined || prefixText === undefined || (prefixText.length > 1 && prefixText.startsWith("0")))
+    return null;
   const prefix = Number(prefixText);
   const v4 = isIPv4(host);
   if (!v4 && (!isIPv6(host) || host.includes("%"))) return null;
@@ -90,5 +94,7 @@ export function parseEndpoint(text: string): Endpoint | null {
 
 /** The text form of an endpoint, brackets around IPv6. */
 export function endpointText(endpoint: Endpoint): string {
-  return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+  return endpoint.host.includes(":")
+    ? `[${endpoint.host}]:${endpoint.port}`
+    : `${endpoint.host}:${endpoint.port}`;
 }

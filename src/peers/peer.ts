@@ -64,7 +64,12 @@ export interface Sighting {
 }
 
 export type PeerEvent =
-  | { readonly type: "added" | "updated"; readonly peer: Peer; readonly before: Peer | null; readonly changed: ReadonlySet<keyof Peer> }
+  | {
+      readonly type: "added" | "updated";
+      readonly peer: Peer;
+      readonly before: Peer | null;
+      readonly changed: ReadonlySet<keyof Peer>;
+    }
   | { readonly type: "removed"; readonly peer: Peer; readonly reason: RemovalReason };
 
 export type RemovalReason = "goodbye" | "expired" | "evicted" | "replaced";

@@ -1,8 +1,9 @@
 /**
  * What the RPC server asks of the daemon. The daemon implements it (daemon/view.ts); rpc/ never imports the daemon.
  */
-import type { LayerStatus } from "../discovery/seams.ts";
+
 import type { TaskStatus } from "../core/tasks.ts";
+import type { LayerStatus } from "../discovery/seams.ts";
 import type { NatType, Peer } from "../peers/peer.ts";
 
 export interface DaemonStatus {
@@ -26,7 +27,12 @@ export interface DaemonStatus {
   readonly peers: { readonly total: number; readonly active: number; readonly connected: number };
   readonly memoryBytes: number;
   readonly openFiles: number;
-  readonly lastReconcile: { readonly atMs: number; readonly durationMs: number; readonly changes: number; readonly error: string | null } | null;
+  readonly lastReconcile: {
+    readonly atMs: number;
+    readonly durationMs: number;
+    readonly changes: number;
+    readonly error: string | null;
+  } | null;
   /** Peers and routes that keep failing, with the reason (row E2). */
   readonly failing: readonly { readonly object: string; readonly reason: string; readonly sinceMs: number }[];
   readonly layers: readonly LayerStatus[];

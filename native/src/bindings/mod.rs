@@ -2,9 +2,9 @@
 //! JavaScript exception at this boundary, so it never unwinds into Node.
 
 mod identity;
-mod os;
 #[cfg(target_os = "linux")]
 mod link;
+mod os;
 #[cfg(target_os = "linux")]
 mod wireguard;
 

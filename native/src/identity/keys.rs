@@ -15,8 +15,13 @@ pub struct PublicKey(pub [u8; 32]);
 impl PublicKey {
     /// Standard base64 of exactly 32 bytes, canonical form only.
     pub fn parse(text: &str) -> Result<Self> {
-        let bytes = STANDARD.decode(text).ok().and_then(|b| <[u8; 32]>::try_from(b).ok());
-        bytes.map(Self).ok_or_else(|| Error::new("EINVAL", "read public key", text, "not base64 of 32 bytes"))
+        let bytes = STANDARD
+            .decode(text)
+            .ok()
+            .and_then(|b| <[u8; 32]>::try_from(b).ok());
+        bytes
+            .map(Self)
+            .ok_or_else(|| Error::new("EINVAL", "read public key", text, "not base64 of 32 bytes"))
     }
 
     /// The 44-character text that is hashed, compared and sent.
@@ -43,7 +48,8 @@ impl PrivateKey {
     /// A new key from the system's random source.
     pub fn generate() -> Result<Self> {
         let mut bytes = [0u8; 32];
-        getrandom::fill(&mut bytes).map_err(|e| Error::new("EIO", "read", "the system's random source", e.to_string()))?;
+        getrandom::fill(&mut bytes)
+            .map_err(|e| Error::new("EIO", "read", "the system's random source", e.to_string()))?;
         bytes[0] &= 248;
         bytes[31] = (bytes[31] & 127) | 64;
         Ok(Self(bytes))

@@ -17,7 +17,12 @@ impl InterfaceName {
             Ok(Self(text.to_owned()))
         } else {
             let reason = "a letter, then letters, digits, '_' or '-', at most 15 bytes";
-            Err(Error::new("EINVAL", "use interface name", format!("{text:?}"), reason))
+            Err(Error::new(
+                "EINVAL",
+                "use interface name",
+                format!("{text:?}"),
+                reason,
+            ))
         }
     }
 
