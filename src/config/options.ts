@@ -1,0 +1,318 @@
+/**
+ * The options of a node: one table from which flags, help, docs and checks come.
+ *
+ * A value is text until its row's `parse` has seen it, whatever layer it comes from (flag, variable, later a file).
+ */
+import type { BackendName } from "../wireguard/backend.ts";
+import type { Cidr, InterfaceName } from "../core/types.ts";
+import { WgmeshError } from "../core/errors.ts";
+import * as values from "./values.ts";
+import type { RoutePolicy, StaticPeer, ValueParser } from "./values.ts";
+
+export type { RoutePolicy, StaticPeer } from "./values.ts";
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** `auto`: text on a terminal, JSON elsewhere. */
+export type LogFormat = "auto" | "text" | "json";
+
+/** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
+export interface DaemonOptions {
+  readonly interfaceName: InterfaceName;
+  readonly backend: "auto" | BackendName;
+  /** Bytes; null leaves WireGuard's usual 1420. */
+  readonly mtu: number | null;
+  /** The wish; the next free port is taken when it is in use. */
+  readonly listenPort: number;
+  /** IPv4, prefix at most 30; null derives the network from the secret. */
+  readonly meshSubnet: Cidr | null;
+  /** False with `--no-ipv6`: no mesh IPv6 address. */
+  readonly ipv6: boolean;
+
+  readonly peers: readonly StaticPeer[];
+  readonly lanDiscovery: boolean;
+  /** Links discovery may use; empty means every suitable one. */
+  readonly discoveryInterfaces: readonly string[];
+  readonly excludedInterfaces: readonly string[];
+  /** Off-switches of layers that a later release brings; accepted so that one command line serves both. */
+  readonly dht: boolean;
+  readonly stun: boolean;
+  readonly punching: boolean;
+
+  readonly advertiseRoutes: readonly Cidr[];
+  readonly acceptRoutes: RoutePolicy;
+  readonly strictAddresses: boolean;
+
+  /** Absolute. */
+  readonly stateDir: string;
+  /** Absolute. */
+  readonly runDir: string;
+  /** Absolute; null stands for `<run-dir>/<interface>.sock`. */
+  readonly socketPath: string | null;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+export type OptionGroup = "Interface" | "Discovery" | "Routes" | "Secret" | "Files" | "Log";
+
+/** One row. `T` is the checked type; defaults are checked values already. */
+export interface OptionRow<T> {
+  /** As written, without what follows: `--mtu`. */
+  readonly flag: `--${string}`;
+  /** A second spelling. */
+  readonly alias?: `--${string}`;
+  readonly group: OptionGroup;
+  readonly help: string;
+  /** Environment variable that gives the value when the flag is absent. */
+  readonly env?: string;
+  readonly default: T;
+  /** How the help shows the default; absent shows none. */
+  readonly defaultText?: string;
+  /** True when a reload may change it while the daemon runs (row C5). */
+  readonly live?: true;
+  readonly form: OptionForm<T>;
+}
+
+export type OptionForm<T> =
+  /** No argument; its presence means `present`. */
+  | { readonly kind: "switch"; readonly present: T }
+  /** One argument; the last one counts. */
+  | { readonly kind: "value"; readonly placeholder: string; readonly parse: ValueParser<T> }
+  /** May be repeated; what `parse` makes of each argument is joined into one list. */
+  | { readonly kind: "list"; readonly placeholder: string; readonly parse: ValueParser<T> };
+
+/** A table holds one row for each member of the checked object. */
+export type OptionTable<Options> = { readonly [Key in keyof Options]: OptionRow<Options[Key]> };
+
+const on = { kind: "switch", present: true } as const;
+const off = { kind: "switch", present: false } as const;
+const value = <T>(placeholder: string, parse: ValueParser<T>): OptionForm<T> => ({ kind: "value", placeholder, parse });
+const list = <T>(placeholder: string, parse: ValueParser<readonly T[]>): OptionForm<readonly T[]> => ({
+  kind: "list",
+  placeholder,
+  parse,
+});
+
+const BACKENDS = ["auto", "kernel", "embedded"] as const;
+
+const backend: ValueParser<DaemonOptions["backend"]> = (text, source) => {
+  if (text === "wireguard-go") throw new WgmeshError("ERR_NOT_BUILT", `${source} wireguard-go is not in this release`);
+  return values.oneOf(BACKENDS)(text, source);
+};
+
+export const DEFAULT_RUN_DIR = "/run/wgmesh";
+export const DEFAULT_STATE_DIR = "/var/lib/wgmesh";
+
+/** How `wgmesh` and `wgmeshd` find one node's files; shared by every verb. */
+export type LocationOptions = Pick<DaemonOptions, "interfaceName" | "runDir" | "socketPath">;
+
+export const locationOptions: OptionTable<LocationOptions> = {
+  interfaceName: {
+    flag: "--interface",
+    alias: "--iface",
+    group: "Interface",
+    help: "name of the WireGuard interface",
+    default: "wg0" as InterfaceName,
+    defaultText: "wg0",
+    form: value("NAME", values.interfaceName),
+  },
+  runDir: {
+    flag: "--run-dir",
+    group: "Files",
+    help: "folder of the lock, the PID file and the socket",
+    default: DEFAULT_RUN_DIR,
+    defaultText: DEFAULT_RUN_DIR,
+    form: value("DIR", values.path),
+  },
+  socketPath: {
+    flag: "--socket-path",
+    group: "Files",
+    help: "RPC socket (default: <run-dir>/<interface>.sock)",
+    env: "WGMESH_SOCKET",
+    default: null,
+    form: value("PATH", values.socketPath),
+  },
+};
+
+export const daemonOptions: OptionTable<DaemonOptions> = {
+  interfaceName: locationOptions.interfaceName,
+  backend: {
+    flag: "--backend",
+    group: "Interface",
+    help: "what moves packets: auto (the first that works), kernel, embedded",
+    default: "auto",
+    defaultText: "auto",
+    form: value("KIND", backend),
+  },
+  listenPort: {
+    flag: "--listen-port",
+    group: "Interface",
+    help: "WireGuard's UDP port; the next free one when it is in use",
+    default: 51820,
+    defaultText: "51820",
+    form: value("PORT", values.port),
+  },
+  mtu: {
+    flag: "--mtu",
+    group: "Interface",
+    help: "MTU of the interface (default: 1420)",
+    default: null,
+    form: value("BYTES", values.mtu),
+  },
+  meshSubnet: {
+    flag: "--mesh-subnet",
+    group: "Interface",
+    help: "IPv4 network of the mesh; the same on every node (default: derived from the secret)",
+    default: null,
+    form: value("CIDR", values.meshSubnet),
+  },
+  ipv6: { flag: "--no-ipv6", group: "Interface", help: "give the interface no mesh IPv6 address", default: true, form: off },
+
+  peers: {
+    flag: "--peer",
+    group: "Discovery",
+    help: "a node to contact: host[:port] or [IPv6][:port]; may be repeated (port: the mesh's control port)",
+    default: [],
+    form: list("ADDRESS", (text, source) => [values.staticPeer(text, source)]),
+  },
+  lanDiscovery: { flag: "--no-lan-discovery", group: "Discovery", help: "do not use LAN multicast", default: true, form: off },
+  discoveryInterfaces: {
+    flag: "--discovery-iface",
+    group: "Discovery",
+    help: "use only these links for discovery; commas between, or repeated (default: all suitable)",
+    default: [],
+    form: list("NAMES", values.linkNames),
+  },
+  excludedInterfaces: {
+    flag: "--exclude-iface",
+    group: "Discovery",
+    help: "links discovery leaves alone; commas between, or repeated",
+    default: [],
+    form: list("NAMES", values.linkNames),
+  },
+  dht: { flag: "--no-dht", group: "Discovery", help: "do not use the DHT (this release has none)", default: true, form: off },
+  stun: { flag: "--no-stun", group: "Discovery", help: "do not use STUN (this release has none)", default: true, form: off },
+  punching: {
+    flag: "--no-punching",
+    group: "Discovery",
+    help: "do not punch holes through NATs (this release does not)",
+    default: true,
+    form: off,
+  },
+
+  advertiseRoutes: {
+    flag: "--advertise-routes",
+    group: "Routes",
+    help: "networks behind this node that others may reach; commas between",
+    default: [],
+    live: true,
+    form: value("CIDRS", values.advertisedNetworks),
+  },
+  acceptRoutes: {
+    flag: "--accept-routes",
+    group: "Routes",
+    help: "routes taken from peers: all (but /0, own and overlapping networks), none, or those inside CIDRS",
+    default: "all",
+    defaultText: "all",
+    form: value("all|none|CIDRS", values.routePolicy),
+  },
+  strictAddresses: {
+    flag: "--strict-addresses",
+    group: "Routes",
+    help: "accept mesh addresses only when they follow from the peer's key",
+    default: false,
+    form: on,
+  },
+
+  stateDir: {
+    flag: "--state-dir",
+    group: "Files",
+    help: "folder of the key, the peer cache and the reload file",
+    default: DEFAULT_STATE_DIR,
+    defaultText: DEFAULT_STATE_DIR,
+    form: value("DIR", values.path),
+  },
+  runDir: locationOptions.runDir,
+  socketPath: locationOptions.socketPath,
+
+  logLevel: {
+    flag: "--log-level",
+    group: "Log",
+    help: `least severity that is logged: ${LOG_LEVELS.join(", ")}`,
+    env: "WGMESH_LOG",
+    default: "info",
+    defaultText: "info",
+    live: true,
+    form: value("LEVEL", values.oneOf(LOG_LEVELS)),
+  },
+  logFormat: {
+    flag: "--log-format",
+    group: "Log",
+    help: "text or json (default: text on a terminal, else json)",
+    default: "auto",
+    form: value("FORMAT", values.oneOf(["auto", "text", "json"])),
+  },
+};
+
+/** Checks that need more than one value. */
+export function checkDaemonOptions(options: DaemonOptions): void {
+  if (options.ipv6 && options.mtu !== null && options.mtu < 1280) {
+    throw new WgmeshError("ERR_USAGE", `--mtu: ${options.mtu} is less than the 1280 bytes IPv6 needs`, {
+      hint: "use 1280 or more, or add --no-ipv6",
+    });
+  }
+  const both = options.discoveryInterfaces.find((name) => options.excludedInterfaces.includes(name));
+  if (both !== undefined) {
+    throw new WgmeshError("ERR_USAGE", `--exclude-iface: ${JSON.stringify(both)} is also in --discovery-iface`);
+  }
+}
+
+/** How the secret is to be found; the variables and the credential are looked at by identity/secretSources.ts. */
+export interface SecretOptions {
+  /** The secret itself, as given on the command line. */
+  readonly secret: string | null;
+  /** A path, or `-` for standard input. */
+  readonly secretFile: string | null;
+  readonly allowWeakSecret: boolean;
+}
+
+export const secretOptions: OptionTable<SecretOptions> = {
+  secretFile: {
+    flag: "--secret-file",
+    group: "Secret",
+    help: "read the secret from a file only its owner can read, or from standard input with '-'",
+    default: null,
+    form: value("FILE", (text, source) => (text === "-" ? text : values.path(text, source))),
+  },
+  secret: {
+    flag: "--secret",
+    group: "Secret",
+    help: "the secret itself; other users can see it in the process list, so better use --secret-file",
+    default: null,
+    form: value("SECRET", (text) => text),
+  },
+  allowWeakSecret: {
+    flag: "--allow-weak-secret",
+    group: "Secret",
+    help: "take a secret of less than 80 estimated bits",
+    default: false,
+    form: on,
+  },
+};
+
+/**
+ * Flags of the Go peer, and of releases to come, whose feature does not exist yet: refused rather than ignored, since a node
+ * that silently lacks, say, `--privacy` would betray what it was asked to keep.
+ */
+export const notBuiltFlags: readonly { readonly flag: `--${string}`; readonly placeholder?: string }[] = [
+  { flag: "--privacy" },
+  { flag: "--gossip" },
+  { flag: "--force-relay" },
+  { flag: "--introducer" },
+  { flag: "--daemon" },
+  { flag: "--pprof", placeholder: "ADDRESS" },
+  { flag: "--metrics", placeholder: "ADDRESS" },
+  { flag: "--account", placeholder: "KEY" },
+  { flag: "--referral", placeholder: "CODE" },
+];

@@ -1,0 +1,39 @@
+/**
+ * Where one node keeps its files. `state` ones survive a stop, `run` ones are gone after it (but for the lock file).
+ */
+import { join } from "node:path";
+import type { DaemonOptions, LocationOptions } from "./options.ts";
+import { socketPath } from "./values.ts";
+
+/** The RPC socket: `--socket-path`, `$WGMESH_SOCKET`, or `<run-dir>/<interface>.sock`. */
+export function rpcSocketPath(options: LocationOptions): string {
+  // Checked again because a long --run-dir can make the default too long for the kernel.
+  return options.socketPath ?? socketPath(join(options.runDir, `${options.interfaceName}.sock`), "--run-dir");
+}
+
+/** The PID file; it informs, the lock decides (row F2). */
+export function pidFilePath(options: Pick<DaemonOptions, "interfaceName" | "runDir">): string {
+  return join(options.runDir, `${options.interfaceName}.pid`);
+}
+
+/** The file whose flock says that a node runs; never unlinked or renamed. */
+export function lockFilePath(options: Pick<DaemonOptions, "interfaceName" | "runDir">): string {
+  return join(options.runDir, `${options.interfaceName}.lock`);
+}
+
+type StateLocation = Pick<DaemonOptions, "interfaceName" | "stateDir">;
+
+/** Key pair and pinned addresses (PROTOCOL.md section 14). */
+export function stateFilePath(options: StateLocation): string {
+  return join(options.stateDir, `${options.interfaceName}.json`);
+}
+
+/** Peer cache (PROTOCOL.md section 14). */
+export function peerCachePath(options: StateLocation): string {
+  return join(options.stateDir, `${options.interfaceName}-peers.json`);
+}
+
+/** What SIGHUP reads (row C5). */
+export function reloadFilePath(options: StateLocation): string {
+  return join(options.stateDir, `${options.interfaceName}.reload`);
+}

@@ -1,0 +1,156 @@
+/**
+ * Checks of single option values. Each takes the text and the name of where it came from (`--mtu`, `$WGMESH_LOG`), and
+ * throws a WgmeshError that holds both. Nothing here touches the disk or the kernel.
+ */
+import { isIPv6 } from "node:net";
+import { resolve } from "node:path";
+import { WgmeshError } from "../core/errors.ts";
+import {
+  type Cidr,
+  type InterfaceName,
+  parseCidr,
+  parseEndpoint,
+  parseInterfaceName,
+  parsePort,
+} from "../core/types.ts";
+
+export type ValueParser<T> = (text: string, source: string) => T;
+
+/** A node named by the operator. `port` null stands for the control port derived from the secret. */
+export interface StaticPeer {
+  readonly host: string;
+  readonly port: number | null;
+}
+
+/** What `--accept-routes` lets in: everything sane, nothing, or networks inside the listed ones. */
+export type RoutePolicy = "all" | "none" | readonly Cidr[];
+
+/** Go nodes refuse a message with more networks (PROTOCOL.md section 4.7). */
+export const MAX_ADVERTISED_NETWORKS = 100;
+
+const quoted = (text: string): string => JSON.stringify(text);
+
+/** The name of the interface wgmesh makes: see {@link parseInterfaceName}. */
+export const interfaceName: ValueParser<InterfaceName> = (text, source) => {
+  try {
+    return parseInterfaceName(text);
+  } catch (cause) {
+    throw new WgmeshError("ERR_INTERFACE_NAME", `${source}: interface name ${quoted(text)} is not usable`, { cause });
+  }
+};
+
+/**
+ * The name of any link of the host. Wider than our own interface's rule, because the kernel allows `eth0.100` or
+ * `br-1a2b3c`: 1 to 15 bytes without `/`, `:` or white space, and neither `.` nor `..`.
+ */
+const linkName: ValueParser<string> = (text, source) => {
+  const usable = /^[^\s/:]+$/.test(text) && Buffer.byteLength(text) <= 15 && text !== "." && text !== "..";
+  if (!usable) throw new WgmeshError("ERR_INTERFACE_NAME", `${source}: ${quoted(text)} is not a link name`);
+  return text;
+};
+
+export const port: ValueParser<number> = (text, source) => parsePort(text, source);
+
+/** 576..65535: what IPv4 needs at least, and the largest a link can have. */
+export const mtu: ValueParser<number> = (text, source) => {
+  const bytes = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(bytes >= 576 && bytes <= 65535)) {
+    throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not an MTU`, {
+      hint: "use a number of bytes from 576 (1280 with IPv6) to 65535",
+    });
+  }
+  return bytes;
+};
+
+const cidr: ValueParser<Cidr> = (text, source) => {
+  const network = parseCidr(text);
+  if (network === null) throw new WgmeshError("ERR_CIDR", `${source}: ${quoted(text)} is not a network`);
+  return network;
+};
+
+/** An IPv4 network with room for at least two hosts (PROTOCOL.md section 2.2). Host bits are cleared. */
+export const meshSubnet: ValueParser<Cidr> = (text, source) => {
+  const network = cidr(text, source);
+  const prefix = Number(network.slice(network.indexOf("/") + 1));
+  if (network.includes(":") || prefix > 30) {
+    throw new WgmeshError("ERR_CIDR", `${source}: ${quoted(text)} cannot hold a mesh`, {
+      hint: "use an IPv4 network with a prefix of 30 or less, such as 10.99.0.0/16",
+    });
+  }
+  return network;
+};
+
+/** Splits at commas; blanks around an entry and empty entries do not count. */
+function commaList<T>(entry: ValueParser<T>): ValueParser<readonly T[]> {
+  return (text, source) => {
+    const entries = text.split(",").map((part) => part.trim());
+    return [...new Set(entries.filter((part) => part !== "").map((part) => entry(part, source)))];
+  };
+}
+
+export const linkNames = commaList(linkName);
+
+/** Networks to advertise, without repeats; an empty text is none. At most {@link MAX_ADVERTISED_NETWORKS}. */
+export const advertisedNetworks: ValueParser<readonly Cidr[]> = (text, source) => {
+  const networks = commaList(cidr)(text, source);
+  if (networks.length > MAX_ADVERTISED_NETWORKS) {
+    throw new WgmeshError("ERR_CIDR", `${source}: ${networks.length} networks are too many`, {
+      hint: `advertise at most ${MAX_ADVERTISED_NETWORKS}; neighbouring networks can often be merged into one`,
+    });
+  }
+  return networks;
+};
+
+export const routePolicy: ValueParser<RoutePolicy> = (text, source) => {
+  if (text === "all" || text === "none") return text;
+  const networks = commaList(cidr)(text, source);
+  if (networks.length === 0) {
+    throw new WgmeshError("ERR_CIDR", `${source}: no network given`, { hint: "use all, none, or networks with commas between" });
+  }
+  return networks;
+};
+
+/** `host`, `host:port`, `[IPv6]` or `[IPv6]:port`. A bare IPv6 address is refused: its last group could be a port. */
+export const staticPeer: ValueParser<StaticPeer> = (text, source) => {
+  const refuse = (hint?: string): never => {
+    throw new WgmeshError("ERR_ENDPOINT", `${source}: ${quoted(text)} is not a peer address`, hint === undefined ? {} : { hint });
+  };
+  if (isIPv6(text)) return refuse(`put an IPv6 address in brackets: [${text}]`);
+  const hasPort = text.startsWith("[") ? text.includes("]:") : text.includes(":");
+  // Port 1 only borrows the one parser of endpoints for a text without a port.
+  const endpoint = parseEndpoint(hasPort ? text : `${text}:1`);
+  if (endpoint === null) return refuse("write host, host:port, or [IPv6]:port");
+  return { host: endpoint.host, port: hasPort ? endpoint.port : null };
+};
+
+/** A path, made absolute against the current folder (the daemon changes to `/` later). */
+export const path: ValueParser<string> = (text, source) => {
+  if (text === "" || text.includes("\0")) throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a path`);
+  return resolve(text);
+};
+
+/** Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final NUL. */
+const MAX_SOCKET_PATH_BYTES = 107;
+
+export const socketPath: ValueParser<string> = (text, source) => {
+  const absolute = path(text, source);
+  const bytes = Buffer.byteLength(absolute);
+  if (bytes > MAX_SOCKET_PATH_BYTES) {
+    throw new WgmeshError("ERR_USAGE", `${source}: the socket path ${quoted(absolute)} is ${bytes} bytes long`, {
+      hint: `choose one of at most ${MAX_SOCKET_PATH_BYTES} bytes`,
+    });
+  }
+  return absolute;
+};
+
+/** One of a few words. */
+export function oneOf<const Word extends string>(words: readonly Word[]): ValueParser<Word> {
+  return (text, source) => {
+    const word = words.find((candidate) => candidate === text);
+    if (word === undefined) {
+      throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a choice`, { hint: `use one of: ${words.join(", ")}` });
+    }
+    return word;
+  };
+}
+
