@@ -23,8 +23,11 @@ export interface DaemonOptions {
   readonly backend: "auto" | BackendName;
   /** Bytes; null leaves WireGuard's usual 1420. */
   readonly mtu: number | null;
-  /** The wish; the next free port is taken when it is in use. */
-  readonly listenPort: number;
+  /**
+   * The wish; the next free port is taken when it is in use. Null when nobody chose one: 51820, or the port an
+   * interface that exists already is bound to (row C2).
+   */
+  readonly listenPort: number | null;
   /** IPv4, prefix at most 30; null derives the network from the secret. */
   readonly meshSubnet: Cidr | null;
   /** False with `--no-ipv6`: no mesh IPv6 address. */
@@ -101,6 +104,8 @@ const backend: ValueParser<DaemonOptions["backend"]> = (text, source) => {
   return values.oneOf(BACKENDS)(text, source);
 };
 
+/** WireGuard's usual port (PROTOCOL.md section 2). */
+export const DEFAULT_LISTEN_PORT = 51820;
 export const DEFAULT_RUN_DIR = "/run/wgmesh";
 export const DEFAULT_STATE_DIR = "/var/lib/wgmesh";
 
@@ -149,8 +154,8 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     flag: "--listen-port",
     group: "Interface",
     help: "WireGuard's UDP port; the next free one when it is in use",
-    default: 51820,
-    defaultText: "51820",
+    default: null,
+    defaultText: String(DEFAULT_LISTEN_PORT),
     form: value("PORT", values.port),
   },
   mtu: {
