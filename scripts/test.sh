@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# npm test: installs what the tests need, builds, runs every suite whatever the others did, and ends with one line
+# "N passed, N failed". Fails when a test failed, or when a name of __test__/names.txt did not run.
+# scripts/test.sh --write-names makes that list from a run in which all passed.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/lib.sh
+exec </dev/null
+export CI=true NO_COLOR=1 CARGO_TERM_COLOR=never
+export PATH=$PATH:/usr/sbin:/sbin
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+install_debian_packages() {
+  local missing
+  missing=$(while read -r package; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || echo "$package"
+  done <scripts/apt-packages.txt)
+  [ -n "$missing" ] || return 0
+  export DEBIAN_FRONTEND=noninteractive
+  step "updating the list of Debian packages" apt-get -qq update || true
+  # shellcheck disable=SC2046,SC2086 # one word a package
+  step "installing $(echo $missing)" apt-get -qq -y --no-install-recommends install $missing
+}
+
+# suite NAME COMMAND…: shows the output as it goes and keeps it, the exit status and the time for the summary.
+suite() {
+  local name=$1 status=0 start=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  "$@" 2>&1 | tee "$results/$name.log"
+  status=${PIPESTATUS[0]}
+  printf '%s %s\n' "$status" $((SECONDS - start)) >"$results/$name.status"
+  printf '== %s: %s after %s s\n' "$name" "$([ "$status" = 0 ] && echo passed || echo "failed (exit $status)")" $((SECONDS - start))
+}
+
+vitest_project() {
+  npx --no-install vitest run --project "$1" --reporter=verbose --reporter=json \
+    --outputFile.json="$results/$1.json"
+}
+
+# Network namespaces and TUN devices cannot be had without these; saying so beats a hundred odd failures.
+needs_network_rights() {
+  local lacks=()
+  [ "$(id -u)" = 0 ] || lacks+=("root")
+  has_net_admin || lacks+=("CAP_NET_ADMIN")
+  [ -c /dev/net/tun ] || lacks+=("/dev/net/tun (modprobe tun, or give it to the container)")
+  [ ${#lacks[@]} = 0 ] || { printf 'cannot run: this suite needs %s\n' "${lacks[@]}"; return 1; }
+}
+
+mesh_project() { needs_network_rights && vitest_project mesh; }
+vm_project() { needs_network_rights && vitest_project vm; }
+
+prepare() {
+  install_debian_packages && install_dependencies && build_addon &&
+    step "building the addon for tests" npm run --silent build:native -- --test && build_dist
+}
+
+suite prepare prepare
+suite biome npx --no-install biome ci .
+suite oxlint npx --no-install oxlint --type-aware --deny-warnings src __test__ bench
+suite tsc npx --no-install tsc --noEmit
+suite rustfmt cargo fmt --check
+suite clippy cargo clippy --quiet --workspace --all-targets -- -D warnings
+suite cargo cargo test --workspace
+suite unit vitest_project unit
+suite mesh mesh_project
+suite vm vm_project
+
+node scripts/summary.mjs "$results" "$@"
