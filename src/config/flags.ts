@@ -26,7 +26,8 @@ export function addOptions<Options>(command: Command, table: OptionTable<Options
       row.env === undefined ? "" : ` [$${row.env}]`,
     ];
     const option = new Option(flagText(row), row.help + notes.join("")).helpGroup(`${row.group}:`);
-    if (row.form.kind === "list") option.argParser((text: string, before?: string[]) => [...(before ?? []), text]);
+    if (row.form.kind === "list")
+      option.argParser((text: string, before?: string[]) => [...(before ?? []), text]);
     command.addOption(option);
   }
   return command;
@@ -43,7 +44,8 @@ export function addNotBuiltFlags(command: Command): Command {
 /** Throws ERR_NOT_BUILT for the first such flag that was typed. */
 export function refuseNotBuiltFlags(command: Command): void {
   for (const { flag } of notBuiltFlags) {
-    if (typed(command, flag) !== undefined) throw new WgmeshError("ERR_NOT_BUILT", `${flag} is not in this release`);
+    if (typed(command, flag) !== undefined)
+      throw new WgmeshError("ERR_NOT_BUILT", `${flag} is not in this release`);
   }
 }
 
@@ -51,21 +53,28 @@ export function refuseNotBuiltFlags(command: Command): void {
 function typed(command: Command, flag: string): unknown {
   const option = command.options.find((candidate) => candidate.long === flag);
   const key = option?.attributeName();
-  return key !== undefined && command.getOptionValueSource(key) === "cli" ? command.getOptionValue(key) : undefined;
+  return key !== undefined && command.getOptionValueSource(key) === "cli"
+    ? command.getOptionValue(key)
+    : undefined;
 }
 
 /**
  * The checked, frozen options: flag, else variable (unless empty), else default. Throws a WgmeshError that names the flag or
  * variable and its value.
  */
-export function readOptions<Options>(command: Command, table: OptionTable<Options>, env: Environment): Readonly<Options> {
+export function readOptions<Options>(
+  command: Command,
+  table: OptionTable<Options>,
+  env: Environment,
+): Readonly<Options> {
   const entries = rowsOf(table).map(([key, row]) => [key, readRow(command, row, env)]);
   return Object.freeze(Object.fromEntries(entries)) as Readonly<Options>;
 }
 
 function readRow(command: Command, row: OptionRow<unknown>, env: Environment): unknown {
   const given = typed(command, row.flag);
-  if (given !== undefined) return parseForm(row.form, given as string | string[] | boolean, row.alias ?? row.flag);
+  if (given !== undefined)
+    return parseForm(row.form, given as string | string[] | boolean, row.alias ?? row.flag);
   const variable = row.env === undefined ? undefined : env[row.env];
   if (variable !== undefined && variable !== "") return parseForm(row.form, variable, `$${row.env}`);
   return row.default;

@@ -3,24 +3,25 @@
  *
  * A value is text until its row's `parse` has seen it, whatever layer it comes from (flag, variable, later a file).
  */
-import type { BackendName } from "../wireguard/backend.ts";
-import type { Cidr, InterfaceName } from "../core/types.ts";
 import { WgmeshError } from "../core/errors.ts";
-import * as values from "./values.ts";
+import { LOG_LEVELS, type LogLevel } from "../core/log.ts";
+import type { Cidr, InterfaceName } from "../core/types.ts";
 import type { RoutePolicy, StaticPeer, ValueParser } from "./values.ts";
+import * as values from "./values.ts";
 
 export type { RoutePolicy, StaticPeer } from "./values.ts";
-
-export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** `auto`: text on a terminal, JSON elsewhere. */
 export type LogFormat = "auto" | "text" | "json";
 
+const BACKEND_CHOICES = ["auto", "kernel", "embedded"] as const;
+/** `auto` is the first of the others that works. */
+export type BackendChoice = (typeof BACKEND_CHOICES)[number];
+
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
 export interface DaemonOptions {
   readonly interfaceName: InterfaceName;
-  readonly backend: "auto" | BackendName;
+  readonly backend: BackendChoice;
   /** Bytes; null leaves WireGuard's usual 1420. */
   readonly mtu: number | null;
   /**
@@ -90,18 +91,21 @@ export type OptionTable<Options> = { readonly [Key in keyof Options]: OptionRow<
 
 const on = { kind: "switch", present: true } as const;
 const off = { kind: "switch", present: false } as const;
-const value = <T>(placeholder: string, parse: ValueParser<T>): OptionForm<T> => ({ kind: "value", placeholder, parse });
+const value = <T>(placeholder: string, parse: ValueParser<T>): OptionForm<T> => ({
+  kind: "value",
+  placeholder,
+  parse,
+});
 const list = <T>(placeholder: string, parse: ValueParser<readonly T[]>): OptionForm<readonly T[]> => ({
   kind: "list",
   placeholder,
   parse,
 });
 
-const BACKENDS = ["auto", "kernel", "embedded"] as const;
-
-const backend: ValueParser<DaemonOptions["backend"]> = (text, source) => {
-  if (text === "wireguard-go") throw new WgmeshError("ERR_NOT_BUILT", `${source} wireguard-go is not in this release`);
-  return values.oneOf(BACKENDS)(text, source);
+const backend: ValueParser<BackendChoice> = (text, source) => {
+  if (text === "wireguard-go")
+    throw new WgmeshError("ERR_NOT_BUILT", `${source} wireguard-go is not in this release`);
+  return values.oneOf(BACKEND_CHOICES)(text, source);
 };
 
 /** WireGuard's usual port (PROTOCOL.md section 2). */
@@ -172,7 +176,13 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     default: null,
     form: value("CIDR", values.meshSubnet),
   },
-  ipv6: { flag: "--no-ipv6", group: "Interface", help: "give the interface no mesh IPv6 address", default: true, form: off },
+  ipv6: {
+    flag: "--no-ipv6",
+    group: "Interface",
+    help: "give the interface no mesh IPv6 address",
+    default: true,
+    form: off,
+  },
 
   peers: {
     flag: "--peer",
@@ -181,7 +191,13 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     default: [],
     form: list("ADDRESS", (text, source) => [values.staticPeer(text, source)]),
   },
-  lanDiscovery: { flag: "--no-lan-discovery", group: "Discovery", help: "do not use LAN multicast", default: true, form: off },
+  lanDiscovery: {
+    flag: "--no-lan-discovery",
+    group: "Discovery",
+    help: "do not use LAN multicast",
+    default: true,
+    form: off,
+  },
   discoveryInterfaces: {
     flag: "--discovery-iface",
     group: "Discovery",
@@ -196,8 +212,20 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     default: [],
     form: list("NAMES", values.linkNames),
   },
-  dht: { flag: "--no-dht", group: "Discovery", help: "do not use the DHT (this release has none)", default: true, form: off },
-  stun: { flag: "--no-stun", group: "Discovery", help: "do not use STUN (this release has none)", default: true, form: off },
+  dht: {
+    flag: "--no-dht",
+    group: "Discovery",
+    help: "do not use the DHT (this release has none)",
+    default: true,
+    form: off,
+  },
+  stun: {
+    flag: "--no-stun",
+    group: "Discovery",
+    help: "do not use STUN (this release has none)",
+    default: true,
+    form: off,
+  },
   punching: {
     flag: "--no-punching",
     group: "Discovery",
@@ -269,7 +297,10 @@ export function checkDaemonOptions(options: DaemonOptions): void {
   }
   const both = options.discoveryInterfaces.find((name) => options.excludedInterfaces.includes(name));
   if (both !== undefined) {
-    throw new WgmeshError("ERR_USAGE", `--exclude-iface: ${JSON.stringify(both)} is also in --discovery-iface`);
+    throw new WgmeshError(
+      "ERR_USAGE",
+      `--exclude-iface: ${JSON.stringify(both)} is also in --discovery-iface`,
+    );
   }
 }
 

@@ -35,7 +35,9 @@ export const interfaceName: ValueParser<InterfaceName> = (text, source) => {
   try {
     return parseInterfaceName(text);
   } catch (cause) {
-    throw new WgmeshError("ERR_INTERFACE_NAME", `${source}: interface name ${quoted(text)} is not usable`, { cause });
+    throw new WgmeshError("ERR_INTERFACE_NAME", `${source}: interface name ${quoted(text)} is not usable`, {
+      cause,
+    });
   }
 };
 
@@ -105,7 +107,9 @@ export const routePolicy: ValueParser<RoutePolicy> = (text, source) => {
   if (text === "all" || text === "none") return text;
   const networks = commaList(cidr)(text, source);
   if (networks.length === 0) {
-    throw new WgmeshError("ERR_CIDR", `${source}: no network given`, { hint: "use all, none, or networks with commas between" });
+    throw new WgmeshError("ERR_CIDR", `${source}: no network given`, {
+      hint: "use all, none, or networks with commas between",
+    });
   }
   return networks;
 };
@@ -113,7 +117,11 @@ export const routePolicy: ValueParser<RoutePolicy> = (text, source) => {
 /** `host`, `host:port`, `[IPv6]` or `[IPv6]:port`. A bare IPv6 address is refused: its last group could be a port. */
 export const staticPeer: ValueParser<StaticPeer> = (text, source) => {
   const refuse = (hint?: string): never => {
-    throw new WgmeshError("ERR_ENDPOINT", `${source}: ${quoted(text)} is not a peer address`, hint === undefined ? {} : { hint });
+    throw new WgmeshError(
+      "ERR_ENDPOINT",
+      `${source}: ${quoted(text)} is not a peer address`,
+      hint === undefined ? {} : { hint },
+    );
   };
   if (isIPv6(text)) return refuse(`put an IPv6 address in brackets: [${text}]`);
   const hasPort = text.startsWith("[") ? text.includes("]:") : text.includes(":");
@@ -125,7 +133,8 @@ export const staticPeer: ValueParser<StaticPeer> = (text, source) => {
 
 /** A path, made absolute against the current folder (the daemon changes to `/` later). */
 export const path: ValueParser<string> = (text, source) => {
-  if (text === "" || text.includes("\0")) throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a path`);
+  if (text === "" || text.includes("\0"))
+    throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a path`);
   return resolve(text);
 };
 
@@ -136,9 +145,13 @@ export const socketPath: ValueParser<string> = (text, source) => {
   const absolute = path(text, source);
   const bytes = Buffer.byteLength(absolute);
   if (bytes > MAX_SOCKET_PATH_BYTES) {
-    throw new WgmeshError("ERR_USAGE", `${source}: the socket path ${quoted(absolute)} is ${bytes} bytes long`, {
-      hint: `choose one of at most ${MAX_SOCKET_PATH_BYTES} bytes`,
-    });
+    throw new WgmeshError(
+      "ERR_USAGE",
+      `${source}: the socket path ${quoted(absolute)} is ${bytes} bytes long`,
+      {
+        hint: `choose one of at most ${MAX_SOCKET_PATH_BYTES} bytes`,
+      },
+    );
   }
   return absolute;
 };
@@ -148,9 +161,10 @@ export function oneOf<const Word extends string>(words: readonly Word[]): ValueP
   return (text, source) => {
     const word = words.find((candidate) => candidate === text);
     if (word === undefined) {
-      throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a choice`, { hint: `use one of: ${words.join(", ")}` });
+      throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a choice`, {
+        hint: `use one of: ${words.join(", ")}`,
+      });
     }
     return word;
   };
 }
-

@@ -5,30 +5,35 @@
  * PROTOCOL.md section 15), `hint` says what to do. README and `--help` print the exit codes from here.
  */
 
-/** Exit codes, stable across releases. */
+/** Exit codes, stable across releases; {@link exitCodeMeaning} says what each stands for. */
 export const ExitCode = {
   ok: 0,
-  /** Something nobody foresaw; the log has the cause. */
   failure: 1,
-  /** A flag, variable, file line or argument is wrong. */
   usage: 2,
-  /** The secret is missing, too short, too weak or unreadable. */
   secret: 3,
-  /** The state file (or another file that steers the daemon) is damaged, unreadable or open to others. */
   state: 4,
-  /** Another node holds this interface or its files. */
   alreadyRunning: 5,
-  /** No daemon answers. */
   notRunning: 6,
-  /** The process lacks a right, such as CAP_NET_ADMIN. */
   permission: 7,
-  /** The system lacks a thing: /dev/net/tun, a kernel module, a free port, or the interface is not ours to use. */
   system: 8,
-  /** A critical task of a running daemon failed. */
   taskFailed: 9,
-  /** The thing asked for (a peer) does not exist. */
   notFound: 10,
 } as const;
+
+/** As `--help` and the README print them. */
+export const exitCodeMeaning: Readonly<Record<keyof typeof ExitCode, string>> = {
+  ok: "done",
+  failure: "something nobody foresaw; the log has the cause",
+  usage: "a flag, variable, argument or line of a file is wrong",
+  secret: "the secret is missing, too short, too weak or unreadable",
+  state: "a state file is damaged, unreadable or open to others",
+  alreadyRunning: "another node holds this interface or its files",
+  notRunning: "no daemon answers",
+  permission: "a right is missing, such as CAP_NET_ADMIN",
+  system: "the system lacks something: /dev/net/tun, a module, a free port, a usable interface",
+  taskFailed: "a critical task of the running daemon failed",
+  notFound: "the thing asked for, such as a peer, does not exist",
+};
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
 

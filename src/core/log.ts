@@ -10,6 +10,10 @@ export interface Log {
   child(fields: LogFields): Log;
 }
 
+/** From the most to the least talkative. */
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 export type LogFields = Readonly<Record<string, unknown>>;
 
 export const silentLog: Log = {
