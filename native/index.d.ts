@@ -259,6 +259,8 @@ export type DeviceEvent =
   | { type: "handshake"; publicKey: string }
   /** Somebody changed the device over its UAPI socket. */
   | { type: "foreign-change"; what: string }
+  /** Something an operator should know, such as a UAPI socket held by another process; the device works all the same. */
+  | { type: "notice"; text: string }
   /** An engine thread met an error it could not mend. */
   | { type: "failed"; reason: string };
 

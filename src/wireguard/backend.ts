@@ -56,6 +56,7 @@ export interface ActualDevice {
 export type BackendEvent =
   | { readonly type: "handshake"; readonly publicKey: PublicKey }
   | { readonly type: "foreign-change"; readonly what: string }
+  | { readonly type: "notice"; readonly text: string }
   | { readonly type: "failed"; readonly reason: string };
 
 export interface Backend {

@@ -73,6 +73,8 @@ pub enum DeviceEvent {
     Handshake(PublicKey),
     /// Somebody changed the device over its UAPI socket; the text names what, never a key that is secret.
     ForeignChange(String),
+    /// Something an operator should know; the device works all the same.
+    Notice(String),
     /// A thread met an error it could not mend.
     Failed(String),
 }
