@@ -9,12 +9,9 @@ import type { PublicKey } from "../core/types.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { PeerStore } from "../peers/store.ts";
+import type { Sealer } from "../wire/sealer.ts";
 
-/** Sealing under the mesh's gossip key; the key itself stays in the addon. */
-export interface Sealer {
-  seal(nonce: Uint8Array, plaintext: Uint8Array): Buffer;
-  open(nonce: Uint8Array, ciphertext: Uint8Array): Buffer | null;
-}
+export type { Sealer };
 
 /** One underlay interface LAN discovery may use. */
 export interface UnderlayLink {

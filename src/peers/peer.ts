@@ -1,4 +1,7 @@
 import type { Cidr, Endpoint, IpAddress, PublicKey } from "../core/types.ts";
+import type { NatType } from "../wire/types.ts";
+
+export type { NatType };
 
 /** How a peer was learned; ranked in peers/rank.ts (PROTOCOL.md section 10). `static` is ours, for `--peer`. */
 export type DiscoveryMethod =
@@ -12,8 +15,6 @@ export type DiscoveryMethod =
   | "gossip-transitive"
   | "cache";
 
-export type NatType = "cone" | "symmetric" | "unknown" | "";
-
 /** What the store knows of one peer. Records are frozen; a change makes a new one. */
 export interface Peer {
   readonly publicKey: PublicKey;
@@ -24,6 +25,8 @@ export interface Peer {
   /** WireGuard's socket. */
   readonly endpoint: Endpoint | null;
   readonly endpointMethod: DiscoveryMethod;
+  /** When that endpoint was last told, Unix ms: an old one gives way to a lower rank. */
+  readonly endpointAtMs: number;
   /** Control socket, once the peer has spoken to us from it. */
   readonly controlEndpoint: Endpoint | null;
   readonly methods: readonly DiscoveryMethod[];
@@ -34,7 +37,7 @@ export interface Peer {
   /** Random text of one run of the peer's daemon (our extension field `instance`); "" for Go nodes. */
   readonly instance: string;
   readonly firstSeenMs: number;
-  /** Last direct word from the peer itself, wall clock; 0 when only mentioned by others. */
+  /** Last direct word from the peer itself, Unix ms; 0 when only mentioned by others. From the cache: of the last run. */
   readonly lastSeenMs: number;
   /** Unix ms of the newest WireGuard handshake seen, 0 for never. */
   readonly lastHandshakeMs: number;

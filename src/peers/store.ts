@@ -1,7 +1,19 @@
 import type { Clock } from "../core/clock.ts";
-import type { PublicKey } from "../core/types.ts";
+import type { IpAddress, PublicKey } from "../core/types.ts";
+import { acceptsAddress, type AddressHolder, type AddressRules } from "./addressPolicy.ts";
 import type { AddressDerivation } from "./addresses.ts";
+import type { LocalNode } from "./localNode.ts";
+import { changedFields, HANDSHAKE_FRESH_MS, mergeSighting } from "./merge.ts";
 import type { Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
+import { isMention } from "./rank.ts";
+import { Tombstones } from "./tombstones.ts";
+
+/** As many as one message may mention (PROTOCOL.md sections 4.7 and 10). */
+export const MAX_PEERS = 1000;
+
+/** PROTOCOL.md section 10. */
+export const ACTIVE_MS = 5 * 60_000;
+export const EXPIRE_MS = 10 * 60_000;
 
 export interface PeerStoreOptions {
   readonly clock: Clock;
@@ -11,36 +23,276 @@ export interface PeerStoreOptions {
   readonly strictAddresses: boolean;
   /** `--no-ipv6` */
   readonly noIpv6: boolean;
+  /** Its mesh addresses are never another's. Without it, those that follow from `ownKey` are protected. */
+  readonly self?: LocalNode;
+  /** Told what a listener threw; the other listeners are called all the same. */
+  readonly onListenerError?: (error: unknown) => void;
 }
 
-/** One record per public key (row E1). Placeholder: the interface others code against. */
+/** A record and what the store alone needs. Ages are taken on the monotonic clock, since wall clocks jump. */
+interface Entry {
+  peer: Peer;
+  /** Last direct word or handshake; -Infinity for never. Rules what is active. */
+  aliveAtMs: number;
+  /** Last news that keeps the entry: as above or, before the first direct word, a mention. Rules what expires. */
+  newsAtMs: number;
+  handshakeAtMs: number;
+  /** The peer's clock in its newest word, Unix seconds. */
+  lastWordSeconds: number;
+  wasConnected: boolean;
+}
+
+/**
+ * One record per public key (row E1), merged by peers/merge.ts, capped, expiring. One owner, no locks: every call is
+ * synchronous, and so are the events. Times handed in and out are Unix milliseconds.
+ */
 export class PeerStore {
-  constructor(_options: PeerStoreOptions) {}
-  /** Merges what was seen. Null when it was dropped (own key, full, tombstone). */
-  observe(_sighting: Sighting): Peer | null {
-    throw new Error("not built");
+  readonly #clock: Clock;
+  readonly #ownKey: PublicKey;
+  readonly #rules: AddressRules;
+  readonly #self: LocalNode | undefined;
+  readonly #onListenerError: (error: unknown) => void;
+  readonly #entries = new Map<PublicKey, Entry>();
+  /** Which peer has a mesh address, of either family. */
+  readonly #holders = new Map<IpAddress, PublicKey>();
+  readonly #tombstones = new Tombstones();
+  readonly #listeners = new Set<(event: PeerEvent) => void>();
+
+  constructor(options: PeerStoreOptions) {
+    this.#clock = options.clock;
+    this.#ownKey = options.ownKey;
+    this.#self = options.self;
+    this.#onListenerError = options.onListenerError ?? (() => {});
+    this.#rules = { addresses: options.addresses, strict: options.strictAddresses, noIpv6: options.noIpv6 };
   }
-  get(_publicKey: PublicKey): Peer | undefined {
-    throw new Error("not built");
-  }
-  list(): Peer[] {
-    throw new Error("not built");
-  }
+
   get size(): number {
-    throw new Error("not built");
+    return this.#entries.size;
   }
-  /** A WireGuard handshake keeps a peer alive by itself (weak point 18). */
-  noteHandshake(_publicKey: PublicKey, _atMs: number): void {}
-  /** `goodbye` and `evicted` leave a tombstone that mentions by others cannot lift (weak point 23). */
-  remove(_publicKey: PublicKey, _reason: RemovalReason): void {}
-  /** Removes what nobody has heard of for 10 minutes. */
-  expire(): void {}
-  /** Seen, or had a handshake, under 5 minutes ago. */
-  isActive(_peer: Peer): boolean {
-    return false;
+
+  get(publicKey: PublicKey): Peer | undefined {
+    return this.#entries.get(publicKey)?.peer;
   }
+
+  list(): Peer[] {
+    return Array.from(this.#entries.values(), (entry) => entry.peer);
+  }
+
+  /** Merges what was seen. Null when it was dropped (own key, full, tombstone). */
+  observe(sighting: Sighting): Peer | null {
+    const nowMs = this.#clock.monotonicMs();
+    if (sighting.publicKey === this.#ownKey || this.#tombstones.blocks(sighting, nowMs)) return null;
+    const known = this.#entries.get(sighting.publicKey);
+    if (known === undefined && this.#entries.size >= MAX_PEERS && !this.#makeRoom(sighting)) return null;
+
+    const before = known?.peer ?? null;
+    const peer = mergeSighting(before, this.#allowed(sighting, before), this.#clock.wallMs());
+    const entry = known ?? newEntry(peer);
+    const wasActive = this.#isAlive(entry, nowMs);
+    this.#stamp(entry, sighting, peer, nowMs);
+    this.#entries.set(peer.publicKey, entry);
+    this.#replace(entry, peer);
+    if (before === null) {
+      this.#emit({ type: "added", peer, before, changed: new Set(Object.keys(peer) as (keyof Peer)[]) });
+    } else {
+      this.#emitUpdate(before, peer, !wasActive && this.#isAlive(entry, nowMs));
+    }
+    return this.get(peer.publicKey) ?? null;
+  }
+
+  /**
+   * A WireGuard handshake keeps a peer alive by itself (weak point 18). Call it as often as the device is read: an event
+   * comes only when the tunnel begins or ceases to be connected (no handshake for 180 s).
+   */
+  noteHandshake(publicKey: PublicKey, atMs: number): void {
+    const entry = this.#entries.get(publicKey);
+    if (entry === undefined || atMs <= 0) return;
+    const nowMs = this.#clock.monotonicMs();
+    const before = entry.peer;
+    if (atMs !== before.lastHandshakeMs) {
+      const ageMs = Math.max(0, this.#clock.wallMs() - atMs);
+      entry.handshakeAtMs = nowMs - ageMs;
+      entry.aliveAtMs = Math.max(entry.aliveAtMs, entry.handshakeAtMs);
+      entry.newsAtMs = Math.max(entry.newsAtMs, entry.handshakeAtMs);
+      entry.peer = Object.freeze({ ...before, lastHandshakeMs: atMs });
+    }
+    const isConnected = nowMs - entry.handshakeAtMs < HANDSHAKE_FRESH_MS;
+    if (isConnected === entry.wasConnected) return;
+    entry.wasConnected = isConnected;
+    this.#emit({ type: "updated", peer: entry.peer, before, changed: new Set(["lastHandshakeMs"]) });
+  }
+
+  /**
+   * `goodbye` and `evicted` leave a tombstone that mentions by others cannot lift (weak point 23). `atSeconds` is the
+   * timestamp of the GOODBYE, by the peer's own clock: only a later word of the peer, or a new run, lifts it.
+   */
+  remove(publicKey: PublicKey, reason: RemovalReason, atSeconds = 0): void {
+    const entry = this.#entries.get(publicKey);
+    if (entry === undefined) return;
+    const { peer } = entry;
+    this.#entries.delete(publicKey);
+    this.#releaseAddresses(peer);
+    if (reason === "goodbye" || reason === "evicted") {
+      const lastWordSeconds = Math.max(atSeconds, entry.lastWordSeconds);
+      this.#tombstones.add(publicKey, lastWordSeconds, peer.instance, this.#clock.monotonicMs());
+    }
+    this.#emit({ type: "removed", peer, reason });
+  }
+
+  /** Removes what has neither spoken nor shaken hands for 10 minutes, and old tombstones. */
+  expire(): void {
+    const nowMs = this.#clock.monotonicMs();
+    this.#tombstones.forgetOld(nowMs);
+    for (const entry of [...this.#entries.values()]) {
+      if (nowMs - entry.newsAtMs > EXPIRE_MS) this.remove(entry.peer.publicKey, "expired");
+    }
+  }
+
+  /** Seen, or had a handshake, under 5 minutes ago. False for a peer the store no longer holds. */
+  isActive(peer: Peer): boolean {
+    const entry = this.#entries.get(peer.publicKey);
+    return entry !== undefined && this.#isAlive(entry, this.#clock.monotonicMs());
+  }
+
   /** Calls back synchronously for every change; the returned function ends that. */
-  subscribe(_listener: (event: PeerEvent) => void): () => void {
-    return () => {};
+  subscribe(listener: (event: PeerEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
+
+  #isAlive(entry: Entry, nowMs: number): boolean {
+    return nowMs - entry.aliveAtMs < ACTIVE_MS;
+  }
+
+  #stamp(entry: Entry, sighting: Sighting, peer: Peer, nowMs: number): void {
+    if (!isMention(sighting.method)) {
+      entry.aliveAtMs = nowMs;
+      entry.newsAtMs = nowMs;
+      entry.lastWordSeconds = Math.max(entry.lastWordSeconds, sighting.sentAtSeconds ?? 0);
+      return;
+    }
+    // Mentions keep only what has never spoken, or the dead would circulate for ever.
+    if (entry.aliveAtMs === Number.NEGATIVE_INFINITY) {
+      entry.newsAtMs = nowMs;
+      if (peer.lastSeenMs > 0 && sighting.method === "cache") {
+        entry.aliveAtMs = nowMs - (this.#clock.wallMs() - peer.lastSeenMs);
+      }
+    }
+  }
+
+  /** The sighting without what the rules refuse. A claim equal to what is held needs no second judgement. */
+  #allowed(sighting: Sighting, before: Peer | null): Sighting {
+    const { meshIp, meshIpv6, endpoint, ...rest } = sighting;
+    const keepsIp = meshIp !== undefined && (meshIp === before?.meshIp || this.#accepts(sighting, "ipv4", meshIp));
+    const keepsIpv6 =
+      meshIpv6 !== undefined && (meshIpv6 === before?.meshIpv6 || this.#accepts(sighting, "ipv6", meshIpv6));
+    const keepsEndpoint = endpoint !== undefined && !(this.#rules.noIpv6 && endpoint.host.includes(":"));
+    return {
+      ...rest,
+      ...(keepsIp ? { meshIp } : {}),
+      ...(keepsIpv6 ? { meshIpv6 } : {}),
+      ...(keepsEndpoint ? { endpoint } : {}),
+    };
+  }
+
+  #accepts(sighting: Sighting, family: "ipv4" | "ipv6", address: IpAddress): boolean {
+    // The cache is our own record of claims accepted before.
+    const canPin = !isMention(sighting.method) || sighting.method === "cache";
+    const holder = this.#holderOf(address, sighting.publicKey);
+    const claim = { publicKey: sighting.publicKey, address, family, isOwn: this.#isOwn(address), canPin, holder };
+    return acceptsAddress(claim, this.#rules);
+  }
+
+  #holderOf(address: IpAddress, claimant: PublicKey): AddressHolder | null {
+    const publicKey = this.#holders.get(address);
+    const entry = publicKey === undefined ? undefined : this.#entries.get(publicKey);
+    if (publicKey === undefined || publicKey === claimant || entry === undefined) return null;
+    return { publicKey, live: this.#isAlive(entry, this.#clock.monotonicMs()) };
+  }
+
+  #isOwn(address: IpAddress): boolean {
+    const own = this.#self?.snapshot;
+    if (own !== undefined) return address === own.meshIp || address === own.meshIpv6;
+    const { addresses } = this.#rules;
+    return address === addresses.meshIpv4(this.#ownKey, 0) || address === addresses.meshIpv6(this.#ownKey);
+  }
+
+  /** Puts the record in place and moves its addresses to it, away from whoever had them. */
+  #replace(entry: Entry, peer: Peer): void {
+    const before = entry.peer;
+    entry.peer = peer;
+    if (before.meshIp !== peer.meshIp) this.#release(before.meshIp, peer.publicKey);
+    if (before.meshIpv6 !== peer.meshIpv6) this.#release(before.meshIpv6, peer.publicKey);
+    for (const address of [peer.meshIp, peer.meshIpv6]) {
+      if (address === null || this.#holders.get(address) === peer.publicKey) continue;
+      const loser = this.#holders.get(address);
+      this.#holders.set(address, peer.publicKey);
+      if (loser !== undefined) this.#takeAddress(loser, address);
+    }
+  }
+
+  #takeAddress(publicKey: PublicKey, address: IpAddress): void {
+    const entry = this.#entries.get(publicKey);
+    if (entry === undefined) return;
+    const before = entry.peer;
+    const meshIp = before.meshIp === address ? null : before.meshIp;
+    const meshIpv6 = before.meshIpv6 === address ? null : before.meshIpv6;
+    entry.peer = Object.freeze({ ...before, meshIp, meshIpv6 });
+    this.#emitUpdate(before, entry.peer, false);
+  }
+
+  #releaseAddresses(peer: Peer): void {
+    this.#release(peer.meshIp, peer.publicKey);
+    this.#release(peer.meshIpv6, peer.publicKey);
+  }
+
+  #release(address: IpAddress | null, publicKey: PublicKey): void {
+    if (address !== null && this.#holders.get(address) === publicKey) this.#holders.delete(address);
+  }
+
+  /**
+   * A peer that speaks for itself may displace one that others only mention and that never shook hands: the one without
+   * news for longest. False when there is none.
+   */
+  #makeRoom(sighting: Sighting): boolean {
+    if (isMention(sighting.method)) return false;
+    let least: Entry | undefined;
+    for (const entry of this.#entries.values()) {
+      if (entry.peer.lastHandshakeMs > 0 || !entry.peer.methods.every(isMention)) continue;
+      if (least === undefined || entry.newsAtMs < least.newsAtMs) least = entry;
+    }
+    if (least === undefined) return false;
+    this.remove(least.peer.publicKey, "replaced");
+    return true;
+  }
+
+  /** Being seen again is no news by itself: it comes every few seconds from every peer. */
+  #emitUpdate(before: Peer, peer: Peer, becameActive: boolean): void {
+    const changed = changedFields(before, peer);
+    changed.delete("endpointAtMs");
+    if (!becameActive) changed.delete("lastSeenMs");
+    if (changed.size > 0) this.#emit({ type: "updated", peer, before, changed });
+  }
+
+  #emit(event: PeerEvent): void {
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#onListenerError(error);
+      }
+    }
+  }
+}
+
+function newEntry(peer: Peer): Entry {
+  const never = Number.NEGATIVE_INFINITY;
+  return {
+    peer: { ...peer, meshIp: null, meshIpv6: null },
+    aliveAtMs: never,
+    newsAtMs: never,
+    handshakeAtMs: never,
+    lastWordSeconds: 0,
+    wasConnected: false,
+  };
 }

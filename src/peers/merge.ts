@@ -1,0 +1,138 @@
+/**
+ * What a sighting makes of a peer: a pure function, so that it can be tested as one.
+ *
+ * It differs from the Go peer (PROTOCOL.md section 10) where that lets a third party speak for the owner: a mention (see
+ * isMention) fills gaps only. It never sets introducer, networks, instance, knowsUs or lastSeenMs, and never replaces
+ * what the owner said (weak points 4 and 23). In return the owner's word counts in full: networks are those it sent
+ * last, so they can be withdrawn.
+ */
+import type { Endpoint } from "../core/types.ts";
+import type { DiscoveryMethod, Peer, Sighting } from "./peer.ts";
+import { endpointRank, isMention } from "./rank.ts";
+
+/** A WireGuard session lives this long without a new handshake (REJECT_AFTER_TIME). */
+export const HANDSHAKE_FRESH_MS = 180_000;
+
+/**
+ * After this long without being told again an endpoint gives way to the owner's word of lower rank: the Go peer keeps a
+ * LAN endpoint for ever after the peer has left (weak point 23). Twelve LAN announcements fit in it.
+ */
+export const ENDPOINT_STALE_MS = 60_000;
+
+/** The merged record, frozen; `before` itself when the sighting changes nothing. `nowMs` is Unix time. */
+export function mergeSighting(before: Peer | null, sighting: Sighting, nowMs: number): Peer {
+  const base = before ?? unknownPeer(sighting, nowMs);
+  const merged = isMention(sighting.method) ? mergeMention(base, sighting, nowMs) : mergeWord(base, sighting, nowMs);
+  return before !== null && samePeer(before, merged) ? before : Object.freeze(merged);
+}
+
+function unknownPeer(sighting: Sighting, nowMs: number): Peer {
+  return {
+    publicKey: sighting.publicKey,
+    hostname: "",
+    meshIp: null,
+    meshIpv6: null,
+    endpoint: null,
+    endpointMethod: sighting.method,
+    endpointAtMs: 0,
+    controlEndpoint: null,
+    methods: [],
+    introducer: false,
+    networks: [],
+    natType: "",
+    instance: "",
+    firstSeenMs: nowMs,
+    // Our own memory of the last run, not a third party's word; it can only shorten the time a peer counts as seen.
+    lastSeenMs: sighting.method === "cache" ? Math.min(sighting.seenAtMs ?? 0, nowMs) : 0,
+    lastHandshakeMs: 0,
+    knowsUs: false,
+  };
+}
+
+function mergeMention(peer: Peer, sighting: Sighting, nowMs: number): Peer {
+  return {
+    ...peer,
+    ...mentionedEndpoint(peer, sighting, nowMs),
+    hostname: peer.hostname || (sighting.hostname ?? ""),
+    meshIp: peer.meshIp ?? sighting.meshIp ?? null,
+    meshIpv6: peer.meshIpv6 ?? sighting.meshIpv6 ?? null,
+    natType: peer.natType || (sighting.natType ?? ""),
+    methods: withMethod(peer.methods, sighting.method),
+  };
+}
+
+function mergeWord(peer: Peer, sighting: Sighting, nowMs: number): Peer {
+  const instance = sighting.instance || peer.instance;
+  // A peer that has started anew has forgotten us.
+  const knewUs = instance === peer.instance && peer.knowsUs;
+  return {
+    ...peer,
+    ...toldEndpoint(peer, sighting, nowMs),
+    hostname: sighting.hostname || peer.hostname,
+    meshIp: sighting.meshIp ?? peer.meshIp,
+    meshIpv6: sighting.meshIpv6 ?? peer.meshIpv6,
+    controlEndpoint: keepEqual(peer.controlEndpoint, sighting.controlEndpoint),
+    introducer: sighting.introducer ?? peer.introducer,
+    networks: keepEqualList(peer.networks, sighting.networks),
+    natType: sighting.natType || peer.natType,
+    instance,
+    methods: withMethod(peer.methods, sighting.method),
+    lastSeenMs: nowMs,
+    knowsUs: knewUs || (sighting.knowsUs ?? false),
+  };
+}
+
+type EndpointFields = Pick<Peer, "endpoint" | "endpointMethod" | "endpointAtMs">;
+
+/** A tunnel that works is not moved by hearsay (row D10: a fresh handshake outweighs control messages). */
+function mentionedEndpoint(peer: Peer, sighting: Sighting, nowMs: number): EndpointFields {
+  const works = nowMs - peer.lastHandshakeMs < HANDSHAKE_FRESH_MS;
+  const told = peer.endpoint !== null && !isMention(peer.endpointMethod);
+  return works || told ? peer : toldEndpoint(peer, sighting, nowMs);
+}
+
+/** Replaced when there was none, by a higher rank, by the same rank unless that turns IPv6 into IPv4, or when stale. */
+function toldEndpoint(peer: Peer, { endpoint, method }: Sighting, nowMs: number): EndpointFields {
+  if (endpoint === undefined) return peer;
+  const told = { endpoint: keepEqual(peer.endpoint, endpoint), endpointMethod: method, endpointAtMs: nowMs };
+  if (peer.endpoint === null) return told;
+  const gain = endpointRank(method) - endpointRank(peer.endpointMethod);
+  if (gain > 0) return told;
+  if (gain === 0) return isIpv6(peer.endpoint) && !isIpv6(endpoint) && !isStale(peer, nowMs) ? peer : told;
+  return isStale(peer, nowMs) && !isMention(method) ? told : peer;
+}
+
+function isStale(peer: Peer, nowMs: number): boolean {
+  return nowMs - peer.endpointAtMs > ENDPOINT_STALE_MS;
+}
+
+function isIpv6(endpoint: Endpoint): boolean {
+  return endpoint.host.includes(":");
+}
+
+function withMethod(methods: readonly DiscoveryMethod[], method: DiscoveryMethod): readonly DiscoveryMethod[] {
+  return methods.includes(method) ? methods : Object.freeze([...methods, method]);
+}
+
+/** The old object when the new one says the same, so that records can be compared member by member. */
+function keepEqual(before: Endpoint | null, after: Endpoint | undefined): Endpoint | null {
+  if (after === undefined || (before?.host === after.host && before.port === after.port)) return before;
+  return Object.freeze({ host: after.host, port: after.port });
+}
+
+function keepEqualList<T>(before: readonly T[], after: readonly T[] | undefined): readonly T[] {
+  if (after === undefined) return before;
+  const same = before.length === after.length && before.every((item, index) => item === after[index]);
+  return same ? before : Object.freeze([...after]);
+}
+
+const fieldsOf = (peer: Peer): (keyof Peer)[] => Object.keys(peer) as (keyof Peer)[];
+
+/** The members in which two records of one peer differ. */
+export function changedFields(before: Peer, after: Peer): Set<keyof Peer> {
+  return new Set(fieldsOf(after).filter((field) => before[field] !== after[field]));
+}
+
+function samePeer(before: Peer, after: Peer): boolean {
+  return fieldsOf(after).every((field) => before[field] === after[field]);
+}

@@ -1,0 +1,157 @@
+import { parseIp } from "../core/types.ts";
+import { envelopeSize, PROTOCOL } from "./envelope.ts";
+import {
+  checkNetworks,
+  checkNodeFields,
+  isHostname,
+  MAX_KNOWN_PEERS,
+  readInstance,
+  readNatType,
+} from "./fields.ts";
+import { goString } from "./goJson.ts";
+import type { JsonObject } from "./json.ts";
+import { memberReader } from "./members.ts";
+import type { Announcement, Decoded, DecodeRejection, KnownPeer, MessageType } from "./types.ts";
+
+/** What one datagram of ours may have: it passes every IPv6 link (1,280 bytes) and most tunnels unfragmented. */
+export const MAX_DATAGRAM_BYTES = 1200;
+
+const KNOWN_PEER_SHAPE = {
+  wg_pubkey: "string",
+  hostname: "string",
+  mesh_ip: "string",
+  mesh_ipv6: "string",
+  wg_endpoint: "string",
+  introducer: "boolean",
+  nat_type: "string",
+} as const;
+
+const readKnownPeer = memberReader(KNOWN_PEER_SHAPE);
+const readAnnouncement = memberReader({
+  ...KNOWN_PEER_SHAPE,
+  routable_networks: "strings",
+  timestamp: "integer",
+  known_peers: "objects",
+  observed_endpoint: "string",
+  instance: "string",
+});
+
+const WRONG_JSON: DecodeRejection = Object.freeze({ ok: false, stage: "announcement_json" });
+
+/** Decodes the payload of HELLO, REPLY or ANNOUNCE; the first field that breaks its rule refuses the whole message. */
+export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
+  const members = readAnnouncement(payload);
+  if (members === undefined) return WRONG_JSON;
+  const knownMembers: ReturnType<typeof readKnownPeer>[] = members.known_peers.map(readKnownPeer);
+  if (knownMembers.includes(undefined)) return WRONG_JSON;
+
+  const node = checkNodeFields(members);
+  if (typeof node === "string") return badField(node);
+  const networks = checkNetworks(members.routable_networks);
+  if (typeof networks === "string") return badField(networks);
+  if (knownMembers.length > MAX_KNOWN_PEERS) return badField("known_peers");
+  const knownPeers: KnownPeer[] = [];
+  for (const [index, known] of knownMembers.entries()) {
+    const decoded = known === undefined ? null : toNode(known);
+    if (decoded === null) return badField(`known_peers[${index}]`);
+    knownPeers.push(decoded);
+  }
+  return {
+    ok: true,
+    value: {
+      ...node,
+      hostname: members.hostname,
+      meshIpv6: parseIp(members.mesh_ipv6),
+      wgEndpoint: members.wg_endpoint,
+      introducer: members.introducer,
+      networks,
+      timestampSeconds: members.timestamp,
+      knownPeers,
+      observedEndpoint: members.observed_endpoint,
+      natType: readNatType(members.nat_type),
+      instance: readInstance(members.instance),
+    },
+  };
+}
+
+function toNode(members: NonNullable<ReturnType<typeof readKnownPeer>>): KnownPeer | null {
+  const node = checkNodeFields(members);
+  if (typeof node === "string") return null;
+  return {
+    ...node,
+    hostname: members.hostname,
+    meshIpv6: parseIp(members.mesh_ipv6),
+    wgEndpoint: members.wg_endpoint,
+    introducer: members.introducer,
+    natType: readNatType(members.nat_type),
+  };
+}
+
+function badField(field: string): DecodeRejection {
+  return { ok: false, stage: "field", field };
+}
+
+export interface EncodedAnnouncement {
+  /** Payload text for sealEnvelope. */
+  readonly payload: string;
+  /** How many of the known peers went in, from the start of the list: the next message begins after them. */
+  readonly knownPeersUsed: number;
+}
+
+/**
+ * Encodes a HELLO, REPLY or ANNOUNCE with as many known peers, from the first on, as leave the sealed datagram within
+ * `maxDatagramBytes` (weak point 32: the Go peer sends all of them, in fragments). The rest of the message always goes
+ * in, so many networks can exceed the limit. Members come in the order of PROTOCOL.md section 4.1, ours last.
+ */
+export function encodeAnnouncement(
+  type: MessageType,
+  announcement: Announcement,
+  maxDatagramBytes: number = MAX_DATAGRAM_BYTES,
+): EncodedAnnouncement {
+  const head = [
+    `{"protocol":"${PROTOCOL}"`,
+    nodeMembers(announcement),
+    announcement.introducer ? `,"introducer":true` : "",
+    announcement.networks.length > 0 ? `,"routable_networks":[${announcement.networks.map(goString).join(",")}]` : "",
+    `,"timestamp":${announcement.timestampSeconds}`,
+  ].join("");
+  const tail = [
+    optional("observed_endpoint", announcement.observedEndpoint),
+    optional("nat_type", announcement.natType),
+    optional("instance", announcement.instance),
+    "}",
+  ].join("");
+
+  const known: string[] = [];
+  let bytes = head.length + tail.length + `,"known_peers":[]`.length;
+  for (const peer of announcement.knownPeers.slice(0, MAX_KNOWN_PEERS)) {
+    const text = knownPeerText(peer);
+    bytes += text.length + (known.length === 0 ? 0 : 1);
+    if (envelopeSize(type, bytes) > maxDatagramBytes) break;
+    known.push(text);
+  }
+  const middle = known.length === 0 ? "" : `,"known_peers":[${known.join(",")}]`;
+  return { payload: head + middle + tail, knownPeersUsed: known.length };
+}
+
+function knownPeerText(peer: KnownPeer): string {
+  const introducer = peer.introducer ? `,"introducer":true` : "";
+  return `{${nodeMembers(peer).slice(1)}${introducer}${optional("nat_type", peer.natType)}}`;
+}
+
+/** The members both forms begin with, each after a comma. All of it is ASCII, so length is bytes. */
+function nodeMembers(node: KnownPeer): string {
+  // A receiver drops the whole message for a host name it does not like, so such a name stays at home.
+  const hostname = isHostname(node.hostname) ? node.hostname : "";
+  return [
+    `,"wg_pubkey":${goString(node.publicKey)}`,
+    optional("hostname", hostname),
+    `,"mesh_ip":${goString(node.meshIp)}`,
+    optional("mesh_ipv6", node.meshIpv6 ?? ""),
+    `,"wg_endpoint":${goString(node.wgEndpoint)}`,
+  ].join("");
+}
+
+function optional(name: string, text: string): string {
+  return text === "" ? "" : `,"${name}":${goString(text)}`;
+}

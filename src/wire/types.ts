@@ -1,0 +1,45 @@
+import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
+
+/** Message types of this release (PROTOCOL.md sections 4.1 and 4.5). The rendezvous ones are not decoded yet. */
+export type MessageType = "HELLO" | "REPLY" | "ANNOUNCE" | "GOODBYE";
+
+/** `""` when the sender said nothing, or something unknown. */
+export type NatType = "cone" | "symmetric" | "unknown" | "";
+
+/** What a message tells about one node, be it the sender or one of its known peers (PROTOCOL.md section 4.2). */
+export interface KnownPeer {
+  readonly publicKey: PublicKey;
+  /** Printable ASCII, 253 bytes at most; "" when not told. */
+  readonly hostname: string;
+  readonly meshIp: IpAddress;
+  readonly meshIpv6: IpAddress | null;
+  /** As sent: wire/endpointRules.ts decides what becomes of it. */
+  readonly wgEndpoint: string;
+  readonly introducer: boolean;
+  readonly natType: NatType;
+}
+
+/** HELLO, REPLY and ANNOUNCE (PROTOCOL.md section 4.1): the sender on itself. */
+export interface Announcement extends KnownPeer {
+  readonly networks: readonly Cidr[];
+  /** The sender's clock, Unix seconds. */
+  readonly timestampSeconds: number;
+  readonly knownPeers: readonly KnownPeer[];
+  /** Only in REPLY: where the HELLO came from, as sent; "" when absent. */
+  readonly observedEndpoint: string;
+  /** 16 hex digits, new at each start of the sender's daemon; "" for Go nodes. Our extension. */
+  readonly instance: string;
+}
+
+/** GOODBYE (PROTOCOL.md section 4.5). */
+export interface Goodbye {
+  readonly publicKey: PublicKey;
+  readonly timestampSeconds: number;
+}
+
+/** Why a payload was not taken: JSON of the wrong shape, or the first field that broke its rule. */
+export type DecodeRejection =
+  | { readonly ok: false; readonly stage: "announcement_json" }
+  | { readonly ok: false; readonly stage: "field"; readonly field: string };
+
+export type Decoded<T> = { readonly ok: true; readonly value: T } | DecodeRejection;
