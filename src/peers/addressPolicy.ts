@@ -44,11 +44,16 @@ export function acceptsAddress(claim: AddressClaim, rules: AddressRules): boolea
     // anybody could occupy the address of a key that is not there yet.
     return holder === null || !holder.live || !isDerived(claim, holder.publicKey, rules);
   }
-  if (rules.strict || !claim.canPin || (holder !== null && holder.live)) return false;
-  return isHostAddress(address, family === "ipv4" ? rules.addresses.meshSubnet : rules.addresses.meshIpv6Prefix);
+  if (rules.strict || !claim.canPin || holder?.live) return false;
+  const { meshSubnet, meshIpv6Prefix } = rules.addresses;
+  return isHostAddress(address, family === "ipv4" ? meshSubnet : meshIpv6Prefix);
 }
 
-function isDerived({ address, family }: AddressClaim, publicKey: PublicKey, { addresses }: AddressRules): boolean {
+function isDerived(
+  { address, family }: AddressClaim,
+  publicKey: PublicKey,
+  { addresses }: AddressRules,
+): boolean {
   if (family === "ipv6") return addresses.meshIpv6(publicKey) === address;
   return addresses.meshIpv4(publicKey, 0) === address || addresses.meshIpv4(publicKey, 1) === address;
 }

@@ -22,7 +22,9 @@ export const ENDPOINT_STALE_MS = 60_000;
 /** The merged record, frozen; `before` itself when the sighting changes nothing. `nowMs` is Unix time. */
 export function mergeSighting(before: Peer | null, sighting: Sighting, nowMs: number): Peer {
   const base = before ?? unknownPeer(sighting, nowMs);
-  const merged = isMention(sighting.method) ? mergeMention(base, sighting, nowMs) : mergeWord(base, sighting, nowMs);
+  const merged = isMention(sighting.method)
+    ? mergeMention(base, sighting, nowMs)
+    : mergeWord(base, sighting, nowMs);
   return before !== null && samePeer(before, merged) ? before : Object.freeze(merged);
 }
 
@@ -110,7 +112,10 @@ function isIpv6(endpoint: Endpoint): boolean {
   return endpoint.host.includes(":");
 }
 
-function withMethod(methods: readonly DiscoveryMethod[], method: DiscoveryMethod): readonly DiscoveryMethod[] {
+function withMethod(
+  methods: readonly DiscoveryMethod[],
+  method: DiscoveryMethod,
+): readonly DiscoveryMethod[] {
   return methods.includes(method) ? methods : Object.freeze([...methods, method]);
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { IpAddress, PublicKey } from "../core/types.ts";
-import { acceptsAddress, type AddressHolder, type AddressRules } from "./addressPolicy.ts";
 import type { AddressDerivation } from "./addresses.ts";
+import { type AddressHolder, type AddressRules, acceptsAddress } from "./addressPolicy.ts";
 import type { LocalNode } from "./localNode.ts";
 import { changedFields, HANDSHAKE_FRESH_MS, mergeSighting } from "./merge.ts";
 import type { Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
@@ -183,7 +183,8 @@ export class PeerStore {
   /** The sighting without what the rules refuse. A claim equal to what is held needs no second judgement. */
   #allowed(sighting: Sighting, before: Peer | null): Sighting {
     const { meshIp, meshIpv6, endpoint, ...rest } = sighting;
-    const keepsIp = meshIp !== undefined && (meshIp === before?.meshIp || this.#accepts(sighting, "ipv4", meshIp));
+    const keepsIp =
+      meshIp !== undefined && (meshIp === before?.meshIp || this.#accepts(sighting, "ipv4", meshIp));
     const keepsIpv6 =
       meshIpv6 !== undefined && (meshIpv6 === before?.meshIpv6 || this.#accepts(sighting, "ipv6", meshIpv6));
     const keepsEndpoint = endpoint !== undefined && !(this.#rules.noIpv6 && endpoint.host.includes(":"));
@@ -199,7 +200,14 @@ export class PeerStore {
     // The cache is our own record of claims accepted before.
     const canPin = !isMention(sighting.method) || sighting.method === "cache";
     const holder = this.#holderOf(address, sighting.publicKey);
-    const claim = { publicKey: sighting.publicKey, address, family, isOwn: this.#isOwn(address), canPin, holder };
+    const claim = {
+      publicKey: sighting.publicKey,
+      address,
+      family,
+      isOwn: this.#isOwn(address),
+      canPin,
+      holder,
+    };
     return acceptsAddress(claim, this.#rules);
   }
 

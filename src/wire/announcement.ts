@@ -112,7 +112,9 @@ export function encodeAnnouncement(
     `{"protocol":"${PROTOCOL}"`,
     nodeMembers(announcement),
     announcement.introducer ? `,"introducer":true` : "",
-    announcement.networks.length > 0 ? `,"routable_networks":[${announcement.networks.map(goString).join(",")}]` : "",
+    announcement.networks.length > 0
+      ? `,"routable_networks":[${announcement.networks.map(goString).join(",")}]`
+      : "",
     `,"timestamp":${announcement.timestampSeconds}`,
   ].join("");
   const tail = [

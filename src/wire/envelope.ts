@@ -78,7 +78,11 @@ function envelopeText(type: string, nonce: string, ciphertext: string): string {
 }
 
 /** Opens a datagram as PROTOCOL.md section 3 orders; `nowMs` is Unix time. Never throws on any input. */
-export function openEnvelope(datagram: Buffer, sealer: Sealer, nowMs: number): OpenedEnvelope | RejectedEnvelope {
+export function openEnvelope(
+  datagram: Buffer,
+  sealer: Sealer,
+  nowMs: number,
+): OpenedEnvelope | RejectedEnvelope {
   if (datagram.length > MAX_ENVELOPE_BYTES) return REJECTED.size;
   const json = readJson(datagram.toString("utf8"), MAX_ENVELOPE_BYTES);
   const envelope = json === undefined ? undefined : readEnvelope(json);

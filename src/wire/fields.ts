@@ -1,7 +1,14 @@
 /**
  * The rules of PROTOCOL.md section 4.7. The Go peer applies them on some paths only (weak point 6), wgmesh on every one.
  */
-import { type Cidr, type IpAddress, parseCidr, parseIp, parsePublicKey, type PublicKey } from "../core/types.ts";
+import {
+  type Cidr,
+  type IpAddress,
+  type PublicKey,
+  parseCidr,
+  parseIp,
+  parsePublicKey,
+} from "../core/types.ts";
 import { readPort, splitHostPort } from "./hostPort.ts";
 import type { NatType } from "./types.ts";
 

@@ -1,4 +1,4 @@
-import { parsePublicKey, type PublicKey } from "../core/types.ts";
+import { type PublicKey, parsePublicKey } from "../core/types.ts";
 import { PROTOCOL } from "./envelope.ts";
 import { goString } from "./goJson.ts";
 import type { JsonObject } from "./json.ts";

@@ -135,14 +135,14 @@ class Reader {
       if (unit < 0x20) return undefined;
       if (unit !== BACKSLASH) continue;
       decoded += text.slice(from, at);
-      const escape = text[at + 1] ?? "";
-      if (escape === "u") {
+      const sign = text[at + 1] ?? "";
+      if (sign === "u") {
         const hex = text.slice(at + 2, at + 6);
         if (!HEX4.test(hex)) return undefined;
         decoded += String.fromCharCode(Number.parseInt(hex, 16));
         at += 5;
       } else {
-        const plain = SIMPLE_ESCAPES[escape];
+        const plain = SIMPLE_ESCAPES[sign];
         if (plain === undefined) return undefined;
         decoded += plain;
         at += 1;

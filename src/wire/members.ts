@@ -99,7 +99,10 @@ function readBytes(value: JsonValue): Buffer | undefined {
   return bytes;
 }
 
-function readList<T>(value: JsonValue, readItem: (item: JsonValue) => T | undefined): T[] | readonly never[] | undefined {
+function readList<T>(
+  value: JsonValue,
+  readItem: (item: JsonValue) => T | undefined,
+): T[] | readonly never[] | undefined {
   if (value === null) return NO_ITEMS;
   if (!Array.isArray(value)) return undefined;
   const items: T[] = [];

@@ -10,12 +10,16 @@ import { splitHostPort } from "./hostPort.ts";
  * would be announced to everybody and work for nobody (weak point 9). A global IPv6 address is not given up for an
  * IPv4 one.
  */
-export function adoptObserved(observed: string, current: IpAddress | null, noIpv6: boolean): IpAddress | null {
+export function adoptObserved(
+  observed: string,
+  current: IpAddress | null,
+  noIpv6: boolean,
+): IpAddress | null {
   const parts = splitHostPort(observed);
   const host = parts === null ? null : parseIp(parts.host);
   if (host === null || ipKind(host) !== "global") return null;
   const isIpv6 = host.includes(":");
   if (isIpv6 && noIpv6) return null;
-  const keepsIpv6 = current !== null && current.includes(":") && ipKind(current) === "global";
+  const keepsIpv6 = current?.includes(":") && ipKind(current) === "global";
   return keepsIpv6 && !isIpv6 ? null : host;
 }
