@@ -1,0 +1,184 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import net from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { onTestFinished } from "vitest";
+import { systemClock } from "../../../src/core/clock.ts";
+import { silentLog } from "../../../src/core/log.ts";
+import type { Cidr, IpAddress, PublicKey } from "../../../src/core/types.ts";
+import type { DaemonStatus, DaemonView, PeerView } from "../../../src/rpc/daemonView.ts";
+import { type RpcServerOptions, UnixRpcServer } from "../../../src/rpc/server.ts";
+
+/** 2026-01-01T00:00:00Z, the instant of the vectors. */
+const newYearMs = 1_767_225_600_000;
+
+const silentPeer: PeerView = {
+  publicKey: "mBmUmAIK6hsLM1xuMQJlbjuYIDAQfxXpIW06wRf6M2k=" as PublicKey,
+  hostname: "",
+  meshIp: "10.1.1.2" as IpAddress,
+  meshIpv6: null,
+  endpoint: null,
+  endpointMethod: "cache",
+  controlEndpoint: null,
+  methods: [],
+  introducer: false,
+  networks: [],
+  natType: "",
+  instance: "",
+  firstSeenMs: newYearMs,
+  lastSeenMs: newYearMs,
+  lastHandshakeMs: 0,
+  knowsUs: false,
+  state: "known",
+  rxBytes: 0,
+  txBytes: 0,
+  latencyMs: null,
+};
+
+const knownPeer: PeerView = {
+  ...silentPeer,
+  publicKey: "42bZrfQyvO3RRyhGMazdDhDijZ1O4Luu/1r354JJAiw=" as PublicKey,
+  hostname: "h1",
+  meshIp: "10.1.1.1" as IpAddress,
+  meshIpv6: "fd00::1" as IpAddress,
+  endpoint: { host: "203.0.113.5", port: 51820 },
+  methods: ["dht", "gossip"],
+  networks: ["192.168.5.0/24" as Cidr],
+  lastHandshakeMs: newYearMs + 5000,
+  state: "connected",
+  rxBytes: 1024,
+  txBytes: 2048,
+  latencyMs: 12.4,
+};
+
+const deadPeer: PeerView = {
+  ...silentPeer,
+  publicKey: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" as PublicKey,
+};
+
+/** The node of the `rpc` vectors: two active peers, one dead. */
+export const vectorStatus: DaemonStatus = {
+  state: "running",
+  pid: 4711,
+  version: "dev",
+  uptimeMs: 90_000,
+  interfaceName: "wg0",
+  interfaceIndex: 7,
+  backend: "embedded",
+  meshIp: "10.1.1.9",
+  meshIpv6: "fd00::9",
+  publicKey: "trGqaVpmEY0wqYS6NJVo4MiUMoNOIjMHMDYIUOBQ8uM=",
+  hostname: "node",
+  listenPort: 51820,
+  endpoint: "0.0.0.0:51820",
+  natType: "unknown",
+  networkId: "00112233445566778899aabbccddeeff00112233",
+  advertisedNetworks: ["192.168.9.0/24"],
+  peers: { total: 3, active: 2, connected: 1 },
+  memoryBytes: 50_000_000,
+  openFiles: 21,
+  lastReconcile: { atMs: newYearMs, durationMs: 1.5, changes: 2, error: null },
+  failing: [{ object: "route 10.0.0.0/8", reason: "EEXIST", sinceMs: newYearMs }],
+  layers: [{ name: "lan", state: "running", detail: "1 link", lastError: null }],
+  counters: { "received.sealed": 3 },
+  tasks: [{ name: "lan", policy: "restart", state: "running", restarts: 0, lastError: null, sinceMs: 12 }],
+  warnings: [],
+};
+
+export interface FakeView extends DaemonView {
+  /** Names of the calls that change something, in order. */
+  readonly calls: string[];
+}
+
+export function vectorView(change: Partial<DaemonView> = {}): FakeView {
+  const calls: string[] = [];
+  return {
+    calls,
+    status: () => vectorStatus,
+    peers: () => [knownPeer, silentPeer, deadPeer],
+    isActive: (peer) => peer !== deadPeer,
+    reload: async () => {
+      calls.push("reload");
+      return { changed: ["log-level"], warning: null };
+    },
+    shutdown: () => {
+      calls.push("shutdown");
+    },
+    ...change,
+  };
+}
+
+/** A folder of its own, gone after the test. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), "wgmesh-rpc-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export interface RunningServer {
+  readonly socketPath: string;
+  readonly server: UnixRpcServer;
+}
+
+/** A server on a real Unix socket, stopped after the test. */
+export async function startServer(
+  view: DaemonView,
+  change: Partial<RpcServerOptions> = {},
+): Promise<RunningServer> {
+  const socketPath = change.socketPath ?? path.join(temporaryFolder(), "wg0.sock");
+  const server = new UnixRpcServer({
+    socketPath,
+    goPath: null,
+    tryLock: () => ({ release() {} }),
+    credentialsOf: () => ({ pid: process.pid, uid: 0 }),
+    ownUid: 0,
+    version: "dev",
+    clock: systemClock,
+    log: silentLog,
+    ...change,
+  });
+  await server.start(view);
+  onTestFinished(() => server.stop(100));
+  return { socketPath, server };
+}
+
+/** A raw connection: what was sent back, line by line, and whether the other side closed. */
+export class RawClient {
+  readonly socket: net.Socket;
+  readonly lines: string[] = [];
+  readonly ended: Promise<void>;
+  #rest = "";
+  #wake = (): void => {};
+
+  constructor(socketPath: string) {
+    this.socket = net.connect({ path: socketPath, allowHalfOpen: true });
+    this.socket.on("error", () => {});
+    this.socket.on("data", (chunk) => {
+      const parts = (this.#rest + chunk.toString()).split("\n");
+      this.#rest = parts.pop() ?? "";
+      this.lines.push(...parts);
+      this.#wake();
+    });
+    this.ended = new Promise((resolve) => {
+      this.socket.once("end", resolve);
+      this.socket.once("close", () => resolve());
+    });
+    onTestFinished(() => {
+      this.socket.destroy();
+    });
+  }
+
+  send(text: string | Buffer): void {
+    this.socket.write(text);
+  }
+
+  /** The answer lines once there are `count` of them. */
+  async answers(count: number): Promise<string[]> {
+    while (this.lines.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.lines;
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The typed client of the RPC socket; `wgmesh` and tests use it. It speaks to Go daemons too (for the methods they have).
+ */
+import { lstat } from "node:fs/promises";
+import net from "node:net";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { messageOf, WgmeshError } from "../core/errors.ts";
+import type { MethodName, MethodResults } from "./methods.ts";
+import { type ErrorBody, errorFromBody, type Params, type RequestId } from "./protocol.ts";
+
+export type * from "./results.ts";
+export { NEVER } from "./results.ts";
+
+export interface ClientOptions {
+  readonly socketPath: string;
+  /** For the connection and for each call; 5 s unless told. */
+  readonly timeoutMs?: number;
+  readonly clock?: Clock;
+}
+
+interface Answer {
+  readonly id?: RequestId;
+  readonly result?: unknown;
+  readonly error?: ErrorBody;
+}
+
+/** The Go client starts there too (PROTOCOL.md section 15). */
+const FIRST_ID = 2;
+
+const DEFAULT_TIMEOUT_MS = 5000;
+
+/** One connection; calls may overlap. */
+export class RpcClient {
+  readonly #socket: net.Socket;
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
+  #nextId = FIRST_ID;
+  #unread = "";
+
+  private constructor(socket: net.Socket, options: ClientOptions) {
+    this.#socket = socket;
+    this.#path = options.socketPath;
+    this.#clock = options.clock ?? systemClock;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    socket.setEncoding("utf8");
+    socket.on("data", (text: string) => this.#take(text));
+    socket.on("error", () => {});
+    socket.on("close", () => this.#fail(this.#notRunning("the daemon closed the connection")));
+  }
+
+  /**
+   * Connects. Errors: ERR_NOT_RUNNING (no socket, or nobody behind it), ERR_PERMISSION (the socket is another user's, or not
+   * ours to open), ERR_TIMEOUT.
+   */
+  static async connect(options: ClientOptions): Promise<RpcClient> {
+    await checkOwner(options.socketPath);
+    const socket = await connectSocket(options);
+    return new RpcClient(socket, options);
+  }
+
+  /** One call. Errors: what the daemon answered, ERR_TIMEOUT, ERR_NOT_RUNNING when it goes away meanwhile. */
+  async call<Name extends MethodName>(method: Name, params?: Params): Promise<MethodResults[Name]> {
+    const id = this.#nextId++;
+    const answer = await this.#exchange(id, { jsonrpc: "2.0", method, ...(params && { params }), id });
+    if (answer.error !== undefined) throw errorFromBody(answer.error);
+    return answer.result as MethodResults[Name];
+  }
+
+  /** Resolves when the other side has closed. */
+  closed(): Promise<void> {
+    if (this.#socket.closed) return Promise.resolve();
+    return new Promise((resolve) => this.#socket.once("close", () => resolve()));
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #exchange(id: number, request: object): Promise<Answer> {
+    return new Promise<Answer>((resolve, reject) => {
+      if (this.#socket.destroyed) return reject(this.#notRunning("the connection is closed"));
+      const cancel = this.#clock.after(this.#timeoutMs, () => {
+        this.#waiting.delete(id);
+        reject(
+          new WgmeshError(
+            "ERR_TIMEOUT",
+            `the daemon at ${this.#path} gave no answer in ${this.#timeoutMs} ms`,
+          ),
+        );
+      });
+      const settle = <T>(then: (value: T) => void) => {
+        return (value: T): void => {
+          cancel();
+          then(value);
+        };
+      };
+      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
+      this.#socket.write(`${JSON.stringify(request)}\n`);
+    });
+  }
+
+  #take(text: string): void {
+    const lines = (this.#unread + text).split("\n");
+    this.#unread = lines.pop() ?? "";
+    for (const line of lines) this.#settle(line);
+  }
+
+  #settle(line: string): void {
+    let answer: Answer;
+    try {
+      answer = JSON.parse(line) as Answer;
+    } catch {
+      this.#fail(new WgmeshError("ERR_INTERNAL", `${this.#path} does not speak JSON-RPC`));
+      this.#socket.destroy();
+      return;
+    }
+    const id = Number(answer.id);
+    this.#waiting.get(id)?.resolve(answer);
+    this.#waiting.delete(id);
+  }
+
+  #fail(error: Error): void {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  #notRunning(reason: string): WgmeshError {
+    return new WgmeshError("ERR_NOT_RUNNING", `${this.#path}: ${reason}`);
+  }
+}
+
+/** Connects, calls once, and closes. */
+export async function callOnce<Name extends MethodName>(
+  options: ClientOptions,
+  method: Name,
+  params?: Params,
+): Promise<MethodResults[Name]> {
+  const client = await RpcClient.connect(options);
+  try {
+    return await client.call(method, params);
+  } finally {
+    client.close();
+  }
+}
+
+/** Whoever made the socket can answer as they like: only root and the own user are believed (row G8). */
+async function checkOwner(path: string): Promise<void> {
+  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    throw connectError(path, error);
+  });
+  if (!stats.isSocket()) throw new WgmeshError("ERR_NOT_RUNNING", `${path} is not a socket`);
+  if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
+    throw new WgmeshError("ERR_PERMISSION", `${path} belongs to another user (uid ${stats.uid})`, {
+      hint: "run as that user or as root, or name the right socket with --socket-path",
+    });
+  }
+}
+
+function connectSocket(options: ClientOptions): Promise<net.Socket> {
+  const { socketPath, clock = systemClock, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(socketPath);
+    const cancel = clock.after(timeoutMs, () => {
+      socket.destroy();
+      reject(new WgmeshError("ERR_TIMEOUT", `the daemon at ${socketPath} does not accept connections`));
+    });
+    const onError = (error: NodeJS.ErrnoException): void => {
+      cancel();
+      reject(connectError(socketPath, error));
+    };
+    socket.once("error", onError);
+    socket.once("connect", () => {
+      cancel();
+      socket.off("error", onError);
+      resolve(socket);
+    });
+  });
+}
+
+function connectError(path: string, error: NodeJS.ErrnoException): WgmeshError {
+  const options = { cause: error };
+  switch (error.code) {
+    case "ENOENT":
+      return new WgmeshError("ERR_NOT_RUNNING", `no daemon is running: ${path} does not exist`, options);
+    case "ECONNREFUSED":
+      return new WgmeshError("ERR_NOT_RUNNING", `no daemon is running: nobody listens on ${path}`, options);
+    case "EACCES":
+    case "EPERM":
+      return new WgmeshError("ERR_PERMISSION", `cannot open ${path}: ${messageOf(error)}`, {
+        ...options,
+        hint: "run as root, or as the user that runs wgmeshd",
+      });
+    default:
+      return new WgmeshError("ERR_NOT_RUNNING", `cannot connect to ${path}: ${messageOf(error)}`, options);
+  }
+}
