@@ -1,0 +1,81 @@
+/**
+ * From what the store knows to what the interface should hold (row E2, first third). Pure.
+ */
+import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
+import { parseIp } from "../core/types.ts";
+import type { Peer } from "../peers/peer.ts";
+import type { WantedPeer } from "../wireguard/backend.ts";
+import { isConnected } from "./connected.ts";
+
+export interface DesiredInput {
+  readonly peers: readonly Peer[];
+  readonly own: {
+    readonly publicKey: PublicKey;
+    readonly meshIp: IpAddress;
+    readonly meshIpv6: IpAddress | null;
+  };
+  readonly accepted: ReadonlyMap<PublicKey, readonly Cidr[]>;
+  /** Seconds. 25 is what Go nodes use (PROTOCOL.md section 11.1). */
+  readonly keepaliveSeconds: number;
+  /** Unix time in milliseconds. */
+  readonly nowMs: number;
+}
+
+/**
+ * One entry for each peer that has a mesh address, in the order of the store. A peer without endpoint is among them: it
+ * can reach us, and WireGuard learns the endpoint from its first packet.
+ */
+export function desiredPeers(input: DesiredInput): WantedPeer[] {
+  const holders = addressHolders(input);
+  const wanted: WantedPeer[] = [];
+  for (const peer of input.peers) {
+    if (peer.publicKey === input.own.publicKey) continue;
+    const addresses = addressesOf(peer, input).filter((address) => holders.get(address) === peer);
+    if (addresses.length === 0) continue;
+    wanted.push({
+      publicKey: peer.publicKey,
+      endpoint: literalEndpoint(peer),
+      allowedIps: [...addresses.map(hostNetwork), ...(input.accepted.get(peer.publicKey) ?? [])],
+      keepaliveSeconds: input.keepaliveSeconds,
+    });
+  }
+  return wanted;
+}
+
+/**
+ * Who holds each address, since an allowed IP belongs to one peer only: a claimant with a live tunnel before one
+ * without (a colliding lower key can be ground in a second), then the lower key (PROTOCOL.md section 2.4). Our own
+ * addresses are in nobody's hands.
+ */
+function addressHolders(input: DesiredInput): Map<IpAddress, Peer> {
+  const holders = new Map<IpAddress, Peer>();
+  for (const peer of input.peers) {
+    for (const address of addressesOf(peer, input)) {
+      const holder = holders.get(address);
+      if (holder === undefined || outranks(peer, holder, input.nowMs)) holders.set(address, peer);
+    }
+  }
+  return holders;
+}
+
+function outranks(peer: Peer, holder: Peer, nowMs: number): boolean {
+  const live = isConnected(peer.lastHandshakeMs, nowMs);
+  if (live !== isConnected(holder.lastHandshakeMs, nowMs)) return live;
+  return peer.publicKey < holder.publicKey;
+}
+
+function addressesOf(peer: Peer, { own }: DesiredInput): IpAddress[] {
+  const addresses: IpAddress[] = [];
+  if (peer.meshIp !== null && peer.meshIp !== own.meshIp) addresses.push(peer.meshIp);
+  // Without an IPv6 address of our own nothing of ours could answer to theirs.
+  if (own.meshIpv6 !== null && peer.meshIpv6 !== null && peer.meshIpv6 !== own.meshIpv6)
+    addresses.push(peer.meshIpv6);
+  return addresses;
+}
+
+/** WireGuard takes literals only; names are discovery's to resolve. */
+function literalEndpoint(peer: Peer): Peer["endpoint"] {
+  return peer.endpoint !== null && parseIp(peer.endpoint.host) !== null ? peer.endpoint : null;
+}
+
+const hostNetwork = (address: IpAddress): Cidr => `${address}/${address.includes(":") ? 128 : 32}` as Cidr;

@@ -1,0 +1,103 @@
+/**
+ * From desired and actual peers to the changes between them (row E2, second third). Pure.
+ */
+import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import type { ActualPeer, PeerChange, WantedPeer } from "../wireguard/backend.ts";
+
+/** What somebody else did to the interface since our last write. */
+export interface ForeignChange {
+  readonly publicKey: PublicKey;
+  readonly what: "missing peer" | "unknown peer" | "allowed IPs" | "preshared key" | "keepalive";
+}
+
+export interface Difference {
+  readonly changes: readonly PeerChange[];
+  readonly foreign: readonly ForeignChange[];
+}
+
+/**
+ * @param applied what was last written with success for each peer: tells a change of our mind from a change by others.
+ *
+ * An endpoint is written only when we changed our mind about it: WireGuard follows a peer that roams, and writing the old
+ * address back would cut its tunnel.
+ */
+export function difference(
+  wanted: readonly WantedPeer[],
+  actual: readonly ActualPeer[],
+  applied: ReadonlyMap<PublicKey, WantedPeer>,
+): Difference {
+  const changes: PeerChange[] = [];
+  const foreign: ForeignChange[] = [];
+  const actualByKey = new Map(actual.map((peer) => [peer.publicKey, peer]));
+
+  for (const peer of wanted) {
+    const present = actualByKey.get(peer.publicKey);
+    const before = applied.get(peer.publicKey);
+    actualByKey.delete(peer.publicKey);
+    if (present === undefined) {
+      changes.push({ kind: "add", peer });
+      if (before !== undefined) foreign.push({ publicKey: peer.publicKey, what: "missing peer" });
+      continue;
+    }
+    const change = changeOf(peer, present, before, foreign);
+    if (change !== null) changes.push(change);
+  }
+
+  for (const { publicKey } of actualByKey.values()) {
+    changes.push({ kind: "remove", publicKey });
+    if (!applied.has(publicKey)) foreign.push({ publicKey, what: "unknown peer" });
+  }
+  return { changes, foreign };
+}
+
+function changeOf(
+  wanted: WantedPeer,
+  present: ActualPeer,
+  before: WantedPeer | undefined,
+  foreign: ForeignChange[],
+): PeerChange | null {
+  const { publicKey } = wanted;
+  const keepalive = present.keepaliveSeconds !== wanted.keepaliveSeconds;
+  const allowedIps = !sameSet(present.allowedIps, wanted.allowedIps);
+  const presharedKey = !present.hasPresharedKey;
+  const endpoint = changedEndpoint(wanted, present, before);
+  if (!keepalive && !allowedIps && !presharedKey && endpoint === null) return null;
+
+  if (before !== undefined) {
+    // Differs although we wrote just that: somebody else changed it.
+    if (allowedIps && sameSet(before.allowedIps, wanted.allowedIps))
+      foreign.push({ publicKey, what: "allowed IPs" });
+    if (presharedKey) foreign.push({ publicKey, what: "preshared key" });
+    if (keepalive && before.keepaliveSeconds === wanted.keepaliveSeconds)
+      foreign.push({ publicKey, what: "keepalive" });
+  }
+  return {
+    kind: "update",
+    publicKey,
+    ...(endpoint === null ? {} : { endpoint }),
+    ...(allowedIps ? { allowedIps: wanted.allowedIps } : {}),
+    ...(keepalive ? { keepaliveSeconds: wanted.keepaliveSeconds } : {}),
+    ...(presharedKey ? { presharedKey: true as const } : {}),
+  };
+}
+
+function changedEndpoint(
+  wanted: WantedPeer,
+  present: ActualPeer,
+  before: WantedPeer | undefined,
+): Endpoint | null {
+  if (wanted.endpoint === null || sameEndpoint(wanted.endpoint, present.endpoint)) return null;
+  return before !== undefined && sameEndpoint(wanted.endpoint, before.endpoint) ? null : wanted.endpoint;
+}
+
+function sameEndpoint(a: Endpoint | null, b: Endpoint | null): boolean {
+  return a === b || (a !== null && b !== null && endpointText(a) === endpointText(b));
+}
+
+/** Order does not count; the common case, equal order, is found without sorting. */
+function sameSet(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  if (a.every((entry, index) => entry === b[index])) return true;
+  const members = new Set(a);
+  return members.size === a.length && b.every((entry) => members.has(entry));
+}

@@ -1,0 +1,87 @@
+import type { Clock } from "../core/clock.ts";
+
+export interface Backoff {
+  readonly firstMs: number;
+  readonly maxMs: number;
+}
+
+export interface Failure {
+  /** `peer <key>`, `route 10.0.0.0/8`, `interface`. */
+  readonly object: string;
+  readonly reason: string;
+  /** How long it has been failing, in milliseconds. */
+  readonly sinceMs: number;
+}
+
+interface Entry {
+  readonly reason: string;
+  readonly firstAtMs: number;
+  readonly retryAtMs: number;
+  readonly pauseMs: number;
+}
+
+/**
+ * What keeps failing, with its reason and the time of its next attempt (row E2): one bad peer or route neither stops the
+ * others nor is hammered.
+ */
+export class FailureBook {
+  readonly #clock: Clock;
+  readonly #backoff: Backoff;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(clock: Clock, backoff: Backoff) {
+    this.#clock = clock;
+    this.#backoff = backoff;
+  }
+
+  /** True while the object's pause runs. */
+  isPaused(object: string): boolean {
+    const entry = this.#entries.get(object);
+    return entry !== undefined && entry.retryAtMs > this.#clock.monotonicMs();
+  }
+
+  isFailing(object: string): boolean {
+    return this.#entries.has(object);
+  }
+
+  /** Notes a failure and doubles the pause. True when it is news: the first one, or another reason than before. */
+  failed(object: string, reason: string): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    const before = this.#entries.get(object);
+    const pauseMs =
+      before === undefined ? this.#backoff.firstMs : Math.min(before.pauseMs * 2, this.#backoff.maxMs);
+    const firstAtMs = before?.firstAtMs ?? nowMs;
+    this.#entries.set(object, { reason, firstAtMs, retryAtMs: nowMs + pauseMs, pauseMs });
+    return before?.reason !== reason;
+  }
+
+  /** Forgets the object. True when it had been failing. */
+  succeeded(object: string): boolean {
+    return this.#entries.delete(object);
+  }
+
+  /** Forgets every object with this prefix that is not wanted any more. */
+  retain(prefix: string, wanted: (object: string) => boolean): void {
+    for (const object of this.#entries.keys()) {
+      if (object.startsWith(prefix) && !wanted(object)) this.#entries.delete(object);
+    }
+  }
+
+  /** Monotonic time of the next attempt of anything that fails, or null. */
+  nextRetryAtMs(): number | null {
+    const nowMs = this.#clock.monotonicMs();
+    const pending = [...this.#entries.values()]
+      .map((entry) => entry.retryAtMs)
+      .filter((atMs) => atMs > nowMs);
+    return pending.length === 0 ? null : Math.min(...pending);
+  }
+
+  list(): Failure[] {
+    const nowMs = this.#clock.monotonicMs();
+    return [...this.#entries].map(([object, { reason, firstAtMs }]) => ({
+      object,
+      reason,
+      sinceMs: Math.round(nowMs - firstAtMs),
+    }));
+  }
+}

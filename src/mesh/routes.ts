@@ -1,0 +1,99 @@
+/**
+ * Kernel routes to the networks behind peers (row E3).
+ */
+
+import { messageOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { type Cidr, parseCidr } from "../core/types.ts";
+import type { FailureBook } from "./failures.ts";
+
+/** The RTPROT number that marks a route as made by wgmesh; the addon writes it. */
+const ROUTE_PROTOCOL = 111;
+
+/**
+ * Larger than what DHCP clients and router advertisements give theirs (100 to 1024): wherever the host has a route of its
+ * own to the same network, that one wins.
+ */
+export const ROUTE_METRIC = 2000;
+
+/** A route of the main table that leaves by our interface. */
+export interface InterfaceRoute {
+  readonly destination: string;
+  readonly protocol: number;
+  readonly metric: number;
+}
+
+/** The routes of one interface. */
+export interface RouteTable {
+  list(): readonly InterfaceRoute[];
+  add(destination: string, metric: number): void;
+  remove(destination: string, metric: number): void;
+}
+
+export interface RouteDifference {
+  readonly add: readonly Cidr[];
+  readonly remove: readonly InterfaceRoute[];
+}
+
+/** Only routes with our protocol number count: others on the interface are somebody else's. */
+export function routeDifference(
+  wanted: readonly Cidr[],
+  actual: readonly InterfaceRoute[],
+  metric: number,
+): RouteDifference {
+  const missing = new Set(wanted);
+  const remove: InterfaceRoute[] = [];
+  for (const route of actual) {
+    if (route.protocol !== ROUTE_PROTOCOL) continue;
+    const network = parseCidr(route.destination);
+    const kept = route.metric === metric && network !== null && missing.delete(network);
+    if (!kept) remove.push(route);
+  }
+  return { add: [...missing], remove };
+}
+
+/** Keeps the routes of the interface equal to what is wanted; each route fails, and is tried again, on its own. */
+export class RouteSync {
+  readonly #table: RouteTable;
+  readonly #failures: FailureBook;
+  readonly #log: Log;
+  /** False once a look at the table found nothing of ours, and nothing is wanted. */
+  #mayHold = true;
+
+  constructor(table: RouteTable, failures: FailureBook, log: Log) {
+    this.#table = table;
+    this.#failures = failures;
+    this.#log = log;
+  }
+
+  /** Returns how many routes changed. A table that cannot be read throws. */
+  sync(wanted: readonly Cidr[]): number {
+    const kept = new Set(wanted.map((network) => `route ${network}`));
+    this.#failures.retain("route ", (object) => kept.has(object));
+    if (wanted.length === 0 && !this.#mayHold) return 0;
+    const { add, remove } = routeDifference(wanted, this.#table.list(), ROUTE_METRIC);
+    const removed = remove.filter(({ destination, metric }) =>
+      this.#try(destination, "route removed", () => this.#table.remove(destination, metric)),
+    );
+    const added = add.filter((network) =>
+      this.#try(network, "route added", () => this.#table.add(network, ROUTE_METRIC)),
+    );
+    this.#mayHold = wanted.length > 0 || removed.length < remove.length;
+    return added.length + removed.length;
+  }
+
+  #try(network: string, done: string, action: () => void): boolean {
+    const object = `route ${network}`;
+    if (this.#failures.isPaused(object)) return false;
+    try {
+      action();
+    } catch (error) {
+      const reason = messageOf(error);
+      if (this.#failures.failed(object, reason)) this.#log.warn({ network, reason }, "route failed");
+      return false;
+    }
+    this.#failures.succeeded(object);
+    this.#log.info({ network }, done);
+    return true;
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The host's own network: where discovery may speak, and what is never an endpoint.
+ */
+import { type Cidr, parseCidr, parseIp } from "../core/types.ts";
+import { NetworkSet } from "./networkSet.ts";
+
+/** A link of the host, as the addon tells it. */
+export interface HostLink {
+  readonly index: number;
+  readonly name: string;
+  /** `wireguard`, `tun`, `veth`, … or "" for hardware. */
+  readonly kind: string;
+  readonly up: boolean;
+  readonly loopback: boolean;
+  readonly multicast: boolean;
+  readonly pointToPoint: boolean;
+}
+
+export interface HostAddress {
+  readonly linkName: string;
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** What is asked of the operating system. */
+export interface HostNetwork {
+  links(): readonly HostLink[];
+  addresses(): readonly HostAddress[];
+  /** Calls back, debounced, after links, addresses or routes changed. */
+  watch(onChange: () => void): { close(): void };
+}
+
+export interface UnderlayOptions {
+  readonly host: HostNetwork;
+  /** Our own interface: never underlay. */
+  readonly interfaceName: string;
+  /** The networks of the mesh addresses. */
+  readonly meshNetworks: readonly Cidr[];
+}
+
+/** Satisfies the `Underlay` seam of discovery. */
+export class HostUnderlay {
+  readonly #options: UnderlayOptions;
+  readonly #listeners = new Set<() => void>();
+  #insideMesh: NetworkSet;
+  #monitor: { close(): void } | null = null;
+
+  constructor(options: UnderlayOptions) {
+    this.#options = options;
+    this.#insideMesh = new NetworkSet(options.meshNetworks);
+  }
+
+  /** Starts to watch the host's network. */
+  open(): void {
+    this.#monitor ??= this.#options.host.watch(() => {
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  close(): void {
+    this.#monitor?.close();
+    this.#monitor = null;
+  }
+
+  /** Links that LAN discovery may use, with their IPv4 addresses. */
+  suitableLinks(): { name: string; index: number; ipv4: string[] }[] {
+    const addresses = this.#options.host.addresses();
+    return this.#options.host
+      .links()
+      .filter((link) => this.#isSuitable(link))
+      .map(({ name, index }) => ({
+        name,
+        index,
+        ipv4: addresses.filter((a) => a.linkName === name && !a.address.includes(":")).map((a) => a.address),
+      }))
+      .filter((link) => link.ipv4.length > 0);
+  }
+
+  /** Networks this host is directly connected to, our interface and loopback left out. */
+  connectedNetworks(): Cidr[] {
+    const loopbacks = new Set(
+      this.#options.host
+        .links()
+        .filter((link) => link.loopback)
+        .map((link) => link.name),
+    );
+    const networks = this.#options.host
+      .addresses()
+      .filter(({ linkName }) => linkName !== this.#options.interfaceName && !loopbacks.has(linkName))
+      .map(({ address, prefixLength }) => parseCidr(`${address}/${prefixLength}`));
+    return [...new Set(networks.filter((network) => network !== null))];
+  }
+
+  /** The networks of peers that are routed into the tunnel now; the reconciler tells them. */
+  setAcceptedNetworks(networks: readonly Cidr[]): void {
+    this.#insideMesh = new NetworkSet([...this.#options.meshNetworks, ...networks]);
+  }
+
+  /** True when packets to the address go into the tunnel, so that it can be no endpoint (weak point 27). */
+  isInsideMesh(ip: string): boolean {
+    const address = parseIp(ip);
+    return address !== null && this.#insideMesh.covers(address);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #isSuitable(link: HostLink): boolean {
+    const reachesMany = link.up && link.multicast && !link.loopback && !link.pointToPoint;
+    return reachesMany && link.kind !== "wireguard" && link.name !== this.#options.interfaceName;
+  }
+}
