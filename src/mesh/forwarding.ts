@@ -105,7 +105,9 @@ export class Forwarding {
     if (before.length > 0) return before.map(([setting, { to }]) => [setting, to]);
     const { settings } = this.#options;
     const links = settings.links("ipv6");
-    const acceptRa = links.map((link) => `ipv6/conf/${link}/accept_ra`).filter((name) => settings.read(name) === "1");
+    const acceptRa = links
+      .map((link) => `ipv6/conf/${link}/accept_ra`)
+      .filter((name) => settings.read(name) === "1");
     return [
       ...acceptRa.map((setting): [string, string] => [setting, "2"]),
       ...["default", ...links, "all"].map((link): [string, string] => [`ipv6/conf/${link}/forwarding`, "1"]),
