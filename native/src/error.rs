@@ -23,12 +23,7 @@ impl Error {
         object: impl Into<String>,
         reason: impl Into<String>,
     ) -> Self {
-        Self {
-            code: code.to_owned(),
-            operation,
-            object: object.into(),
-            reason: reason.into(),
-        }
+        Self { code: code.to_owned(), operation, object: object.into(), reason: reason.into() }
     }
 
     /// From an errno value, with the reason a person can act on where one is known (`EPERM` → needs CAP_NET_ADMIN).
@@ -40,11 +35,7 @@ impl Error {
         Self::new(&errno_name(errno), operation, object, reason)
     }
 
-    pub fn from_io(
-        error: &std::io::Error,
-        operation: &'static str,
-        object: impl Into<String>,
-    ) -> Self {
+    pub fn from_io(error: &std::io::Error, operation: &'static str, object: impl Into<String>) -> Self {
         match error.raw_os_error() {
             Some(errno) => Self::from_errno(errno, operation, object),
             None => Self::new("EIO", operation, object, error.to_string()),
@@ -54,11 +45,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: cannot {} {}: {}",
-            self.code, self.operation, self.object, self.reason
-        )
+        write!(f, "{}: cannot {} {}: {}", self.code, self.operation, self.object, self.reason)
     }
 }
 

@@ -1,1 +1,120 @@
-//! Bindings of this area.
+//! Secrets and key pairs. The classes are handles: what they hold never becomes a JavaScript value.
+
+use napi::bindgen_prelude::{Buffer, Uint8Array};
+use napi_derive::napi;
+use zeroize::Zeroize as _;
+
+use super::guarded;
+use crate::error::{Error, Result};
+use crate::identity::derive::Derived;
+use crate::identity::hex;
+use crate::identity::keys::{PresharedKey, PublicKey};
+use crate::identity::seal::NONCE_BYTES;
+use crate::identity::secret::Secret;
+use crate::identity::{address, generate};
+
+#[napi]
+pub struct MeshSecret(Derived);
+
+impl From<Secret> for MeshSecret {
+    fn from(secret: Secret) -> Self {
+        Self(Derived::new(secret))
+    }
+}
+
+#[napi]
+impl MeshSecret {
+    #[napi(factory)]
+    pub fn from_text(mut text: String) -> napi::Result<Self> {
+        guarded(|| {
+            let secret = Secret::parse(text.as_bytes());
+            text.zeroize();
+            secret.map(Self::from)
+        })
+    }
+
+    #[napi]
+    pub fn parameters(&self) -> napi::Result<MeshParameters> {
+        guarded(|| Ok(MeshParameters::of(&self.0)))
+    }
+
+    #[napi]
+    pub fn infohash(&self, hour: i64) -> napi::Result<String> {
+        guarded(|| Ok(hex::encode(&self.0.infohash(hour))))
+    }
+
+    #[napi]
+    pub fn mesh_ipv4(&self, public_key: String, nonce: u32) -> napi::Result<String> {
+        guarded(|| Ok(address::mesh_ipv4(&self.0, &PublicKey::parse(&public_key)?, nonce).to_string()))
+    }
+
+    #[napi]
+    pub fn mesh_ipv4_in(&self, public_key: String, subnet: String, nonce: u32) -> napi::Result<String> {
+        guarded(|| {
+            let (key, subnet) = (PublicKey::parse(&public_key)?, address::OperatorSubnet::parse(&subnet)?);
+            Ok(address::mesh_ipv4_in(&self.0, &key, subnet, nonce).to_string())
+        })
+    }
+
+    #[napi]
+    pub fn mesh_ipv6(&self, public_key: String) -> napi::Result<String> {
+        guarded(|| Ok(address::mesh_ipv6(&self.0, &PublicKey::parse(&public_key)?).to_string()))
+    }
+
+    #[napi]
+    pub fn seal(&self, nonce: Uint8Array, plaintext: Uint8Array) -> napi::Result<Buffer> {
+        guarded(|| Ok(self.0.sealer().seal(&fixed_nonce(&nonce)?, &plaintext).into()))
+    }
+
+    #[napi]
+    pub fn open(&self, nonce: Uint8Array, ciphertext: Uint8Array) -> napi::Result<Option<Buffer>> {
+        guarded(|| Ok(self.0.sealer().open(&fixed_nonce(&nonce)?, &ciphertext).map(Buffer::from)))
+    }
+}
+
+impl MeshSecret {
+    /// For the WireGuard bindings: the preshared key of every pair of peers.
+    pub(crate) fn preshared_key(&self) -> PresharedKey {
+        self.0.preshared_key()
+    }
+}
+
+fn fixed_nonce(nonce: &[u8]) -> Result<[u8; NONCE_BYTES]> {
+    nonce.try_into().map_err(|_| {
+        Error::new("EINVAL", "use", "the nonce", format!("{} bytes, {NONCE_BYTES} are needed", nonce.len()))
+    })
+}
+
+#[napi(object)]
+pub struct MeshParameters {
+    pub network_id: String,
+    pub mesh_id: String,
+    pub mesh_subnet: String,
+    pub mesh_ipv6_prefix: String,
+    pub multicast_group: String,
+    pub gossip_port: u32,
+    pub probe_port: u32,
+    pub rendezvous_id: String,
+}
+
+impl MeshParameters {
+    fn of(mesh: &Derived) -> Self {
+        let prefix: Vec<String> = mesh.ipv6_prefix().chunks(2).map(hex::encode).collect();
+        Self {
+            network_id: hex::encode(&mesh.network_id()),
+            mesh_id: mesh.mesh_id(),
+            mesh_subnet: format!("10.{}.0.0/16", mesh.subnet()[0]),
+            // Four digits a group, as the Go peer prints it.
+            mesh_ipv6_prefix: format!("{}::/64", prefix.join(":")),
+            multicast_group: mesh.multicast_group().to_string(),
+            gossip_port: mesh.gossip_port().into(),
+            probe_port: mesh.probe_port().into(),
+            rendezvous_id: hex::encode(&mesh.rendezvous_id()),
+        }
+    }
+}
+
+#[napi]
+pub fn generate_secret_uri() -> napi::Result<String> {
+    guarded(|| generate::secret_uri().map(|uri| uri.to_string()))
+}

@@ -1,5 +1,8 @@
-//! The face towards Node: thin wrappers, one file per area. A panic in native code is a bug; napi turns one into a
-//! JavaScript exception at this boundary, so it never unwinds into Node.
+//! The face towards Node: thin wrappers, one file per area. Every binding runs its body inside [`guarded`], since napi
+//! itself lets a panic unwind into C, which aborts the process.
+
+// napi registers nothing in a test build, so there the bindings have no caller.
+#![cfg_attr(test, allow(dead_code))]
 
 mod identity;
 #[cfg(target_os = "linux")]
@@ -8,7 +11,19 @@ mod os;
 #[cfg(target_os = "linux")]
 mod wireguard;
 
-use crate::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, Result};
+
+/// Runs the body of a binding: an error becomes a JavaScript one (see [`throw`]), and so does a panic, which is a bug and
+/// gets the code `INTERNAL`.
+pub(crate) fn guarded<T>(body: impl FnOnce() -> Result<T>) -> napi::Result<T> {
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => result.map_err(throw),
+        // The payload may hold data; the panic hook has printed where it happened.
+        Err(_) => Err(throw(Error::new("INTERNAL", "finish", "the call", "a bug in the native code"))),
+    }
+}
 
 /// Turns an error into a JavaScript one whose message starts with the code (`index.js` reads it from there).
 pub(crate) fn throw(error: Error) -> napi::Error {

@@ -1,0 +1,84 @@
+//! What the tests of this folder share: the vectors, arbitrary bytes, a folder of their own.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+/// One entry of a section of `vectors.json`.
+pub struct Entry(Value);
+
+impl Entry {
+    pub fn text(&self, name: &str) -> &str {
+        self.0.pointer(&pointer(name)).and_then(Value::as_str).unwrap_or_else(|| panic!("no text {name}"))
+    }
+
+    pub fn number(&self, name: &str) -> i64 {
+        self.0.pointer(&pointer(name)).and_then(Value::as_i64).unwrap_or_else(|| panic!("no number {name}"))
+    }
+
+    pub fn flag(&self, name: &str) -> bool {
+        self.0.pointer(&pointer(name)).and_then(Value::as_bool).unwrap_or_else(|| panic!("no flag {name}"))
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.pointer(&pointer(name)).is_some()
+    }
+}
+
+/// `a.b` means member `b` of member `a`.
+fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('.', "/"))
+}
+
+/// The entries of a section of the vectors, never none.
+pub fn section(name: &str) -> Vec<Entry> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../__test__/vectors/vectors.json");
+    let text = std::fs::read_to_string(path).expect("the vectors are part of the repository");
+    let Value::Array(entries) = serde_json::from_str::<Value>(&text).expect("JSON")[name].take() else {
+        panic!("no section {name}")
+    };
+    assert!(!entries.is_empty());
+    entries.into_iter().map(Entry).collect()
+}
+
+/// Up to `max` bytes that depend on `seed` alone (splitmix64), so that a failure can be seen again.
+pub fn pseudo_random_bytes(seed: u64, max: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    };
+    let length = next() as usize % (max + 1);
+    (0..length).map(|_| next() as u8).collect()
+}
+
+/// A folder of one test, removed with all it holds when dropped.
+pub struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("wgmesh-test-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).expect("a new folder");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
