@@ -23,7 +23,7 @@ stale() {
 }
 
 # The newest addon built here, or nothing.
-addon_file() { find native -maxdepth 1 -name '*.node' -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-; }
+addon_file() { find native -maxdepth 1 -name 'wgmesh.*.node' -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-; }
 
 install_dependencies() {
   ! stale node_modules/.package-lock.json package.json package-lock.json native/package.json ||

@@ -15,7 +15,9 @@ class Interface:
         self._applied: dict[str, tuple] = {}
 
     def up(self, private_key: bytes, port: int, addresses: list[str]) -> None:
-        self._process = subprocess.Popen(["wireguard-go", "-f", self.name], stdin=subprocess.DEVNULL)
+        with (self.folder / "wireguard-go.log").open("w") as log:
+            command = ["wireguard-go", "-f", self.name]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         socket = Path("/var/run/wireguard") / f"{self.name}.sock"
         deadline = time.monotonic() + 10
         while not socket.exists():

@@ -15,7 +15,10 @@ export const clientProgram = path.join(root, "dist/wgmesh.js");
 export const testBackend = process.env.WGMESH_TEST_BACKEND ?? "embedded";
 
 export interface NodeOptions {
-  readonly secretFile?: string;
+  /** Null gives none. */
+  readonly secretFile?: string | null;
+  /** What to launch in place of wgmeshd. */
+  readonly program?: readonly string[];
   readonly iface?: string;
   readonly backend?: string;
   /** Further flags. */
@@ -38,6 +41,16 @@ export interface WgPeer {
   readonly latestHandshake: number;
 }
 
+/** One peer of `wgmesh peers list --json`, as far as tests look. */
+export interface PeerJson {
+  readonly pubkey: string;
+  readonly mesh_ip: string;
+  readonly mesh_ipv6: string | null;
+  readonly endpoint: string;
+  readonly discovered_via: readonly string[] | null;
+  readonly state: string;
+}
+
 /** `wgmesh status --json`, as far as tests look. */
 export interface StatusJson {
   readonly state: string;
@@ -49,6 +62,8 @@ export interface StatusJson {
   readonly interface: string;
   readonly interface_index: number;
   readonly listen_port: number;
+  readonly advertised_networks: readonly string[];
+  readonly peers: { readonly total: number; readonly active: number; readonly connected: number };
   readonly counters: Readonly<Record<string, number>>;
   readonly memory_bytes: number;
 }
@@ -114,7 +129,7 @@ export class MeshNode {
         "--run-dir",
         this.runDir,
       ],
-      ...(secretFile === undefined ? [] : ["--secret-file", secretFile]),
+      ...(secretFile === undefined || secretFile === null ? [] : ["--secret-file", secretFile]),
       ...["--log-format", "json", "--log-level", "debug"],
       ...(this.#options.flags ?? []),
       ...flags,

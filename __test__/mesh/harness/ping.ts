@@ -47,7 +47,7 @@ export function countPings(output: string): PingCount {
 /** A node and the addresses it has in the mesh. */
 export interface Member {
   readonly node: MeshNode;
-  readonly status: Pick<StatusJson, "mesh_ip" | "mesh_ipv6" | "pubkey">;
+  readonly status: StatusJson;
 }
 
 /** Every node pings the IPv4 and IPv6 address of every other until all have been answered. */

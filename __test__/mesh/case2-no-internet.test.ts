@@ -1,0 +1,41 @@
+import { describe, expect, test } from "vitest";
+import { useLab } from "./harness/lab.ts";
+import { formMesh } from "./harness/ping.ts";
+import { allowanceMs, timed, until } from "./harness/time.ts";
+
+const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index + 1}`);
+
+describe("nodes on one bridge without Internet, DNS or a default route", () => {
+  describe("three of them", () => {
+    const lab = useLab();
+    const nodes = names(3).map((name) => lab.addNode(name));
+
+    test("answer every ping", async () => {
+      for (const node of nodes) {
+        expect((await node.exec(["ip", "route", "show", "default"])).stdout).toBe("");
+      }
+      const { ms, value: members } = await timed(() => formMesh(nodes));
+      console.log(`three nodes: every ping answered ${Math.round(ms)} ms after launch`);
+      expect(members).toHaveLength(3);
+    });
+  });
+
+  describe("ten of them", () => {
+    const lab = useLab();
+    const nodes = names(10).map((name) => lab.addNode(name));
+
+    test("have a handshake with every other", async () => {
+      const { ms } = await timed(async () => {
+        for (const node of nodes) node.start();
+        await Promise.all(nodes.map((node) => node.untilRunning()));
+        await until("all handshakes", allowanceMs(2500), async () => {
+          const peers = await Promise.all(nodes.map((node) => node.wgPeers()));
+          return peers.every(
+            (seen) => seen?.length === 9 && seen.every(({ latestHandshake }) => latestHandshake > 0),
+          );
+        });
+      });
+      console.log(`ten nodes: all handshakes ${Math.round(ms)} ms after launch`);
+    });
+  });
+});

@@ -1,0 +1,78 @@
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { run } from "./harness/exec.ts";
+import { useLab } from "./harness/lab.ts";
+import type { MeshNode, StatusJson } from "./harness/node.ts";
+import { formMesh, type Member, SteadyPing } from "./harness/ping.ts";
+import { delay } from "./harness/time.ts";
+
+const datagrams = 100_000;
+/** The first ones fill what is bounded: peer store, limiter, replay memory. After that memory must stay flat. */
+const warmUp = 30_000;
+const flatBytes = 48 << 20;
+
+/** Counters of `wgmesh status`, by the stage of the receive path they belong to. */
+const stages = {
+  limiter: ["sizeRejected", "limited"],
+  seal: ["sealRejected", "sealOpened"],
+  fields: ["fieldsRejected", "fieldsAccepted"],
+  store: ["stored", "refused"],
+} as const;
+
+const status = (node: MeshNode): Promise<StatusJson> => node.rpc<StatusJson>("daemon.status");
+
+describe(`${datagrams} mutated datagrams from many addresses, half of them correctly sealed`, () => {
+  const lab = useLab();
+  const victim = lab.addNode("victim");
+  const friend = lab.addNode("friend");
+  const attacker = lab.addHost("attacker");
+
+  const flood = (count: number, seed: number, keys: readonly string[]): Promise<unknown> => {
+    const script = path.join(import.meta.dirname, "hostile/flood.py");
+    const args = [lab.secretFile, victim.host.address, String(count), String(seed), ...keys];
+    const command = ["/usr/bin/python3", "-B", script, ...args];
+    return run(["ip", "netns", "exec", attacker.namespace, ...command], { limitMs: 200_000 }).then(
+      (outcome) => expect(outcome).toMatchObject({ code: 0, stdout: `${count}\n` }),
+    );
+  };
+
+  test("cost no ping, no memory and no crash, and reach every stage", async () => {
+    const [inVictim, inFriend] = (await formMesh([victim, friend])) as [Member, Member];
+    const local = ["ip", "-n", attacker.namespace, "route", "add", "local", "198.18.0.0/16", "dev", "lo"];
+    expect((await run(local)).code).toBe(0);
+    const keys = [inVictim.status.pubkey, inFriend.status.pubkey];
+    const { pid } = await status(victim);
+
+    const pings = [
+      new SteadyPing(friend, inVictim.status.mesh_ip, 10),
+      new SteadyPing(victim, inFriend.status.mesh_ipv6, 10),
+    ];
+    await flood(warmUp, 1, keys);
+    await delay(2000);
+    const before = await status(victim);
+    await flood(datagrams - warmUp, 2, keys);
+    await delay(2000);
+    const after = await status(victim);
+    const counts = await Promise.all(pings.map((ping) => ping.finish()));
+
+    expect(after.pid).toBe(pid);
+    for (const { sent, lost } of counts) {
+      expect(sent).toBeGreaterThan(500);
+      expect(lost).toEqual([]);
+    }
+    expect(after.memory_bytes - before.memory_bytes).toBeLessThan(flatBytes);
+    expect(after.state).toBe("running");
+
+    for (const [stage, names] of Object.entries(stages)) {
+      console.log(`${stage}: ${names.map((name) => `${name} ${after.counters[name]}`).join(", ")}`);
+      for (const name of names) expect(after.counters[name], name).toBeGreaterThan(0);
+    }
+    const mebibytes = (bytes: number): string => (bytes / (1 << 20)).toFixed(1);
+    console.log(`memory: ${mebibytes(before.memory_bytes)} MiB, then ${mebibytes(after.memory_bytes)} MiB`);
+    expect(await victim.clientJson("peers", "get", inFriend.status.pubkey)).toMatchObject({
+      mesh_ip: inFriend.status.mesh_ip,
+      endpoint: `${friend.host.address}:${inFriend.status.listen_port}`,
+      state: "connected",
+    });
+  });
+});
