@@ -2,7 +2,7 @@
 
 Half of them are garbage or damaged envelopes, as anybody can send; half are sealed correctly around a mutated payload, as
 a member, or somebody with a leaked secret, can. The KEYs are those of real peers, which some of the payloads claim to be.
-Source addresses are 4,000 of 198.18.0.0/16 (RFC 2544, reserved for tests), which the namespace must have as local; a
+Source addresses are some 3,600 of 198.18.0.0/16 (RFC 2544, for tests), which the namespace must have as local; a
 tenth of the datagrams come from one address, so that the limiter has work.
 
 Prints the number sent. The same seed gives the same mutations.
@@ -33,7 +33,7 @@ IP_PKTINFO = 8
 KINDS = ("HELLO", "REPLY", "ANNOUNCE", "GOODBYE", "RENDEZVOUS_OFFER", "RENDEZVOUS_START", "", "hello", "PING")
 # Values that once broke a parser, a command line or a table.
 NASTY = (None, True, -1, 0, 1.5, 1e308, 2**64, "", "-f", "a" * 4000, "0.0.0.0/0", "::/0", "10.0.0.1/33", "[::1]:0", "\x00",
-         "127.0.0.1:51820", "999.1.1.1", "fe80::1%eth0", "\ud83d\ude00", [], {}, [[]], [None], ["0.0.0.0/0", "::/0"],
+         "127.0.0.1:51820", "999.1.1.1", "fe80::1%eth0", "\U0001f600", [], {}, [[]], [None], ["0.0.0.0/0", "::/0"],
          [{}] * 1001, {"toString": 1}, "__proto__", "\u2028<&>", "wgmesh-v2")
 
 
