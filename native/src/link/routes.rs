@@ -1,0 +1,277 @@
+//! Routes of the main table.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, ParseableParametrized};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteLwEnCapType, RouteMessage,
+    RouteNextHop, RouteProtocol, RouteScope, RouteType, RouteVia,
+};
+
+use super::network::Network;
+use super::{attributes, command, emit, open};
+use crate::error::{Error, Result};
+
+/// Who made a route (RTPROT): an unassigned number of linux/rtnetlink.h, so that our routes are known as ours.
+pub const PROTOCOL: u8 = 111;
+
+/// linux/rtnetlink.h
+pub(super) const RTM_NEWROUTE: u16 = 24;
+pub(super) const RTM_DELROUTE: u16 = 25;
+const RTM_GETROUTE: u16 = 26;
+
+/// What IPv6 makes of metric 0 (linux/ipv6_route.h, IP6_RT_PRIO_USER).
+const IPV6_DEFAULT_METRIC: u32 = 1024;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub destination: Network,
+    pub gateway: Option<IpAddr>,
+    /// `None` for a blackhole and the like.
+    pub link_index: Option<u32>,
+    pub table: u32,
+    pub protocol: u8,
+    pub metric: u32,
+    /// `unicast`, `blackhole`, … or the number of another.
+    pub kind: String,
+}
+
+/// Routes of the main table, of both families; one with several next hops is listed once for each.
+pub fn list() -> Result<Vec<Route>> {
+    let mut found = list_family(AddressFamily::Inet)?;
+    found.extend(list_family(AddressFamily::Inet6)?);
+    Ok(found)
+}
+
+fn list_family(family: AddressFamily) -> Result<Vec<Route>> {
+    let mut question = RouteMessage::default();
+    question.header.address_family = family;
+    question.header.table = RouteHeader::RT_TABLE_MAIN;
+    let answer = open().and_then(|mut socket| {
+        // The kernel then leaves out the other tables, which may be large.
+        socket.set_strict()?;
+        socket.dump(RTM_GETROUTE, &emit(&question), |_, payload| parse(payload))
+    });
+    let listed = match answer {
+        // A family the kernel was started without.
+        Err(error) if matches!(error.errno, libc::EAFNOSUPPORT | libc::EOPNOTSUPP) => Vec::new(),
+        result => result.map_err(|error| error.because("list routes", "of the main table"))?,
+    };
+    let routes = listed.into_iter().flatten();
+    let main = u32::from(RouteHeader::RT_TABLE_MAIN);
+    Ok(routes.filter(|route| route.table == main).collect())
+}
+
+/// Adds a unicast route out of the link. No error when the same one of ours stands there; EEXIST, naming its owner, when
+/// another one with this destination and metric does.
+pub fn add(destination: Network, link_index: u32, name: &str, metric: u32) -> Result<()> {
+    let message = message(destination, link_index, metric);
+    let result = command(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &message);
+    let Err(error) = result else { return Ok(()) };
+    let object = format!("{destination} via {name}");
+    if error.errno != libc::EEXIST {
+        return Err(error.because("add route", object));
+    }
+    let wanted = effective_metric(destination, metric);
+    let rivals = list()?.into_iter().filter(|route| {
+        route.destination == destination && effective_metric(destination, route.metric) == wanted
+    });
+    let mut owner = None;
+    for route in rivals {
+        if is_ours(&route, link_index) {
+            return Ok(());
+        }
+        owner = Some(route.protocol);
+    }
+    let reason = match owner {
+        Some(protocol) => format!("a route of protocol {protocol} stands there"),
+        None => "another route stands there".to_owned(),
+    };
+    Err(Error::new("EEXIST", "add route", object, reason))
+}
+
+/// Removes our route out of the link; one of another protocol or link stays. No error when it is gone already.
+pub fn delete(destination: Network, link_index: u32, name: &str, metric: u32) -> Result<()> {
+    let mut message = message(destination, link_index, metric);
+    // Matches any scope; the protocol in the header must match.
+    message.header.scope = RouteScope::NoWhere;
+    match command(RTM_DELROUTE, 0, &message) {
+        Err(error) if matches!(error.errno, libc::ESRCH | libc::ENODEV) => Ok(()),
+        result => result
+            .map_err(|error| error.because("delete route", format!("{destination} via {name}"))),
+    }
+}
+
+fn is_ours(route: &Route, link_index: u32) -> bool {
+    route.protocol == PROTOCOL
+        && route.link_index == Some(link_index)
+        && route.gateway.is_none()
+        && route.kind == "unicast"
+}
+
+fn effective_metric(destination: Network, metric: u32) -> u32 {
+    match destination.address {
+        IpAddr::V6(_) if metric == 0 => IPV6_DEFAULT_METRIC,
+        _ => metric,
+    }
+}
+
+fn message(destination: Network, link_index: u32, metric: u32) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header = RouteHeader {
+        address_family: match destination.address {
+            IpAddr::V4(_) => AddressFamily::Inet,
+            IpAddr::V6(_) => AddressFamily::Inet6,
+        },
+        destination_prefix_length: destination.prefix,
+        table: RouteHeader::RT_TABLE_MAIN,
+        protocol: RouteProtocol::from(PROTOCOL),
+        // Without a gateway the destination is on the link; IPv6 has no scopes and ignores it.
+        scope: RouteScope::Link,
+        kind: RouteType::Unicast,
+        ..RouteHeader::default()
+    };
+    let address = RouteAddress::from(destination.address);
+    message.attributes = vec![
+        RouteAttribute::Destination(address),
+        RouteAttribute::Oif(link_index),
+        RouteAttribute::Priority(metric),
+    ];
+    message
+}
+
+/// One entry a next hop; `None` for what is not a route of the table (cached, multicast).
+fn parse(payload: &[u8]) -> Option<Vec<Route>> {
+    let header = RouteHeader::parse(payload).ok()?;
+    let family = header.address_family;
+    if header.flags.contains(RouteFlags::Cloned) {
+        return None;
+    }
+    let any = match family {
+        AddressFamily::Inet => IpAddr::from([0; 4]),
+        AddressFamily::Inet6 => IpAddr::from([0; 16]),
+        _ => return None,
+    };
+    let mut route = Route {
+        destination: Network {
+            address: any,
+            prefix: header.destination_prefix_length,
+        },
+        gateway: None,
+        link_index: None,
+        table: header.table.into(),
+        protocol: header.protocol.into(),
+        metric: 0,
+        kind: kind_text(header.kind),
+    };
+    let parameter = (family, header.kind, RouteLwEnCapType::None);
+    let known = attributes(payload.get(12..)?, |nla| {
+        RouteAttribute::parse_with_param(nla, parameter).ok()
+    });
+    let mut hops = Vec::new();
+    for attribute in known {
+        match attribute {
+            RouteAttribute::Destination(address) => route.destination.address = ip(&address)?,
+            RouteAttribute::Oif(index) => route.link_index = Some(index),
+            RouteAttribute::Priority(metric) => route.metric = metric,
+            RouteAttribute::Table(table) => route.table = table,
+            RouteAttribute::MultiPath(list) => hops = list,
+            other => route.gateway = gateway(&other).or(route.gateway),
+        }
+    }
+    if hops.is_empty() {
+        return Some(vec![route]);
+    }
+    let through = |hop: &RouteNextHop| Route {
+        link_index: Some(hop.interface_index),
+        gateway: hop.attributes.iter().find_map(gateway),
+        ..route.clone()
+    };
+    Some(hops.iter().map(through).collect())
+}
+
+fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
+    match attribute {
+        RouteAttribute::Gateway(address) => ip(address),
+        // An IPv4 route through an IPv6 neighbour.
+        RouteAttribute::Via(RouteVia::Inet(v4)) => Some(IpAddr::V4(*v4)),
+        RouteAttribute::Via(RouteVia::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}
+
+fn kind_text(kind: RouteType) -> String {
+    let name = match kind {
+        RouteType::Unicast => "unicast",
+        RouteType::Local => "local",
+        RouteType::Broadcast => "broadcast",
+        RouteType::Anycast => "anycast",
+        RouteType::Multicast => "multicast",
+        RouteType::BlackHole => "blackhole",
+        RouteType::Unreachable => "unreachable",
+        RouteType::Prohibit => "prohibit",
+        RouteType::Throw => "throw",
+        other => return u8::from(other).to_string(),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> Network {
+        Network::parse(text).unwrap()
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        for text in ["192.168.7.0/24", "fd00:7::/48", "0.0.0.0/0", "::/0"] {
+            let routes = parse(&emit(&message(network(text), 4, 50))).unwrap();
+            let [route] = routes.as_slice() else {
+                panic!("{routes:?}")
+            };
+            assert_eq!(route.destination, network(text));
+            assert!(is_ours(route, 4) && !is_ours(route, 5));
+            assert_eq!((route.metric, route.table), (50, 254));
+        }
+    }
+
+    #[test]
+    fn lists_every_next_hop() {
+        let mut wire = message(network("10.9.0.0/16"), 4, 0);
+        let hop = |index, gateway: &str| {
+            let gateway: IpAddr = gateway.parse().unwrap();
+            let mut hop = RouteNextHop::default();
+            hop.interface_index = index;
+            hop.attributes = vec![RouteAttribute::Gateway(gateway.into())];
+            hop
+        };
+        wire.attributes
+            .retain(|a| !matches!(a, RouteAttribute::Oif(_)));
+        let hops = vec![hop(2, "10.0.0.1"), hop(3, "10.0.0.2")];
+        wire.attributes.push(RouteAttribute::MultiPath(hops));
+        let routes = parse(&emit(&wire)).unwrap();
+        let seen: Vec<_> = routes.iter().map(|r| (r.link_index, r.gateway)).collect();
+        let expected = [
+            (Some(2), Some("10.0.0.1".parse().unwrap())),
+            (Some(3), Some("10.0.0.2".parse().unwrap())),
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn a_default_metric_equals_what_the_kernel_makes_of_it() {
+        assert_eq!(effective_metric(network("fd00::/64"), 0), 1024);
+        assert_eq!(effective_metric(network("10.0.0.0/8"), 0), 0);
+    }
+}
