@@ -15,13 +15,8 @@ pub struct PublicKey(pub [u8; 32]);
 impl PublicKey {
     /// Standard base64 of exactly 32 bytes, canonical form only.
     pub fn parse(text: &str) -> Result<Self> {
-        let bytes = STANDARD
-            .decode(text)
-            .ok()
-            .and_then(|b| <[u8; 32]>::try_from(b).ok());
-        bytes
-            .map(Self)
-            .ok_or_else(|| Error::new("EINVAL", "read public key", text, "not base64 of 32 bytes"))
+        let bytes = STANDARD.decode(text).ok().and_then(|b| <[u8; 32]>::try_from(b).ok());
+        bytes.map(Self).ok_or_else(|| Error::new("EINVAL", "read public key", text, "not base64 of 32 bytes"))
     }
 
     /// The 44-character text that is hashed, compared and sent.

@@ -80,12 +80,8 @@ fn message(link_index: u32, network: Network) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = link_index;
     message.header.prefix_len = network.prefix;
-    message
-        .attributes
-        .push(AddressAttribute::Local(network.address));
-    message
-        .attributes
-        .push(AddressAttribute::Address(network.address));
+    message.attributes.push(AddressAttribute::Local(network.address));
+    message.attributes.push(AddressAttribute::Address(network.address));
     match network.address {
         IpAddr::V4(_) => message.header.family = AddressFamily::Inet,
         IpAddr::V6(_) => {
@@ -112,10 +108,7 @@ fn parse(payload: &[u8]) -> Option<Address> {
     }
     Some(Address {
         link_index: header.index,
-        network: Network {
-            address: local.or(address)?,
-            prefix: header.prefix_len,
-        },
+        network: Network { address: local.or(address)?, prefix: header.prefix_len },
         scope: match header.scope {
             AddressScope::Universe => "global".to_owned(),
             other => other.to_string(),
@@ -146,17 +139,13 @@ mod tests {
         let mut wire = message(3, Network::parse("10.0.0.1/32").unwrap());
         let other_end = AddressAttribute::Address("10.0.0.2".parse().unwrap());
         wire.attributes[1] = other_end;
-        assert_eq!(
-            parse(&emit(&wire)).unwrap().network.to_string(),
-            "10.0.0.1/32"
-        );
+        assert_eq!(parse(&emit(&wire)).unwrap().network.to_string(), "10.0.0.1/32");
     }
 
     #[test]
     fn the_wide_flags_attribute_counts() {
         let mut wire = message(3, Network::parse("fd00::1/64").unwrap());
-        wire.attributes
-            .push(AddressAttribute::Flags(AddressFlags::Dadfailed));
+        wire.attributes.push(AddressAttribute::Flags(AddressFlags::Dadfailed));
         assert!(parse(&emit(&wire)).unwrap().tentative);
     }
 }

@@ -113,9 +113,8 @@ fn question() -> LinkMessage {
 }
 
 fn ask(message: &LinkMessage, object: &str) -> Result<Option<Link>> {
-    let answer = open().and_then(|mut socket| {
-        socket.get(RTM_GETLINK, &emit(message), |_, payload| parse(payload))
-    });
+    let answer =
+        open().and_then(|mut socket| socket.get(RTM_GETLINK, &emit(message), |_, payload| parse(payload)));
     match answer {
         Err(error) if error.errno == libc::ENODEV => Ok(None),
         result => result.map_err(|error| error.because("look up", object)),
@@ -159,9 +158,8 @@ fn parse(payload: &[u8]) -> Option<Link> {
 }
 
 fn kind_of(link_info: &[u8]) -> Option<String> {
-    let kind = NlasIterator::new(link_info)
-        .map_while(|nla| nla.ok())
-        .find(|nla| nla.kind() == IFLA_INFO_KIND)?;
+    let kind =
+        NlasIterator::new(link_info).map_while(|nla| nla.ok()).find(|nla| nla.kind() == IFLA_INFO_KIND)?;
     let text = String::from_utf8_lossy(kind.value());
     Some(text.trim_end_matches('\0').to_owned())
 }
@@ -200,10 +198,7 @@ mod tests {
         bytes.extend([5, 0, 16, 0, 1, 0, 0, 0]); // IFLA_OPERSTATE of an unknown value
         bytes.extend([5, 0, 4, 0, 1, 0, 0, 0]); // a second IFLA_MTU, of one byte
         let link = parse(&bytes).unwrap();
-        assert_eq!(
-            (link.name.as_str(), link.kind.as_str()),
-            ("wg7", "wireguard")
-        );
+        assert_eq!((link.name.as_str(), link.kind.as_str()), ("wg7", "wireguard"));
         assert_eq!((link.index, link.mtu), (7, 1420));
     }
 }

@@ -48,7 +48,5 @@ fn attributes<'a, A>(
     bytes: &'a [u8],
     mut parse: impl FnMut(&NlaBuffer<&'a [u8]>) -> Option<A>,
 ) -> impl Iterator<Item = A> {
-    NlasIterator::new(bytes)
-        .map_while(|nla| nla.ok())
-        .filter_map(move |nla| parse(&nla))
+    NlasIterator::new(bytes).map_while(|nla| nla.ok()).filter_map(move |nla| parse(&nla))
 }

@@ -27,24 +27,12 @@ pub struct Changes {
 }
 
 impl Changes {
-    const NONE: Self = Self {
-        link: false,
-        address: false,
-        route: false,
-    };
+    const NONE: Self = Self { link: false, address: false, route: false };
     /// What is said when messages were lost: anything may have changed.
-    const ALL: Self = Self {
-        link: true,
-        address: true,
-        route: true,
-    };
+    const ALL: Self = Self { link: true, address: true, route: true };
 
     pub fn names(self) -> Vec<&'static str> {
-        let all = [
-            (self.link, "link"),
-            (self.address, "address"),
-            (self.route, "route"),
-        ];
+        let all = [(self.link, "link"), (self.address, "address"), (self.route, "route")];
         let set = all.into_iter().filter(|(changed, _)| *changed);
         set.map(|(_, name)| name).collect()
     }
@@ -91,10 +79,7 @@ impl Monitor {
             .name("wgmesh-netmon".to_owned())
             .spawn(move || run(&socket, thread_stop.as_fd(), callback))
             .map_err(failed)?;
-        Ok(Self {
-            stop,
-            thread: Some(thread),
-        })
+        Ok(Self { stop, thread: Some(thread) })
     }
 }
 
@@ -136,11 +121,7 @@ fn wait(socket: &Socket, stop: BorrowedFd<'_>, until: Option<Instant>) -> bool {
         // Rounded up, or the last fraction of a millisecond would be spent spinning.
         left.as_micros().div_ceil(1000) as libc::c_int
     });
-    let entry = |fd| libc::pollfd {
-        fd,
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     let mut entries = [entry(socket.as_raw_fd()), entry(stop.as_raw_fd())];
     // SAFETY: the array lives through the call and its length is given. An interrupted poll is an early return, no more.
     unsafe { libc::poll(entries.as_mut_ptr(), 2, timeout_ms) };

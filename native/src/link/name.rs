@@ -17,12 +17,7 @@ impl InterfaceName {
             Ok(Self(text.to_owned()))
         } else {
             let reason = "a letter, then letters, digits, '_' or '-', at most 15 bytes";
-            Err(Error::new(
-                "EINVAL",
-                "use interface name",
-                format!("{text:?}"),
-                reason,
-            ))
+            Err(Error::new("EINVAL", "use interface name", format!("{text:?}"), reason))
         }
     }
 
@@ -93,27 +88,9 @@ mod tests {
             assert!(InterfaceName::parse(text).is_err(), "{text:?}");
             assert_eq!(LinkName::parse(text).unwrap().as_str(), text);
         }
-        for text in [
-            "",
-            "abcdefghijklmnop",
-            "a/b",
-            "a b",
-            "a:b",
-            "a\0b",
-            ".",
-            "..",
-            "a\n",
-        ] {
-            assert_eq!(
-                InterfaceName::parse(text).unwrap_err().code,
-                "EINVAL",
-                "{text:?}"
-            );
-            assert_eq!(
-                LinkName::parse(text).unwrap_err().code,
-                "EINVAL",
-                "{text:?}"
-            );
+        for text in ["", "abcdefghijklmnop", "a/b", "a b", "a:b", "a\0b", ".", "..", "a\n"] {
+            assert_eq!(InterfaceName::parse(text).unwrap_err().code, "EINVAL", "{text:?}");
+            assert_eq!(LinkName::parse(text).unwrap_err().code, "EINVAL", "{text:?}");
         }
     }
 }

@@ -56,13 +56,7 @@ mod tests {
 
     #[test]
     fn reads_strictly() {
-        for text in [
-            "10.1.2.3/16",
-            "fd00::1/64",
-            "0.0.0.0/0",
-            "::/0",
-            "1.2.3.4/32",
-        ] {
+        for text in ["10.1.2.3/16", "fd00::1/64", "0.0.0.0/0", "::/0", "1.2.3.4/32"] {
             assert_eq!(Network::parse(text).unwrap().to_string(), text);
         }
         for text in [

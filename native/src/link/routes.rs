@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, ParseableParametrized};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteLwEnCapType, RouteMessage,
-    RouteNextHop, RouteProtocol, RouteScope, RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteLwEnCapType, RouteMessage, RouteNextHop,
+    RouteProtocol, RouteScope, RouteType, RouteVia,
 };
 
 use super::network::Network;
@@ -98,8 +98,7 @@ pub fn delete(destination: Network, link_index: u32, name: &str, metric: u32) ->
     message.header.scope = RouteScope::NoWhere;
     match command(RTM_DELROUTE, 0, &message) {
         Err(error) if matches!(error.errno, libc::ESRCH | libc::ENODEV) => Ok(()),
-        result => result
-            .map_err(|error| error.because("delete route", format!("{destination} via {name}"))),
+        result => result.map_err(|error| error.because("delete route", format!("{destination} via {name}"))),
     }
 }
 
@@ -154,10 +153,7 @@ fn parse(payload: &[u8]) -> Option<Vec<Route>> {
         _ => return None,
     };
     let mut route = Route {
-        destination: Network {
-            address: any,
-            prefix: header.destination_prefix_length,
-        },
+        destination: Network { address: any, prefix: header.destination_prefix_length },
         gateway: None,
         link_index: None,
         table: header.table.into(),
@@ -166,9 +162,7 @@ fn parse(payload: &[u8]) -> Option<Vec<Route>> {
         kind: kind_text(header.kind),
     };
     let parameter = (family, header.kind, RouteLwEnCapType::None);
-    let known = attributes(payload.get(12..)?, |nla| {
-        RouteAttribute::parse_with_param(nla, parameter).ok()
-    });
+    let known = attributes(payload.get(12..)?, |nla| RouteAttribute::parse_with_param(nla, parameter).ok());
     let mut hops = Vec::new();
     for attribute in known {
         match attribute {
@@ -237,9 +231,7 @@ mod tests {
     fn reads_what_it_writes() {
         for text in ["192.168.7.0/24", "fd00:7::/48", "0.0.0.0/0", "::/0"] {
             let routes = parse(&emit(&message(network(text), 4, 50))).unwrap();
-            let [route] = routes.as_slice() else {
-                panic!("{routes:?}")
-            };
+            let [route] = routes.as_slice() else { panic!("{routes:?}") };
             assert_eq!(route.destination, network(text));
             assert!(is_ours(route, 4) && !is_ours(route, 5));
             assert_eq!((route.metric, route.table), (50, 254));
@@ -256,16 +248,13 @@ mod tests {
             hop.attributes = vec![RouteAttribute::Gateway(gateway.into())];
             hop
         };
-        wire.attributes
-            .retain(|a| !matches!(a, RouteAttribute::Oif(_)));
+        wire.attributes.retain(|a| !matches!(a, RouteAttribute::Oif(_)));
         let hops = vec![hop(2, "10.0.0.1"), hop(3, "10.0.0.2")];
         wire.attributes.push(RouteAttribute::MultiPath(hops));
         let routes = parse(&emit(&wire)).unwrap();
         let seen: Vec<_> = routes.iter().map(|r| (r.link_index, r.gateway)).collect();
-        let expected = [
-            (Some(2), Some("10.0.0.1".parse().unwrap())),
-            (Some(3), Some("10.0.0.2".parse().unwrap())),
-        ];
+        let expected =
+            [(Some(2), Some("10.0.0.1".parse().unwrap())), (Some(3), Some("10.0.0.2".parse().unwrap()))];
         assert_eq!(seen, expected);
     }
 

@@ -93,11 +93,7 @@ impl NetlinkSocket {
         socket.set_cap_ack(true).map_err(io)?;
         socket.set_ext_ack(true).map_err(io)?;
         set_receive_timeout(&socket)?;
-        Ok(Self {
-            socket,
-            sequence: 0,
-            buffer: Zeroizing::new(vec![0; RECEIVE_BYTES]),
-        })
+        Ok(Self { socket, sequence: 0, buffer: Zeroizing::new(vec![0; RECEIVE_BYTES]) })
     }
 
     /// Makes the kernel refuse listings whose filters it does not know, and honour those it does (Linux 4.20).
@@ -145,10 +141,7 @@ impl NetlinkSocket {
                 return Ok(found);
             }
         }
-        Err(NetlinkError {
-            errno: libc::EBUSY,
-            words: Some("it kept changing while it was read".to_owned()),
-        })
+        Err(NetlinkError { errno: libc::EBUSY, words: Some("it kept changing while it was read".to_owned()) })
     }
 
     /// The first message of a listing. Takes the socket, since one whose listing was abandoned answers EBUSY.
@@ -233,10 +226,7 @@ fn retry(mut call: impl FnMut() -> std::io::Result<usize>) -> Outcome<usize> {
 }
 
 fn set_receive_timeout(socket: &Socket) -> Outcome<()> {
-    let timeout = libc::timeval {
-        tv_sec: ANSWER_TIMEOUT.as_secs() as libc::time_t,
-        tv_usec: 0,
-    };
+    let timeout = libc::timeval { tv_sec: ANSWER_TIMEOUT.as_secs() as libc::time_t, tv_usec: 0 };
     // SAFETY: the option value is a timeval that lives through the call, and its size is given.
     let result = unsafe {
         libc::setsockopt(
@@ -247,11 +237,7 @@ fn set_receive_timeout(socket: &Socket) -> Outcome<()> {
             size_of::<libc::timeval>() as libc::socklen_t,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(NetlinkError::last())
-    }
+    if result == 0 { Ok(()) } else { Err(NetlinkError::last()) }
 }
 
 /// The messages of one datagram that answer the request `sequence`; a late answer to an earlier one is passed over.
@@ -262,10 +248,7 @@ struct Answers<'a> {
 
 impl<'a> Answers<'a> {
     fn new(datagram: &'a [u8], sequence: u32) -> Self {
-        Self {
-            rest: datagram,
-            sequence,
-        }
+        Self { rest: datagram, sequence }
     }
 }
 
@@ -302,10 +285,7 @@ fn verdict(message: &NetlinkBuffer<&[u8]>) -> Outcome<()> {
     if errno == 0 {
         return Ok(());
     }
-    Err(NetlinkError {
-        errno,
-        words: kernel_words(message, rest),
-    })
+    Err(NetlinkError { errno, words: kernel_words(message, rest) })
 }
 
 /// The text of the extended acknowledgement, which follows the copy of the request's header in an NLMSG_ERROR.
@@ -345,9 +325,8 @@ mod tests {
     #[test]
     fn passes_over_answers_to_other_requests() {
         let datagram = [message(16, 0, 6, b"old"), message(16, 0, 7, b"new!")].concat();
-        let kept: Vec<_> = Answers::new(&datagram, 7)
-            .map(|answer| answer.unwrap().payload().to_vec())
-            .collect();
+        let kept: Vec<_> =
+            Answers::new(&datagram, 7).map(|answer| answer.unwrap().payload().to_vec()).collect();
         assert_eq!(kept, [b"new!"]);
     }
 
@@ -371,10 +350,7 @@ mod tests {
         assert_eq!(error.errno, libc::EOPNOTSUPP);
         assert_eq!(error.words.as_deref(), Some("Unknown device type"));
         let text = error.because("create", "wg0").to_string();
-        assert!(
-            text.starts_with("EOPNOTSUPP: cannot create wg0: "),
-            "{text}"
-        );
+        assert!(text.starts_with("EOPNOTSUPP: cannot create wg0: "), "{text}");
         assert!(text.ends_with("(Unknown device type)"), "{text}");
     }
 

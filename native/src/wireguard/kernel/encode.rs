@@ -1,0 +1,185 @@
+//! Requests to the kernel's WireGuard, as bytes that are zeroised.
+
+use std::net::{IpAddr, SocketAddr};
+
+use netlink_packet_core::NLA_F_NESTED;
+use zeroize::Zeroizing;
+
+use super::uapi::{allowed_ip, device, peer};
+use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
+use crate::wireguard::device::AllowedIp;
+
+/// Attribute bytes. The room is reserved at the start: growing would leave copies of keys behind in freed memory.
+pub struct Attributes(Zeroizing<Vec<u8>>);
+
+impl Attributes {
+    pub fn with_room(bytes: usize) -> Self {
+        Self(Zeroizing::new(Vec::with_capacity(bytes)))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Bytes that are encoded already.
+    pub fn append(&mut self, bytes: &[u8]) {
+        assert!(self.0.len() + bytes.len() <= self.0.capacity(), "room is reserved");
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// A value of at most 64 KiB less the header, which no caller comes near (see `chunk::MESSAGE_BYTES`).
+    pub fn put(&mut self, kind: u16, value: &[u8]) {
+        self.append(&((4 + value.len()) as u16).to_ne_bytes());
+        self.append(&kind.to_ne_bytes());
+        self.append(value);
+        self.append(&[0; 3][..value.len().next_multiple_of(4) - value.len()]);
+    }
+
+    pub fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+        let start = self.0.len();
+        self.put(kind | NLA_F_NESTED, &[]);
+        fill(self);
+        let length = (self.0.len() - start) as u16;
+        self.0[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+    }
+}
+
+/// Everything about one peer that one request may set.
+#[derive(Default)]
+pub struct PeerRequest<'a> {
+    /// `peer::F_*`
+    pub flags: u32,
+    pub preshared_key: Option<&'a PresharedKey>,
+    pub endpoint: Option<SocketAddr>,
+    pub keepalive_seconds: Option<u16>,
+    pub allowed_ips: &'a [AllowedIp],
+}
+
+impl PeerRequest<'_> {
+    /// An upper bound of the encoded size: 40 bytes for an IPv6 network, 28 for an IPv4 one, 140 for all the rest.
+    pub fn room(&self) -> usize {
+        160 + 40 * self.allowed_ips.len()
+    }
+
+    pub fn encode(&self, key: &PublicKey, into: &mut Attributes) {
+        into.nest(0, |attributes| {
+            attributes.put(peer::PUBLIC_KEY, &key.0);
+            if self.flags != 0 {
+                attributes.put(peer::FLAGS, &self.flags.to_ne_bytes());
+            }
+            if let Some(key) = self.preshared_key {
+                attributes.put(peer::PRESHARED_KEY, &key.0);
+            }
+            if let Some(endpoint) = self.endpoint {
+                attributes.put(peer::ENDPOINT, &socket_address(endpoint));
+            }
+            if let Some(seconds) = self.keepalive_seconds {
+                attributes.put(peer::KEEPALIVE, &seconds.to_ne_bytes());
+            }
+            if !self.allowed_ips.is_empty() {
+                attributes.nest(peer::ALLOWED_IPS, |list| {
+                    self.allowed_ips.iter().for_each(|ip| put_allowed_ip(list, ip));
+                });
+            }
+        });
+    }
+}
+
+fn put_allowed_ip(list: &mut Attributes, ip: &AllowedIp) {
+    list.nest(0, |attributes| {
+        let family = match ip.address {
+            IpAddr::V4(_) => libc::AF_INET,
+            IpAddr::V6(_) => libc::AF_INET6,
+        };
+        attributes.put(allowed_ip::FAMILY, &(family as u16).to_ne_bytes());
+        match ip.address {
+            IpAddr::V4(v4) => attributes.put(allowed_ip::ADDRESS, &v4.octets()),
+            IpAddr::V6(v6) => attributes.put(allowed_ip::ADDRESS, &v6.octets()),
+        }
+        attributes.put(allowed_ip::PREFIX, &[ip.prefix]);
+    });
+}
+
+/// `struct sockaddr_in` or `struct sockaddr_in6`.
+fn socket_address(address: SocketAddr) -> Vec<u8> {
+    let port = address.port().to_be_bytes();
+    match address {
+        SocketAddr::V4(v4) => {
+            let family = (libc::AF_INET as u16).to_ne_bytes();
+            [&family[..], &port, &v4.ip().octets(), &[0; 8]].concat()
+        }
+        SocketAddr::V6(v6) => {
+            let family = (libc::AF_INET6 as u16).to_ne_bytes();
+            let flow = v6.flowinfo().to_be_bytes();
+            let scope = v6.scope_id().to_ne_bytes();
+            [&family[..], &port, &flow, &v6.ip().octets(), &scope].concat()
+        }
+    }
+}
+
+/// The question for a device's state.
+pub fn get_device(index: u32) -> Attributes {
+    let mut attributes = Attributes::with_room(8);
+    attributes.put(device::IFINDEX, &index.to_ne_bytes());
+    attributes
+}
+
+/// Key and port. The kernel takes the port first and stops when it is in use, so then nothing is changed.
+pub fn set_key_and_port(index: u32, key: &PrivateKey, port: u16) -> Attributes {
+    let mut attributes = Attributes::with_room(64);
+    attributes.put(device::IFINDEX, &index.to_ne_bytes());
+    attributes.put(device::LISTEN_PORT, &port.to_ne_bytes());
+    attributes.put(device::PRIVATE_KEY, &key.0);
+    attributes
+}
+
+/// Removes all peers.
+pub fn flush_peers(index: u32) -> Attributes {
+    let mut attributes = Attributes::with_room(16);
+    attributes.put(device::IFINDEX, &index.to_ne_bytes());
+    attributes.put(device::FLAGS, &device::F_REPLACE_PEERS.to_ne_bytes());
+    attributes
+}
+
+/// Changes of peers that are encoded already.
+pub fn set_peers<'a>(index: u32, peers: impl Iterator<Item = &'a [u8]> + Clone) -> Attributes {
+    let size: usize = peers.clone().map(<[u8]>::len).sum();
+    let mut attributes = Attributes::with_room(size + 16);
+    attributes.put(device::IFINDEX, &index.to_ne_bytes());
+    attributes.nest(device::PEERS, |list| peers.for_each(|bytes| list.append(bytes)));
+    attributes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_is_padded_but_its_length_is_not() {
+        let mut attributes = Attributes::with_room(32);
+        attributes.nest(8, |inner| inner.put(3, &[7]));
+        let expected = if cfg!(target_endian = "little") {
+            [12, 0, 8, 0x80, 5, 0, 3, 0, 7, 0, 0, 0]
+        } else {
+            [0, 12, 0x80, 8, 0, 5, 0, 3, 7, 0, 0, 0]
+        };
+        assert_eq!(attributes.bytes(), expected);
+    }
+
+    #[test]
+    fn the_room_of_a_peer_is_enough_for_all_of_it() {
+        let ips: Vec<_> = (0..300u16)
+            .map(|n| AllowedIp { address: IpAddr::from([n, 0, 0, 0, 0, 0, 0, 1]), prefix: 128 })
+            .collect();
+        let request = PeerRequest {
+            flags: peer::F_UPDATE_ONLY,
+            preshared_key: Some(&PresharedKey([1; 32])),
+            endpoint: Some("[fe80::1%3]:51820".parse().unwrap()),
+            keepalive_seconds: Some(25),
+            allowed_ips: &ips,
+        };
+        let mut attributes = Attributes::with_room(request.room());
+        request.encode(&PublicKey([2; 32]), &mut attributes);
+        assert!(attributes.bytes().len() <= request.room());
+    }
+}
