@@ -1,0 +1,98 @@
+/**
+ * The HELLOs that wait for their REPLY (PROTOCOL.md section 6.1): one per address, the same sealed bytes sent again and
+ * again, which also punches a hole through NATs. Pure: time comes in as an argument.
+ */
+import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+
+/** When the datagram goes out, counted from the first time. The Go peer's 100 ms would spend its own limiter (weak point 33). */
+const SEND_AT_MS = [0, 200, 500, 1000, 2000, 3000] as const;
+const GIVE_UP_MS = 4000;
+/** HELLOs open at once; more wait for their turn elsewhere. */
+const MAX_OPEN = 2048;
+
+/** Why a HELLO is sent decides as what its answer is stored. */
+export type HelloReason = "dht" | "static";
+
+export interface OpenHello {
+  readonly to: Endpoint;
+  /** Who is expected there; null when only the address is known. */
+  readonly publicKey: PublicKey | null;
+  readonly reason: HelloReason;
+  readonly datagram: Buffer;
+  readonly openedAtMs: number;
+}
+
+interface Entry {
+  readonly hello: OpenHello;
+  /** Index into the schedule of the next send. */
+  sends: number;
+}
+
+export class HelloTable {
+  readonly #open = new Map<string, Entry>();
+  readonly #schedule: readonly number[];
+
+  /** `once`: one send, then only waiting (`--no-punching`). */
+  constructor(once: boolean) {
+    this.#schedule = once ? SEND_AT_MS.slice(0, 1) : SEND_AT_MS;
+  }
+
+  has(to: Endpoint): boolean {
+    return this.#open.has(endpointText(to));
+  }
+
+  get full(): boolean {
+    return this.#open.size >= MAX_OPEN;
+  }
+
+  /** The caller has checked `has` and `full`. */
+  open(hello: OpenHello): void {
+    this.#open.set(endpointText(hello.to), { hello, sends: 0 });
+  }
+
+  /** The HELLO that a REPLY from exactly this address answers; it is closed by that. */
+  close(from: Endpoint): OpenHello | null {
+    const text = endpointText(from);
+    const entry = this.#open.get(text);
+    this.#open.delete(text);
+    return entry?.hello ?? null;
+  }
+
+  /** Forgets what is open towards a peer that has left. */
+  forget(publicKey: PublicKey): void {
+    for (const [text, { hello }] of this.#open) if (hello.publicKey === publicKey) this.#open.delete(text);
+  }
+
+  clear(): void {
+    this.#open.clear();
+  }
+
+  /** What is to be sent now, and what nobody answered; the latter is closed. */
+  tick(nowMs: number): { readonly send: OpenHello[]; readonly unanswered: OpenHello[] } {
+    const send: OpenHello[] = [];
+    const unanswered: OpenHello[] = [];
+    for (const [text, entry] of this.#open) {
+      const ageMs = nowMs - entry.hello.openedAtMs;
+      if (ageMs >= GIVE_UP_MS) {
+        this.#open.delete(text);
+        unanswered.push(entry.hello);
+        continue;
+      }
+      const before = entry.sends;
+      while ((this.#schedule[entry.sends] ?? Number.POSITIVE_INFINITY) <= ageMs) entry.sends += 1;
+      // After a stall several sends are due; one is enough.
+      if (entry.sends > before) send.push(entry.hello);
+    }
+    return { send, unanswered };
+  }
+
+  /** When `tick` has work next; null when nothing is open. */
+  nextAtMs(): number | null {
+    let next: number | null = null;
+    for (const { hello, sends } of this.#open.values()) {
+      const atMs = hello.openedAtMs + (this.#schedule[sends] ?? GIVE_UP_MS);
+      if (next === null || atMs < next) next = atMs;
+    }
+    return next;
+  }
+}

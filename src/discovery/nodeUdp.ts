@@ -1,0 +1,62 @@
+import { createSocket } from "node:dgram";
+import type { UdpBinding, UdpHandlers, UdpSocket } from "./udpSocket.ts";
+
+/** A burst of announcements must fit while the event loop is busy elsewhere (weak point 35); the kernel may cap it. */
+const RECEIVE_BUFFER_BYTES = 1 << 20;
+
+/** Binds a socket of the operating system. */
+export function bindNodeUdp(binding: UdpBinding, handlers: UdpHandlers): Promise<UdpSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket({
+      type: binding.family,
+      reuseAddr: binding.reuseAddress ?? false,
+      ipv6Only: false,
+      // Only literals are ever sent to: nothing here may wait for a resolver.
+      lookup: (host, _options, done) => done(null, host, binding.family === "udp6" ? 6 : 4),
+    });
+    let closed = false;
+    const close = (): void => {
+      if (closed) return;
+      closed = true;
+      socket.close();
+    };
+    const onBindError = (error: Error): void => {
+      close();
+      reject(error);
+    };
+    socket.once("error", onBindError);
+    socket.bind({ address: binding.address, port: binding.port }, () => {
+      socket.off("error", onBindError);
+      socket.on("error", handlers.error);
+      socket.on("message", (data, source) => handlers.datagram(data, source));
+      growReceiveBuffer(() => socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES));
+      resolve({
+        send(data, port, address, done) {
+          if (closed) return done(new Error("socket is closed"));
+          try {
+            socket.send(data, port, address, (error) => done(error));
+          } catch (error) {
+            done(error instanceof Error ? error : new Error(String(error)));
+          }
+        },
+        joinGroup: (group, linkAddress) => socket.addMembership(group, linkAddress),
+        sendMulticastVia(linkAddress, ttl) {
+          socket.setMulticastInterface(linkAddress);
+          socket.setMulticastTTL(ttl);
+          // Nodes of other network namespaces or processes on this host are peers too.
+          socket.setMulticastLoopback(true);
+        },
+        close,
+      });
+    });
+  });
+}
+
+/** Some containers forbid it; the default buffer then has to do. */
+function growReceiveBuffer(grow: () => void): void {
+  try {
+    grow();
+  } catch {
+    return;
+  }
+}

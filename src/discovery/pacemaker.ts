@@ -1,0 +1,51 @@
+import type { Clock } from "../core/clock.ts";
+
+/** What a pacemaker drives: it says when it has work next, and does it. */
+export interface Paced {
+  /** Monotonic time of the next work in milliseconds, null for none. */
+  nextAtMs(): number | null;
+  act(nowMs: number): void;
+}
+
+/** Runs timed work inside one task, so that no timer floats: the body of a task is `pacemaker.run(signal)`. */
+export class Pacemaker {
+  readonly #clock: Clock;
+  readonly #paced: Paced;
+  #wake: (() => void) | null = null;
+
+  constructor(clock: Clock, paced: Paced) {
+    this.#clock = clock;
+    this.#paced = paced;
+  }
+
+  /** To be called when `nextAtMs` may have become earlier. */
+  wake(): void {
+    this.#wake?.();
+  }
+
+  /** Resolves when the signal fires; rejects with what `act` throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const dueAtMs = this.#paced.nextAtMs();
+      const nowMs = this.#clock.monotonicMs();
+      if (dueAtMs !== null && dueAtMs <= nowMs) this.#paced.act(nowMs);
+      const nextAtMs = this.#paced.nextAtMs();
+      // Always a real pause, so that work that is due again at once cannot starve the event loop.
+      await this.#pause(nextAtMs === null ? null : Math.max(0, nextAtMs - nowMs), signal);
+    }
+  }
+
+  #pause(delayMs: number | null, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = delayMs === null ? null : this.#clock.after(delayMs, () => done());
+      const done = (): void => {
+        cancel?.();
+        signal.removeEventListener("abort", done);
+        this.#wake = null;
+        resolve();
+      };
+      signal.addEventListener("abort", done, { once: true });
+      this.#wake = done;
+    });
+  }
+}
