@@ -45,7 +45,9 @@ export class ControlSocket {
       return new ControlSocket(socket, false, options);
     } catch (error) {
       if (codeOf(error) !== "EADDRINUSE") throw error;
-      throw new WgmeshError("ERR_CONTROL_PORT", `UDP port ${options.port} is in use by another program`, { cause: error });
+      throw new WgmeshError("ERR_CONTROL_PORT", `UDP port ${options.port} is in use by another program`, {
+        cause: error,
+      });
     }
   }
 
@@ -70,7 +72,10 @@ export function canonicalSource(source: UdpSource): Endpoint | null {
   return host === null || source.port === 0 ? null : { host, port: source.port };
 }
 
-async function bindUnlessMissing(options: ControlSocketOptions, handlers: UdpHandlers): Promise<UdpSocket | null> {
+async function bindUnlessMissing(
+  options: ControlSocketOptions,
+  handlers: UdpHandlers,
+): Promise<UdpSocket | null> {
   try {
     return await options.bind({ family: "udp6", address: "::", port: options.port }, handlers);
   } catch (error) {

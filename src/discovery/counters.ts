@@ -18,6 +18,7 @@ const names = [
   "unsolicitedReplies",
   "goodbyes",
   "goodbyesDoubted",
+  "left",
   // send path
   "sent",
   "sendErrors",

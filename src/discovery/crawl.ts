@@ -21,12 +21,20 @@ interface Source {
 
 export class Crawl {
   readonly #sources = new Map<PublicKey, Source>();
+  #begun = false;
+
+  /** False until a first peer was asked. */
+  get begun(): boolean {
+    return this.#begun;
+  }
 
   /** The peer spoke to us; `news` when it mentioned someone unknown. `answer`: it was a REPLY. */
   heard(publicKey: PublicKey, news: boolean, answer: boolean, nowMs: number): void {
     const source = this.#sources.get(publicKey);
     if (!source) {
-      if (news) this.#sources.set(publicKey, { dry: 0, rounds: 0, askAtMs: nowMs + ASK_AGAIN_MS });
+      if (!news) return;
+      this.#begun = true;
+      this.#sources.set(publicKey, { dry: 0, rounds: 0, askAtMs: nowMs + ASK_AGAIN_MS });
       return;
     }
     if (news) source.dry = 0;

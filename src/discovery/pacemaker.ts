@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 export interface Paced {
   /** Monotonic time of the next work in milliseconds, null for none. */
   nextAtMs(): number | null;
-  act(nowMs: number): void;
+  act(nowMs: number): void | Promise<void>;
 }
 
 /** Runs timed work inside one task, so that no timer floats: the body of a task is `pacemaker.run(signal)`. */
@@ -28,15 +28,16 @@ export class Pacemaker {
     while (!signal.aborted) {
       const dueAtMs = this.#paced.nextAtMs();
       const nowMs = this.#clock.monotonicMs();
-      if (dueAtMs !== null && dueAtMs <= nowMs) this.#paced.act(nowMs);
+      if (dueAtMs !== null && dueAtMs <= nowMs) await this.#paced.act(nowMs);
       const nextAtMs = this.#paced.nextAtMs();
       // Always a real pause, so that work that is due again at once cannot starve the event loop.
-      await this.#pause(nextAtMs === null ? null : Math.max(0, nextAtMs - nowMs), signal);
+      await this.#pause(nextAtMs === null ? null : Math.max(0, nextAtMs - this.#clock.monotonicMs()), signal);
     }
   }
 
   #pause(delayMs: number | null, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
       const cancel = delayMs === null ? null : this.#clock.after(delayMs, () => done());
       const done = (): void => {
         cancel?.();

@@ -34,12 +34,22 @@ export class TokenBucket {
 
   /** Takes `cost` tokens, or none and false when there are not enough. */
   take(nowMs: number, cost = 1): boolean {
+    if (!this.has(nowMs, cost)) return false;
+    this.#tokens -= cost;
+    return true;
+  }
+
+  has(nowMs: number, cost = 1): boolean {
     const gained = ((nowMs - this.#filledAtMs) * this.#ratePerSecond) / 1000;
     this.#tokens = Math.min(this.#burst, this.#tokens + Math.max(0, gained));
     this.#filledAtMs = nowMs;
-    if (this.#tokens < cost) return false;
-    this.#tokens -= cost;
-    return true;
+    return this.#tokens >= cost;
+  }
+
+  /** When one token will be there: `nowMs`, or later. */
+  nextAtMs(nowMs: number): number {
+    if (this.has(nowMs)) return nowMs;
+    return nowMs + Math.ceil(((1 - this.#tokens) * 1000) / this.#ratePerSecond);
   }
 }
 

@@ -1,5 +1,10 @@
 import type { Clock } from "../../../src/core/clock.ts";
-import type { UdpBinding, UdpHandlers, UdpSocket, UdpSocketFactory } from "../../../src/discovery/udpSocket.ts";
+import type {
+  UdpBinding,
+  UdpHandlers,
+  UdpSocket,
+  UdpSocketFactory,
+} from "../../../src/discovery/udpSocket.ts";
 
 export interface NetworkOptions {
   readonly clock: Clock;
@@ -53,7 +58,8 @@ export class MemoryNetwork {
     this.#hosts.set(name, addresses);
     for (const socket of this.#sockets) {
       if (socket.host !== name) continue;
-      for (const group of socket.groups) if (!addresses.includes(group.split("@")[1] ?? "")) socket.groups.delete(group);
+      for (const group of socket.groups)
+        if (!addresses.includes(group.split("@")[1] ?? "")) socket.groups.delete(group);
     }
   }
 
@@ -117,7 +123,12 @@ export class MemoryNetwork {
   #deliver(from: { host: string; port: number }, to: { host: string; port: number }, data: Buffer): void {
     const { clock, unit, loss = 0, delayMs = [0.2, 0.6] } = this.#options;
     if (this.record) {
-      this.sent.push({ atMs: clock.monotonicMs(), from: `${from.host}:${from.port}`, to: `${to.host}:${to.port}`, data });
+      this.sent.push({
+        atMs: clock.monotonicMs(),
+        from: `${from.host}:${from.port}`,
+        to: `${to.host}:${to.port}`,
+        data,
+      });
     }
     for (const socket of this.#sockets) {
       if (socket.port !== to.port || !this.#reaches(socket, from.host, to.host)) continue;

@@ -1,0 +1,110 @@
+import type { Clock } from "../core/clock.ts";
+import type { Random } from "../core/random.ts";
+import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import { type LocalNode, ownEndpoint } from "../peers/localNode.ts";
+import type { Peer } from "../peers/peer.ts";
+import type { PeerStore } from "../peers/store.ts";
+import { encodeAnnouncement, MAX_DATAGRAM_BYTES } from "../wire/announcement.ts";
+import { sealEnvelope } from "../wire/envelope.ts";
+import { encodeGoodbye } from "../wire/goodbye.ts";
+import type { KnownPeer } from "../wire/types.ts";
+import { MentionRotation } from "./mentionRotation.ts";
+import type { Sealer } from "./seams.ts";
+
+export interface AnnouncerOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly self: LocalNode;
+  readonly store: PeerStore;
+  readonly sealer: Sealer;
+}
+
+/** Makes the datagrams in which this node speaks of itself, sealed and ready to send. */
+export class Announcer {
+  readonly #options: AnnouncerOptions;
+  readonly #rotation: MentionRotation;
+
+  constructor(options: AnnouncerOptions) {
+    this.#options = options;
+    this.#rotation = new MentionRotation(options.random);
+  }
+
+  /**
+   * A HELLO. `to` is the peer it is meant for; without one (only an address is known) and with `small` nobody is mentioned:
+   * an address that a third party told may be anybody's.
+   */
+  hello(to: PublicKey | null, small: boolean): Buffer {
+    return this.#seal("HELLO", small ? [] : this.#candidates(to), to, "", MAX_DATAGRAM_BYTES);
+  }
+
+  /** A REPLY that tells `from` how it looks from here; null when it cannot be made within `maxBytes`. */
+  reply(to: PublicKey, from: Endpoint, maxBytes: number): Buffer | null {
+    const limit = Math.min(MAX_DATAGRAM_BYTES, maxBytes);
+    const datagram = this.#seal("REPLY", this.#candidates(to), to, endpointText(from), limit);
+    return datagram.length <= maxBytes ? datagram : null;
+  }
+
+  /** The LAN announcement: never with known peers (PROTOCOL.md section 4.2). */
+  lan(): Buffer {
+    return this.#seal("ANNOUNCE", [], null, "", MAX_DATAGRAM_BYTES);
+  }
+
+  goodbye(): Buffer {
+    const { clock, random, self, sealer } = this.#options;
+    const payload = encodeGoodbye(self.snapshot.publicKey, Math.floor(clock.wallMs() / 1000));
+    return sealEnvelope("GOODBYE", payload, sealer, random);
+  }
+
+  #candidates(to: PublicKey | null): Peer[] {
+    const { store } = this.#options;
+    // Only peers that live: the dead must not circulate (weak point 23).
+    const peers = store.list().filter((peer) => peer.meshIp !== null && store.isActive(peer));
+    return this.#rotation.order(to, peers);
+  }
+
+  #seal(
+    type: "HELLO" | "REPLY" | "ANNOUNCE",
+    candidates: readonly Peer[],
+    to: PublicKey | null,
+    observedEndpoint: string,
+    maxBytes: number,
+  ): Buffer {
+    const { clock, random, self, sealer } = this.#options;
+    const node = self.snapshot;
+    const { payload, knownPeersUsed } = encodeAnnouncement(
+      type,
+      {
+        publicKey: node.publicKey,
+        hostname: node.hostname,
+        meshIp: node.meshIp,
+        meshIpv6: node.meshIpv6,
+        wgEndpoint: endpointText(ownEndpoint(node)),
+        introducer: node.introducer,
+        natType: node.natType,
+        networks: node.networks,
+        timestampSeconds: Math.floor(clock.wallMs() / 1000),
+        knownPeers: candidates.flatMap(mention),
+        observedEndpoint,
+        instance: node.instance,
+      },
+      maxBytes,
+    );
+    this.#rotation.mentioned(to, candidates, knownPeersUsed);
+    return sealEnvelope(type, payload, sealer, random);
+  }
+}
+
+function mention(peer: Peer): KnownPeer[] {
+  if (peer.meshIp === null) return [];
+  return [
+    {
+      publicKey: peer.publicKey,
+      hostname: peer.hostname,
+      meshIp: peer.meshIp,
+      meshIpv6: peer.meshIpv6,
+      wgEndpoint: peer.endpoint === null ? "" : endpointText(peer.endpoint),
+      introducer: peer.introducer,
+      natType: peer.natType,
+    },
+  ];
+}

@@ -1,0 +1,84 @@
+/**
+ * HELLOs that are wanted but not sent yet: one per address, in order of time, a bounded number a second whatever
+ * the reasons (a member could mention a thousand victims, weak point 10). Pure: time comes in as an argument.
+ */
+import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import type { HelloReason } from "./helloTable.ts";
+import { TokenBucket } from "./rateLimiter.ts";
+
+/** New addresses a second; a LAN of 60 nodes passes at once, a cached mesh of 1,000 in 20 s. */
+const RATE_PER_SECOND = 50;
+const BURST = 64;
+/** As many as the store holds peers, twice. */
+const MAX_WAITING = 2048;
+
+export interface ContactRequest {
+  readonly to: Endpoint;
+  /** Who is expected there; null when only the address is known. */
+  readonly publicKey: PublicKey | null;
+  readonly reason: HelloReason;
+  /**
+   * - `meet`: to know each other; needless when that has just happened from the other side
+   * - `ask`: for what the peer has to tell
+   * - `tell`: because something about us changed; replaces a HELLO that is open
+   */
+  readonly purpose: "meet" | "ask" | "tell";
+  /** Nobody is mentioned to an address that only a third party told. */
+  readonly small: boolean;
+}
+
+const WEIGHT = { meet: 0, ask: 1, tell: 2 } as const;
+
+interface Waiting {
+  readonly request: ContactRequest;
+  readonly atMs: number;
+}
+
+export class ContactQueue {
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #bucket: TokenBucket;
+
+  constructor(nowMs: number) {
+    this.#bucket = new TokenBucket(RATE_PER_SECOND, BURST, nowMs);
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** False when too many wait already. Of two requests for one address the weightier stays, at the earlier time. */
+  add(request: ContactRequest, atMs: number): boolean {
+    const key = endpointText(request.to);
+    const known = this.#waiting.get(key);
+    if (!known && this.#waiting.size >= MAX_WAITING) return false;
+    const keep = known !== undefined && WEIGHT[known.request.purpose] > WEIGHT[request.purpose];
+    const kept = keep ? known.request : request;
+    this.#waiting.set(key, { request: kept, atMs: Math.min(atMs, known?.atMs ?? atMs) });
+    return true;
+  }
+
+  /** The requests whose time has come, as far as the rate allows. `open` tells whether one led to a HELLO. */
+  take(nowMs: number, open: (request: ContactRequest) => boolean): void {
+    for (const [key, { request, atMs }] of this.#waiting) {
+      if (atMs > nowMs) continue;
+      if (!this.#bucket.has(nowMs)) return;
+      this.#waiting.delete(key);
+      if (open(request)) this.#bucket.take(nowMs);
+    }
+  }
+
+  nextAtMs(nowMs: number): number | null {
+    let next: number | null = null;
+    for (const { atMs } of this.#waiting.values()) if (next === null || atMs < next) next = atMs;
+    return next === null ? null : Math.max(next, this.#bucket.nextAtMs(nowMs));
+  }
+
+  forget(publicKey: PublicKey): void {
+    for (const [key, { request }] of this.#waiting)
+      if (request.publicKey === publicKey) this.#waiting.delete(key);
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,351 @@
+/**
+ * Peer exchange (row D2, PROTOCOL.md section 6.1): HELLO and REPLY over the control socket. A HELLO makes us known and asks
+ * who else is there; a REPLY counts only while a HELLO to exactly its source address is open (weak points 1 and 9).
+ */
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import type { Random } from "../core/random.ts";
+import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import type { LocalNode } from "../peers/localNode.ts";
+import type { DiscoveryMethod, Peer, PeerEvent } from "../peers/peer.ts";
+import type { PeerStore } from "../peers/store.ts";
+import { exchangeEndpoint } from "../wire/endpointRules.ts";
+import { adoptObserved } from "../wire/observedEndpoint.ts";
+import type { Announcement } from "../wire/types.ts";
+import type { Announcer } from "./announcer.ts";
+import { ContactQueue, type ContactRequest } from "./contactQueue.ts";
+import type { Counters } from "./counters.ts";
+import { Crawl } from "./crawl.ts";
+import { HelloTable, type OpenHello } from "./helloTable.ts";
+import type { ReceivedAnnouncement } from "./inbound.ts";
+import { Outbox } from "./outbox.ts";
+import { Pacemaker } from "./pacemaker.ts";
+import { Reflections } from "./reflections.ts";
+import { RefreshPlan } from "./refreshPlan.ts";
+import type { Underlay } from "./seams.ts";
+import { directSighting, mentionSighting, outside } from "./sightings.ts";
+import { VerifiedSources } from "./verifiedSources.ts";
+
+export interface ExchangeOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly store: PeerStore;
+  readonly self: LocalNode;
+  readonly underlay: Underlay;
+  readonly announcer: Announcer;
+  readonly counters: Counters;
+  readonly gossipPort: number;
+  /** `--no-punching`: a HELLO is sent once. */
+  readonly noPunching: boolean;
+  readonly noIpv6: boolean;
+  send(data: Uint8Array, to: Endpoint): void;
+  /** A HELLO got its REPLY from `publicKey`, or (null) none. */
+  concluded(hello: OpenHello, publicKey: PublicKey | null): void;
+}
+
+/** A session lives this long without a new handshake: within it a tunnel is taken to work. */
+export const FRESH_HANDSHAKE_MS = 180_000;
+/** A HELLO is needless when the peer's own came this recently and both know each other. */
+const JUST_MET_MS = 500;
+const SWEEP_MS = 5_000;
+/** New names of a while are looked at together. */
+const SWEEP_SOON_MS = 20;
+/** More peers than this that are to be met at once are met one after another, so that one side's HELLO saves the other's. */
+const FEW = 4;
+const SPREAD_MS = 60;
+
+export class Exchange {
+  readonly #options: ExchangeOptions;
+  readonly #hellos: HelloTable;
+  readonly #contacts: ContactQueue;
+  readonly #crawl = new Crawl();
+  readonly #plan: RefreshPlan;
+  readonly #verified = new VerifiedSources();
+  readonly #reflections = new Reflections();
+  readonly #outbox: Outbox;
+  readonly #pacemaker: Pacemaker;
+  #sweepAtMs: number;
+
+  constructor(options: ExchangeOptions) {
+    const { clock, random, counters, noPunching, send } = options;
+    this.#options = options;
+    this.#hellos = new HelloTable(noPunching);
+    this.#contacts = new ContactQueue(clock.monotonicMs());
+    this.#plan = new RefreshPlan(() => random.unit());
+    this.#outbox = new Outbox(send, counters);
+    this.#sweepAtMs = clock.monotonicMs();
+    this.#pacemaker = new Pacemaker(clock, {
+      nextAtMs: () => this.#nextAtMs(),
+      act: (nowMs) => this.#act(nowMs),
+    });
+  }
+
+  /** The body of its task: sends what falls due until the signal fires, then forgets what is open. */
+  async run(signal: AbortSignal): Promise<void> {
+    const unsubscribe = this.#options.store.subscribe((event) => this.#changed(event));
+    try {
+      await this.#pacemaker.run(signal);
+    } finally {
+      unsubscribe();
+      this.clear();
+    }
+  }
+
+  /** Sends nothing more of what is open or waiting. */
+  clear(): void {
+    this.#hellos.clear();
+    this.#contacts.clear();
+    this.#outbox.clear();
+  }
+
+  /** True when the address has answered a HELLO of ours lately. */
+  isVerified(address: Endpoint): boolean {
+    return this.#verified.isVerified(address, this.#options.clock.monotonicMs());
+  }
+
+  /** The peer's clock in its newest word, Unix seconds; 0 for never. */
+  lastWordSeconds(publicKey: PublicKey): number {
+    return this.#plan.lastWordSeconds(publicKey);
+  }
+
+  /** Takes a HELLO, REPLY or ANNOUNCE that passed the receive path of the control socket. */
+  receive(message: ReceivedAnnouncement): void {
+    switch (message.type) {
+      case "HELLO":
+        this.#receiveHello(message);
+        break;
+      case "REPLY":
+        this.#receiveReply(message);
+        break;
+      case "ANNOUNCE":
+        if (!message.repeat) this.#observe(message, "gossip", mentionsUs(message.announcement, this.#ownKey));
+        break;
+    }
+    this.#pacemaker.wake();
+  }
+
+  /** A peer of the LAN spoke; `meet` asks for a HELLO to it. */
+  heardOnLan({ announcement, from }: ReceivedAnnouncement, meet: boolean): void {
+    const { gossipPort } = this.#options;
+    const { publicKey, timestampSeconds } = announcement;
+    // Multicast may reach one way only, so it does not stand in for a HELLO.
+    this.#plan.word(publicKey, timestampSeconds);
+    if (!meet) return;
+    const to = { host: from.host, port: gossipPort };
+    this.contact({ to, publicKey, reason: "dht", purpose: "meet", small: false });
+  }
+
+  /** Asks for a HELLO; `delayMs` only spreads many of them. */
+  contact(request: ContactRequest, delayMs = this.#spread()): void {
+    const { clock, counters } = this.#options;
+    if (!this.#contacts.add(request, clock.monotonicMs() + delayMs)) counters.add("dropped");
+    this.#pacemaker.wake();
+  }
+
+  /** Tells every peer what is now true of us. */
+  announce(): void {
+    for (const peer of this.#options.store.list()) this.#contactPeer(peer, "tell");
+  }
+
+  /** Where a peer's control socket may be: where it spoke from, and beside its WireGuard. */
+  controlEndpoints(peer: Peer): Endpoint[] {
+    const beside = peer.endpoint && { host: peer.endpoint.host, port: this.#options.gossipPort };
+    const all = [peer.controlEndpoint, beside].filter((endpoint) => endpoint !== null);
+    return all.filter(({ host }) => !this.#options.underlay.isInsideMesh(host));
+  }
+
+  #receiveHello(message: ReceivedAnnouncement): void {
+    const { clock, store } = this.#options;
+    const { announcement, from, repeat, sizeBytes } = message;
+    const { publicKey } = announcement;
+    const nowMs = clock.monotonicMs();
+    this.#verified.received(from, sizeBytes);
+    if (repeat) {
+      if (store.get(publicKey)) this.#reply(publicKey, from);
+      return;
+    }
+    const before = store.get(publicKey);
+    const known = this.#observe(message, "dht", true);
+    if (!known) return;
+    this.#reply(publicKey, from);
+    // It may have moved, or somebody passes its datagrams on: only a REPLY from there tells.
+    const home = before?.controlEndpoint;
+    if (home && endpointText(home) !== endpointText(from) && !this.#verified.isVerified(from, nowMs)) {
+      this.contact({ to: from, publicKey, reason: "dht", purpose: "ask", small: true });
+    }
+  }
+
+  #receiveReply(message: ReceivedAnnouncement): void {
+    const { clock, counters, self, noIpv6, underlay } = this.#options;
+    const { announcement, from, repeat } = message;
+    const hello = repeat ? null : this.#hellos.close(from);
+    if (!hello) return counters.add("unsolicitedReplies");
+    const nowMs = clock.monotonicMs();
+    this.#verified.verify(from, nowMs);
+    this.#options.concluded(hello, announcement.publicKey);
+    if (!this.#observe(message, hello.reason, true)) return;
+
+    const current = self.snapshot.externalHost;
+    const seen = adoptObserved(announcement.observedEndpoint, current, noIpv6);
+    if (seen === null || underlay.isInsideMesh(seen)) return;
+    if (!this.#reflections.convinces(announcement.publicKey, seen, current, nowMs)) return;
+    self.update({ externalHost: seen });
+  }
+
+  /** Stores the sender and those it mentions; null when the store refused the sender. */
+  #observe(message: ReceivedAnnouncement, method: DiscoveryMethod, knowsUs: boolean): Peer | null {
+    const { clock, store, underlay, counters } = this.#options;
+    const { announcement, from, type } = message;
+    const isInsideMesh = (ip: string): boolean => underlay.isInsideMesh(ip);
+    const before = store.get(announcement.publicKey);
+    const endpoint = outside(exchangeEndpoint(announcement.wgEndpoint, from.host), isInsideMesh);
+    // An unproven address moves neither a working tunnel (row D10) nor a control socket that is known.
+    const proven = type === "REPLY";
+    const settled =
+      before !== undefined && before.instance === announcement.instance && this.#isConnected(before);
+    const control = proven || !before?.controlEndpoint ? outside(from, isInsideMesh) : null;
+    const peer = store.observe({
+      ...directSighting(announcement, method, settled && !proven ? null : endpoint),
+      ...(control === null || type === "ANNOUNCE" ? {} : { controlEndpoint: control }),
+      ...(knowsUs ? { knowsUs } : {}),
+    });
+    if (!peer) {
+      counters.add("refused");
+      return null;
+    }
+    counters.add("stored");
+    const nowMs = clock.monotonicMs();
+    this.#plan.heard(peer.publicKey, type === "HELLO", announcement.timestampSeconds, nowMs);
+    const news = this.#mentions(announcement, method === "gossip" ? "gossip-transitive" : "dht-transitive");
+    // The first peer a node meets is asked for all it knows; later ones only when they have shown news.
+    this.#crawl.heard(peer.publicKey, news || !this.#crawl.begun, proven, nowMs);
+    return peer;
+  }
+
+  /** Stores those the message mentions; true when one of them is new. */
+  #mentions(announcement: Announcement, method: DiscoveryMethod): boolean {
+    const { store, underlay } = this.#options;
+    let news = false;
+    for (const known of announcement.knownPeers) {
+      const isNew = store.get(known.publicKey) === undefined;
+      const peer = store.observe(mentionSighting(known, method, (ip) => underlay.isInsideMesh(ip)));
+      if (isNew && peer) news = true;
+    }
+    return news;
+  }
+
+  /** Answers, within what an unproven address may get (weak point 11). */
+  #reply(publicKey: PublicKey, to: Endpoint): void {
+    const { clock, announcer } = this.#options;
+    const nowMs = clock.monotonicMs();
+    this.#outbox.post("reply", to, nowMs, () => {
+      const reply = announcer.reply(publicKey, to, this.#verified.allowanceBytes(to, clock.monotonicMs()));
+      if (reply) this.#verified.sent(to, reply.length);
+      return reply;
+    });
+  }
+
+  #changed(event: PeerEvent): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (event.type === "removed") {
+      const { publicKey } = event.peer;
+      this.#hellos.forget(publicKey);
+      this.#contacts.forget(publicKey);
+      this.#crawl.forget(publicKey);
+      this.#plan.forget(publicKey);
+    } else if (event.changed.has("endpoint")) {
+      this.#sweepAtMs = Math.min(this.#sweepAtMs, nowMs + SWEEP_SOON_MS);
+      this.#pacemaker.wake();
+    }
+  }
+
+  #act(nowMs: number): void {
+    const { store } = this.#options;
+    for (const publicKey of this.#crawl.take(nowMs)) {
+      const peer = store.get(publicKey);
+      if (!peer || !this.#contactPeer(peer, "ask")) this.#crawl.forget(publicKey);
+    }
+    if (nowMs >= this.#sweepAtMs) this.#sweep(nowMs);
+    this.#contacts.take(nowMs, (request) => this.#open(request, nowMs));
+    const { send, unanswered } = this.#hellos.tick(nowMs);
+    for (const hello of unanswered) this.#giveUp(hello);
+    for (const hello of send) this.#sendHello(hello, nowMs);
+    this.#outbox.flush(nowMs);
+  }
+
+  #nextAtMs(): number {
+    const nowMs = this.#options.clock.monotonicMs();
+    const times = [this.#hellos.nextAtMs(), this.#crawl.nextAtMs(), this.#contacts.nextAtMs(nowMs)];
+    times.push(this.#outbox.nextAtMs(nowMs));
+    return Math.min(this.#sweepAtMs, ...times.filter((time) => time !== null));
+  }
+
+  /** Looks for peers that were not spoken with yet, or not for too long. */
+  #sweep(nowMs: number): void {
+    this.#sweepAtMs = nowMs + SWEEP_MS;
+    for (const peer of this.#options.store.list()) {
+      if (this.#plan.isDue(peer.publicKey, this.#isConnected(peer), nowMs)) this.#contactPeer(peer, "meet");
+    }
+  }
+
+  /** False when nobody knows where it is. */
+  #contactPeer(peer: Peer, purpose: ContactRequest["purpose"]): boolean {
+    const [to] = this.controlEndpoints(peer);
+    if (!to) return false;
+    const { publicKey } = peer;
+    this.contact({ to, publicKey, reason: "dht", purpose, small: peer.lastSeenMs === 0 });
+    return true;
+  }
+
+  /** Opens a HELLO; false when there is no need. */
+  #open(request: ContactRequest, nowMs: number): boolean {
+    const { announcer, store } = this.#options;
+    const { to, publicKey, purpose } = request;
+    if (this.#hellos.has(to)) {
+      if (purpose !== "tell") return false;
+      this.#hellos.close(to);
+    }
+    const peer = publicKey === null ? undefined : store.get(publicKey);
+    if (this.#hellos.full) {
+      // No answer will come that could carry the crawl on.
+      if (publicKey !== null) this.#crawl.forget(publicKey);
+      return false;
+    }
+    const justMet = publicKey !== null && nowMs - this.#plan.lastHelloAtMs(publicKey) < JUST_MET_MS;
+    if (purpose === "meet" && justMet && peer?.knowsUs) return false;
+    const datagram = announcer.hello(publicKey, request.small);
+    this.#hellos.open({ to, publicKey, reason: request.reason, datagram, openedAtMs: nowMs });
+    if (peer) this.#plan.tried(peer.publicKey, nowMs);
+    return true;
+  }
+
+  #sendHello(hello: OpenHello, nowMs: number): void {
+    this.#outbox.post("hello", hello.to, nowMs, () => (this.#hellos.has(hello.to) ? hello.datagram : null));
+  }
+
+  #giveUp(hello: OpenHello): void {
+    if (hello.publicKey !== null) {
+      this.#crawl.forget(hello.publicKey);
+      this.#plan.unanswered(hello.publicKey);
+    }
+    this.#options.log.debug({ address: endpointText(hello.to) }, "no answer to a HELLO");
+    this.#options.concluded(hello, null);
+  }
+
+  #isConnected(peer: Peer): boolean {
+    return this.#options.clock.wallMs() - peer.lastHandshakeMs < FRESH_HANDSHAKE_MS;
+  }
+
+  #spread(): number {
+    return this.#contacts.size < FEW ? 0 : this.#options.random.unit() * SPREAD_MS;
+  }
+
+  get #ownKey(): PublicKey {
+    return this.#options.self.snapshot.publicKey;
+  }
+}
+
+function mentionsUs(announcement: Announcement, ownKey: PublicKey): boolean {
+  return announcement.knownPeers.some(({ publicKey }) => publicKey === ownKey);
+}

@@ -1,0 +1,155 @@
+/**
+ * The receive path, the cheapest check first (row D10): size, limit of the source, limit of all, seal, fields, replay, and
+ * only then the message is acted on. Each stage has a counter; nothing here throws.
+ */
+import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import { ReplayCache } from "../peers/replayCache.ts";
+import { decodeAnnouncement } from "../wire/announcement.ts";
+import { type OpenedEnvelope, openEnvelope } from "../wire/envelope.ts";
+import { decodeGoodbye } from "../wire/goodbye.ts";
+import type { Announcement, Goodbye } from "../wire/types.ts";
+import type { Counters } from "./counters.ts";
+import { GlobalLimiter, SourceLimiter } from "./rateLimiter.ts";
+import type { Sealer } from "./seams.ts";
+
+/** Which socket a datagram came in on. */
+export type Door = "control" | "lan";
+
+export interface ReceivedAnnouncement {
+  readonly type: "HELLO" | "REPLY" | "ANNOUNCE";
+  readonly announcement: Announcement;
+  readonly from: Endpoint;
+  readonly sizeBytes: number;
+  /** The same datagram from the same address came before: it may be answered, but changes nothing (row D10). */
+  readonly repeat: boolean;
+}
+
+export interface InboundOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly sealer: Sealer;
+  readonly counters: Counters;
+  readonly ownKey: PublicKey;
+  /** True for an address that answered us: it does not share a limit with invented ones. */
+  isKnown(source: Endpoint): boolean;
+  announced(message: ReceivedAnnouncement, door: Door): void;
+  leaving(goodbye: Goodbye, from: Endpoint): void;
+}
+
+/** Shorter than an envelope around the shortest payload. */
+const MIN_BYTES = 100;
+/** What UDP can carry; the Go peer fills it in large meshes. */
+const MAX_BYTES = 65_507;
+/** A flood of rejects must not become a flood of log lines (weak point 17). */
+const LOG_EVERY_MS = 60_000;
+
+type Decoded =
+  | {
+      readonly kind: "announcement";
+      readonly type: ReceivedAnnouncement["type"];
+      readonly value: Announcement;
+    }
+  | { readonly kind: "goodbye"; readonly value: Goodbye };
+
+export class Inbound {
+  readonly #options: InboundOptions;
+  readonly #sources = new SourceLimiter();
+  readonly #global: GlobalLimiter;
+  readonly #replays: ReplayCache;
+  readonly #loggedAtMs = new Map<string, number>();
+
+  constructor(options: InboundOptions) {
+    this.#options = options;
+    this.#global = new GlobalLimiter(options.clock.monotonicMs());
+    this.#replays = new ReplayCache(options.clock);
+  }
+
+  /** Takes one datagram from a canonical source address. */
+  receive(data: Buffer, from: Endpoint, door: Door): void {
+    try {
+      this.#receive(data, from, door);
+    } catch (error) {
+      this.#note("error", door, from, messageOf(error));
+    }
+  }
+
+  #receive(data: Buffer, from: Endpoint, door: Door): void {
+    const { clock, counters, sealer, ownKey } = this.#options;
+    counters.add("received");
+    if (data.length < MIN_BYTES || data.length > MAX_BYTES)
+      return this.#reject("sizeRejected", door, from, "size");
+    const nowMs = clock.monotonicMs();
+    const known = this.#options.isKnown(from);
+    if (!this.#sources.take(from.host, nowMs) || !this.#global.take(data.length, known, nowMs)) {
+      return this.#reject("limited", door, from, "rate");
+    }
+    const envelope = openEnvelope(data, sealer, clock.wallMs());
+    if (!envelope.ok) return this.#reject("sealRejected", door, from, envelope.stage);
+    counters.add("sealOpened");
+
+    const decoded = this.#decode(envelope, door);
+    if (typeof decoded === "string") return this.#reject("fieldsRejected", door, from, decoded);
+    counters.add("fieldsAccepted");
+    // Our own multicast comes back to us.
+    if (decoded.value.publicKey === ownKey) return counters.add("own");
+
+    const verdict = this.#replays.check(envelope.nonce, endpointText(from));
+    if (verdict !== "new") counters.add("replayed");
+    if (verdict === "replay") return;
+    const repeat = verdict === "repeat";
+    if (decoded.kind === "announcement") {
+      const { type, value } = decoded;
+      this.#options.announced({ type, announcement: value, from, sizeBytes: data.length, repeat }, door);
+    } else if (!repeat) {
+      this.#options.leaving(decoded.value, from);
+    }
+  }
+
+  /** The message, or what is wrong with it. */
+  #decode(envelope: OpenedEnvelope, door: Door): Decoded | string {
+    const { type, payload } = envelope;
+    switch (type) {
+      case "HELLO":
+      case "REPLY":
+      case "ANNOUNCE": {
+        if (door === "lan" && type !== "ANNOUNCE") return `type ${type}`;
+        const decoded = decodeAnnouncement(payload);
+        if (decoded.ok) return { kind: "announcement", type, value: decoded.value };
+        return decoded.stage === "field" ? decoded.field : decoded.stage;
+      }
+      case "GOODBYE": {
+        if (door === "lan") return `type ${type}`;
+        const decoded = decodeGoodbye(payload, this.#options.clock.wallMs());
+        return decoded.ok ? { kind: "goodbye", value: decoded.value } : decoded.stage;
+      }
+      default:
+        return "unknown type";
+    }
+  }
+
+  #reject(
+    counter: "sizeRejected" | "limited" | "sealRejected" | "fieldsRejected",
+    door: Door,
+    from: Endpoint,
+    reason: string,
+  ): void {
+    this.#options.counters.add(counter);
+    this.#note("debug", door, from, reason);
+  }
+
+  /** At most one line a minute for each socket and level. */
+  #note(level: "debug" | "error", door: Door, from: Endpoint, reason: string): void {
+    const { clock, log } = this.#options;
+    const kind = `${door} ${level}`;
+    const nowMs = clock.monotonicMs();
+    const lastMs = this.#loggedAtMs.get(kind);
+    if (lastMs !== undefined && nowMs - lastMs < LOG_EVERY_MS) return;
+    this.#loggedAtMs.set(kind, nowMs);
+    const fields = { door, source: endpointText(from), reason };
+    if (level === "debug") log.debug(fields, "datagram rejected");
+    else log.error(fields, "datagram could not be handled");
+  }
+}

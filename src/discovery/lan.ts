@@ -1,0 +1,192 @@
+/**
+ * LAN discovery (row D1, PROTOCOL.md section 6.3): announcements by multicast on every suitable link. A newcomer is answered
+ * at once by a HELLO, so that it need not wait for our next announcement.
+ */
+import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Log } from "../core/log.ts";
+import type { Random } from "../core/random.ts";
+import type { Endpoint, PublicKey } from "../core/types.ts";
+import type { LocalNode } from "../peers/localNode.ts";
+import type { PeerStore } from "../peers/store.ts";
+import { lanEndpoint } from "../wire/endpointRules.ts";
+import type { Announcer } from "./announcer.ts";
+import type { Counters } from "./counters.ts";
+import type { ReceivedAnnouncement } from "./inbound.ts";
+import { LanSockets } from "./lanSockets.ts";
+import { MAX_PER_SECOND, OutboundBudget } from "./outboundBudget.ts";
+import { Pacemaker } from "./pacemaker.ts";
+import type { LayerStatus, Underlay, UnderlayLink } from "./seams.ts";
+import { directSighting } from "./sightings.ts";
+import type { UdpSocketFactory } from "./udpSocket.ts";
+
+export interface LanOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly store: PeerStore;
+  readonly self: LocalNode;
+  readonly underlay: Underlay;
+  readonly announcer: Announcer;
+  readonly counters: Counters;
+  readonly bind: UdpSocketFactory;
+  readonly group: string;
+  readonly port: number;
+  /** Whether the link may be used (`--discovery-iface`, excludes; row D11). */
+  allows(link: UnderlayLink): boolean;
+  /** A datagram of the group, for the receive path. */
+  datagram(data: Buffer, source: Endpoint): void;
+  /** A peer of the LAN spoke; `meet` is true when it must learn of us. */
+  heard(message: ReceivedAnnouncement, meet: boolean): void;
+}
+
+/** A first announcement can be lost, and the newcomer should not wait five seconds for the next. */
+const BURST_AT_MS = [0, 200, 500, 1000] as const;
+const EVERY_MS = 5_000;
+/** Nodes started by one script must not speak at the same moment for ever. */
+const JITTER_MS = 500;
+/** All of a LAN that answer one newcomer by multicast too spread over this time. */
+const ANSWER_WITHIN_MS = 300;
+/** A peer on two of our links speaks from two addresses; the one in use stays while it is heard this often. */
+const KEEP_SOURCE_MS = 12_000;
+const MAX_SOURCES = 1_000;
+/** Links are looked at again this often even without a change event. */
+const LOOK_AGAIN_MS = 30_000;
+
+export class Lan {
+  readonly #options: LanOptions;
+  readonly #sockets: LanSockets;
+  readonly #budget = new OutboundBudget();
+  readonly #pacemaker: Pacemaker;
+  readonly #sources = new Map<PublicKey, { readonly host: string; readonly atMs: number }>();
+  /** When announcements are due, the earliest first. */
+  #due: number[] = [];
+  #lookAtMs = 0;
+  #running = false;
+
+  constructor(options: LanOptions) {
+    this.#options = options;
+    this.#sockets = new LanSockets(options);
+    this.#pacemaker = new Pacemaker(options.clock, {
+      nextAtMs: () => Math.min(this.#lookAtMs, this.#announceAtMs()),
+      act: (nowMs) => this.#act(nowMs),
+    });
+  }
+
+  /** The body of its task: follows the links and announces until the signal fires, then closes its sockets. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, underlay } = this.#options;
+    const unsubscribe = underlay.onChange(() => {
+      this.#lookAtMs = clock.monotonicMs();
+      this.#pacemaker.wake();
+    });
+    this.#lookAtMs = clock.monotonicMs();
+    this.#running = true;
+    try {
+      await this.#pacemaker.run(signal);
+    } finally {
+      this.#running = false;
+      unsubscribe();
+      this.#sockets.close();
+    }
+  }
+
+  /** Announces at once and a few times more: we are new, or something about us changed. */
+  burst(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    this.#due = BURST_AT_MS.map((delayMs) => nowMs + delayMs);
+    this.#pacemaker.wake();
+  }
+
+  /** Takes an announcement that passed the receive path. */
+  receive(message: ReceivedAnnouncement): void {
+    const { counters, random, self, store, underlay } = this.#options;
+    const { announcement, from, repeat } = message;
+    if (repeat) return;
+    if (underlay.isInsideMesh(from.host)) return counters.add("refused");
+    const before = store.get(announcement.publicKey);
+    const anew =
+      before !== undefined && announcement.instance !== "" && announcement.instance !== before.instance;
+    const endpoint = this.#keepsSource(message, anew)
+      ? lanEndpoint(announcement.wgEndpoint, from.host)
+      : null;
+    const peer = store.observe(directSighting(announcement, "lan", endpoint));
+    if (!peer) return counters.add("refused");
+    counters.add("stored");
+    this.#options.heard(message, !peer.knowsUs);
+    // Our HELLO would give it the address we have towards the Internet; only multicast says that we are near.
+    if ((before === undefined || anew) && self.snapshot.externalHost !== null) {
+      this.#announceWithin(random.unit() * ANSWER_WITHIN_MS);
+    }
+  }
+
+  status(): LayerStatus {
+    const { group, port } = this.#options;
+    const { links, lastError } = this.#sockets;
+    const detail = `${group}:${port} on ${links.length === 0 ? "no link" : links.join(", ")}`;
+    const works = links.length > 0 && lastError === null;
+    return {
+      name: "lan",
+      state: this.#running ? (works ? "running" : "degraded") : "stopped",
+      detail,
+      lastError,
+    };
+  }
+
+  async #act(nowMs: number): Promise<void> {
+    if (nowMs >= this.#lookAtMs) {
+      this.#lookAtMs = nowMs + LOOK_AGAIN_MS;
+      await this.#followLinks();
+    }
+    if (nowMs >= this.#announceAtMs()) this.#announce(this.#options.clock.monotonicMs());
+  }
+
+  async #followLinks(): Promise<void> {
+    const { log, underlay, allows } = this.#options;
+    try {
+      const appeared = await this.#sockets.follow(underlay.suitableLinks().filter(allows));
+      if (appeared.length === 0) return;
+      log.debug({ links: appeared }, "announcing on links");
+      this.burst();
+    } catch (error) {
+      // The next look tries again; the other layers work without this one.
+      log.warn({ err: messageOf(error) }, "LAN discovery cannot listen");
+    }
+  }
+
+  #announce(nowMs: number): void {
+    const { announcer, random } = this.#options;
+    this.#due = this.#due.filter((atMs) => atMs > nowMs);
+    if (this.#due.length === 0) this.#due.push(nowMs + EVERY_MS + (random.unit() * 2 - 1) * JITTER_MS);
+    this.#budget.spend(this.#options.group, nowMs);
+    this.#sockets.send(announcer.lan());
+  }
+
+  /** When the next announcement goes out, no more than the budget allows. */
+  #announceAtMs(): number {
+    const [due = Number.POSITIVE_INFINITY] = this.#due;
+    return this.#budget.freeAtMs(this.#options.group, due);
+  }
+
+  #announceWithin(delayMs: number): void {
+    const atMs = this.#options.clock.monotonicMs() + delayMs;
+    if (this.#announceAtMs() <= atMs || this.#due.length > MAX_PER_SECOND) return;
+    this.#due.unshift(atMs);
+    this.#pacemaker.wake();
+  }
+
+  /** False for the second address of a peer whose first one is still heard: its endpoint would move to and fro. */
+  #keepsSource({ announcement, from }: ReceivedAnnouncement, anew: boolean): boolean {
+    const { publicKey } = announcement;
+    const nowMs = this.#options.clock.monotonicMs();
+    const known = this.#sources.get(publicKey);
+    if (known && !anew && known.host !== from.host && nowMs - known.atMs < KEEP_SOURCE_MS) return false;
+    this.#sources.delete(publicKey);
+    this.#sources.set(publicKey, { host: from.host, atMs: nowMs });
+    if (this.#sources.size > MAX_SOURCES) {
+      const [oldest] = this.#sources.keys();
+      if (oldest !== undefined) this.#sources.delete(oldest);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,249 @@
+import { lookup } from "node:dns/promises";
+import { sleep } from "../core/clock.ts";
+import { type Endpoint, endpointText } from "../core/types.ts";
+import type { LocalNodeSnapshot } from "../peers/localNode.ts";
+import { Announcer } from "./announcer.ts";
+import { ControlSocket } from "./controlSocket.ts";
+import { Counters } from "./counters.ts";
+import { Exchange } from "./exchange.ts";
+import { GoodbyeJudge } from "./goodbyeJudge.ts";
+import { Inbound } from "./inbound.ts";
+import { Lan } from "./lan.ts";
+import { bindNodeUdp } from "./nodeUdp.ts";
+import type { Discovery, DiscoveryContext, LayerStatus, UnderlayLink } from "./seams.ts";
+import { type Resolver, type StaticPeer, StaticPeers } from "./staticPeers.ts";
+import type { UdpSocketFactory } from "./udpSocket.ts";
+
+export interface MeshDiscoveryOptions {
+  /** UDP control port of the mesh. */
+  readonly gossipPort: number;
+  readonly multicastGroup: string;
+  /** 51830 for every mesh (PROTOCOL.md section 2). */
+  readonly multicastPort: number;
+  /** False with `--no-lan-discovery`. */
+  readonly lan: boolean;
+  readonly staticPeers: readonly StaticPeer[];
+  readonly noIpv6: boolean;
+  readonly noPunching: boolean;
+  /** `--discovery-iface`: LAN discovery on these links only; absent for all suitable ones. */
+  readonly discoveryInterfaces?: readonly string[];
+  /** Links LAN discovery leaves alone. */
+  readonly excludeInterfaces?: readonly string[];
+  /** Tests put a network in memory here. */
+  readonly bind?: UdpSocketFactory;
+  readonly resolve?: Resolver;
+}
+
+/** A GOODBYE is sent twice, since nobody acknowledges it. */
+const GOODBYE_AGAIN_MS = 60;
+
+interface Running {
+  readonly context: DiscoveryContext;
+  readonly socket: ControlSocket;
+  readonly announcer: Announcer;
+  readonly exchange: Exchange;
+  readonly lan: Lan | null;
+  readonly statics: StaticPeers;
+  readonly abort: AbortController;
+  unsubscribe(): void;
+}
+
+/** The discovery layer (row C8): owns the sockets, the layers and their order of start and stop. */
+export class MeshDiscovery implements Discovery {
+  readonly #options: MeshDiscoveryOptions;
+  readonly #counters = new Counters();
+  #running: Running | null = null;
+  /** After the GOODBYE nothing may be said that makes us known again. */
+  #leaving = false;
+  #lastSendError: string | null = null;
+
+  constructor(options: MeshDiscoveryOptions) {
+    this.#options = options;
+  }
+
+  async start(context: DiscoveryContext): Promise<void> {
+    const { clock, scope, self, store } = context;
+    const options = this.#options;
+    const bind = options.bind ?? bindNodeUdp;
+    const log = context.log.child({ module: "discovery" });
+    const counters = this.#counters;
+    const announcer = new Announcer(context);
+
+    // The receive path refers to what acts on messages and the other way round; nothing arrives before all is there.
+    const socket = await ControlSocket.open({
+      bind,
+      port: options.gossipPort,
+      noIpv6: options.noIpv6,
+      datagram: (data, from) => inbound.receive(data, from, "control"),
+      failed: (error) => {
+        counters.add("sendErrors");
+        this.#lastSendError = error.message;
+      },
+    });
+    const statics = new StaticPeers({
+      ...context,
+      log,
+      peers: options.staticPeers,
+      resolve: options.resolve ?? resolveAll,
+      gossipPort: options.gossipPort,
+      noIpv6: options.noIpv6,
+      contact: (request, delayMs) => exchange.contact(request, delayMs),
+    });
+    const exchange = new Exchange({
+      ...context,
+      log,
+      announcer,
+      counters,
+      gossipPort: options.gossipPort,
+      noPunching: options.noPunching,
+      noIpv6: options.noIpv6,
+      send: (data, to) => this.#send(socket, data, to),
+      concluded: (hello, publicKey) => statics.concluded(hello, publicKey),
+    });
+    const goodbyes = new GoodbyeJudge({
+      ...context,
+      log,
+      counters,
+      probe: (publicKey) => context.probe(publicKey),
+      lastWordSeconds: (publicKey) => exchange.lastWordSeconds(publicKey),
+    });
+    const lan = options.lan
+      ? new Lan({
+          ...context,
+          log,
+          announcer,
+          counters,
+          bind,
+          group: options.multicastGroup,
+          port: options.multicastPort,
+          allows: (link) => this.#allows(link),
+          datagram: (data, from) => inbound.receive(data, from, "lan"),
+          heard: (message, meet) => exchange.heardOnLan(message, meet),
+        })
+      : null;
+    const inbound = new Inbound({
+      ...context,
+      log,
+      counters,
+      ownKey: self.snapshot.publicKey,
+      isKnown: (source) => exchange.isVerified(source),
+      announced: (message, door) => {
+        if (this.#leaving) return;
+        if (door === "control") exchange.receive(message);
+        else lan?.receive(message);
+      },
+      leaving: (goodbye) => {
+        if (!this.#leaving) goodbyes.receive(goodbye);
+      },
+    });
+
+    const abort = new AbortController();
+    const run = (body: (signal: AbortSignal) => Promise<void>) => (signal: AbortSignal) =>
+      body(AbortSignal.any([signal, abort.signal]));
+    const unsubscribe = this.#followSelf(self);
+    this.#running = { context, socket, announcer, exchange, lan, statics, abort, unsubscribe };
+    scope.start(
+      "discovery.exchange",
+      "restart",
+      run((signal) => exchange.run(signal)),
+    );
+    scope.start(
+      "discovery.goodbye",
+      "restart",
+      run((signal) => goodbyes.run(signal)),
+    );
+    if (lan)
+      scope.start(
+        "discovery.lan",
+        "restart",
+        run((signal) => lan.run(signal)),
+      );
+    for (const { name, body } of statics.tasks()) scope.start(`discovery.${name}`, "restart", run(body));
+    log.info({ port: options.gossipPort, peers: store.size, at: clock.wallMs() }, "discovery listens");
+  }
+
+  announce(): void {
+    if (this.#leaving) return;
+    this.#running?.exchange.announce();
+    this.#running?.lan?.burst();
+  }
+
+  async goodbye(): Promise<void> {
+    const running = this.#running;
+    if (!running || this.#leaving) return;
+    this.#leaving = true;
+    const { announcer, context, exchange, socket } = running;
+    // One sealed datagram for all: whoever gets it twice sees the same nonce.
+    const datagram = announcer.goodbye();
+    const targets = new Map<string, Endpoint>();
+    for (const peer of context.store.list()) {
+      for (const to of exchange.controlEndpoints(peer)) targets.set(endpointText(to), to);
+    }
+    running.abort.abort();
+    exchange.clear();
+    // Not counted against the budgets, which exist for limits of ten a second: it is the last thing we say.
+    for (const to of targets.values()) this.#transmit(socket, datagram, to);
+    if (targets.size === 0) return;
+    await sleep(context.clock, GOODBYE_AGAIN_MS);
+    for (const to of targets.values()) this.#transmit(socket, datagram, to);
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#running;
+    this.#running = null;
+    this.#leaving = true;
+    if (!running) return;
+    running.abort.abort();
+    running.unsubscribe();
+    running.socket.close();
+  }
+
+  layers(): LayerStatus[] {
+    const { gossipPort, lan } = this.#options;
+    const running = this.#running;
+    const state = running ? "running" : this.#leaving ? "stopped" : "starting";
+    const lanOff: LayerStatus = { name: "lan", state: "off", detail: "--no-lan-discovery", lastError: null };
+    const idle = (name: string): LayerStatus => ({ name, state, detail: "", lastError: null });
+    return [
+      { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: this.#lastSendError },
+      lan ? (running?.lan?.status() ?? idle("lan")) : lanOff,
+      running?.statics.status() ?? idle("static"),
+    ];
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return this.#counters.snapshot();
+  }
+
+  #send(socket: ControlSocket, data: Uint8Array, to: Endpoint): void {
+    if (!this.#leaving) this.#transmit(socket, data, to);
+  }
+
+  #transmit(socket: ControlSocket, data: Uint8Array, to: Endpoint): void {
+    this.#counters.add("sent");
+    socket.send(data, to);
+  }
+
+  #allows(link: UnderlayLink): boolean {
+    const { discoveryInterfaces, excludeInterfaces } = this.#options;
+    if (excludeInterfaces?.includes(link.name)) return false;
+    return discoveryInterfaces === undefined || discoveryInterfaces.includes(link.name);
+  }
+
+  /** Others hear at once of what they would otherwise learn at the next refresh. */
+  #followSelf(self: DiscoveryContext["self"]): () => void {
+    let told = self.snapshot;
+    return self.subscribe((snapshot) => {
+      const differs = (Object.keys(snapshot) as (keyof LocalNodeSnapshot)[]).some(
+        (key) => snapshot[key] !== told[key],
+      );
+      told = snapshot;
+      if (differs) this.announce();
+    });
+  }
+}
+
+async function resolveAll(host: string): Promise<string[]> {
+  const answers = await lookup(host, { all: true });
+  return answers.map(({ address }) => address);
+}

@@ -1,0 +1,52 @@
+/**
+ * What a message says about its sender and about others, in the store's terms. Endpoints follow PROTOCOL.md section 5.1,
+ * except that none ever lies inside the mesh: WireGuard would then run inside itself (weak point 27).
+ */
+import type { Endpoint } from "../core/types.ts";
+import type { DiscoveryMethod, Sighting } from "../peers/peer.ts";
+import { transitiveEndpoint } from "../wire/endpointRules.ts";
+import type { Announcement, KnownPeer } from "../wire/types.ts";
+
+type InsideMesh = (ip: string) => boolean;
+
+/** The endpoint, unless it lies inside the mesh. */
+export function outside(endpoint: Endpoint | null, isInsideMesh: InsideMesh): Endpoint | null {
+  return endpoint === null || isInsideMesh(endpoint.host) ? null : endpoint;
+}
+
+/** The sender's word about itself. */
+export function directSighting(
+  announcement: Announcement,
+  method: DiscoveryMethod,
+  endpoint: Endpoint | null,
+): Sighting {
+  return {
+    ...common(announcement, method),
+    ...(endpoint === null ? {} : { endpoint }),
+    introducer: announcement.introducer,
+    networks: announcement.networks,
+    instance: announcement.instance,
+    sentAtSeconds: announcement.timestampSeconds,
+  };
+}
+
+/** What somebody else says about a peer. */
+export function mentionSighting(
+  known: KnownPeer,
+  method: DiscoveryMethod,
+  isInsideMesh: InsideMesh,
+): Sighting {
+  const endpoint = outside(transitiveEndpoint(known.wgEndpoint), isInsideMesh);
+  return { ...common(known, method), ...(endpoint === null ? {} : { endpoint }) };
+}
+
+function common(node: KnownPeer, method: DiscoveryMethod): Sighting {
+  return {
+    publicKey: node.publicKey,
+    method,
+    hostname: node.hostname,
+    meshIp: node.meshIp,
+    ...(node.meshIpv6 === null ? {} : { meshIpv6: node.meshIpv6 }),
+    natType: node.natType,
+  };
+}
