@@ -19,6 +19,8 @@ export const HANDSHAKE_FRESH_MS = 180_000;
  */
 export const ENDPOINT_STALE_MS = 60_000;
 
+const NONE: readonly never[] = Object.freeze([]);
+
 /** The merged record, frozen; `before` itself when the sighting changes nothing. `nowMs` is Unix time. */
 export function mergeSighting(before: Peer | null, sighting: Sighting, nowMs: number): Peer {
   const base = before ?? unknownPeer(sighting, nowMs);
@@ -38,9 +40,9 @@ function unknownPeer(sighting: Sighting, nowMs: number): Peer {
     endpointMethod: sighting.method,
     endpointAtMs: 0,
     controlEndpoint: null,
-    methods: [],
+    methods: NONE,
     introducer: false,
-    networks: [],
+    networks: NONE,
     natType: "",
     instance: "",
     firstSeenMs: nowMs,
@@ -93,15 +95,19 @@ function mentionedEndpoint(peer: Peer, sighting: Sighting, nowMs: number): Endpo
   return works || told ? peer : toldEndpoint(peer, sighting, nowMs);
 }
 
-/** Replaced when there was none, by a higher rank, by the same rank unless that turns IPv6 into IPv4, or when stale. */
+/**
+ * Replaced when there was none, by the owner's word where there was hearsay, by a higher rank, by the same rank unless
+ * that turns IPv6 into IPv4, and by the owner's word when stale.
+ */
 function toldEndpoint(peer: Peer, { endpoint, method }: Sighting, nowMs: number): EndpointFields {
   if (endpoint === undefined) return peer;
   const told = { endpoint: keepEqual(peer.endpoint, endpoint), endpointMethod: method, endpointAtMs: nowMs };
   if (peer.endpoint === null) return told;
+  const isWord = !isMention(method);
+  if (isWord && (isMention(peer.endpointMethod) || isStale(peer, nowMs))) return told;
   const gain = endpointRank(method) - endpointRank(peer.endpointMethod);
-  if (gain > 0) return told;
-  if (gain === 0) return isIpv6(peer.endpoint) && !isIpv6(endpoint) && !isStale(peer, nowMs) ? peer : told;
-  return isStale(peer, nowMs) && !isMention(method) ? told : peer;
+  if (gain === 0) return isIpv6(peer.endpoint) && !isIpv6(endpoint) ? peer : told;
+  return gain > 0 ? told : peer;
 }
 
 function isStale(peer: Peer, nowMs: number): boolean {

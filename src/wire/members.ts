@@ -78,10 +78,12 @@ function readKind(kind: MemberKind, value: JsonValue): KindValues[MemberKind] | 
 }
 
 function readInteger(value: JsonValue): number | undefined {
-  if (!(value instanceof JsonNumber) || !/^-?\d+$/.test(value.source)) return undefined;
+  // JSON has no leading zeros, so more digits than these never fit 64 bits.
+  if (!(value instanceof JsonNumber) || !/^-?\d{1,19}$/.test(value.source)) return undefined;
   const number = Number(value.source);
   if (Number.isSafeInteger(number)) return number;
-  return BigInt.asIntN(64, BigInt(value.source)) === BigInt(value.source) ? number : undefined;
+  const exact = BigInt(value.source);
+  return BigInt.asIntN(64, exact) === exact ? number : undefined;
 }
 
 /** Base64 text or, as Go also takes it, an array of byte numbers. */

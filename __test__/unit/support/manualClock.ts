@@ -24,6 +24,10 @@ export class ManualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
+  get pendingTimers(): number {
+    return this.#timers.size;
+  }
+
   /** Moves both clocks and runs the timers that fall due, in their order. */
   advance(ms: number): void {
     const endMs = this.#monotonicMs + ms;

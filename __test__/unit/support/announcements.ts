@@ -1,0 +1,69 @@
+import fc from "fast-check";
+import {
+  type Cidr,
+  type IpAddress,
+  type PublicKey,
+  parseCidr,
+  parseIp,
+  parsePublicKey,
+} from "../../../src/core/types.ts";
+import type { Announcement, KnownPeer, NatType } from "../../../src/wire/types.ts";
+
+/** A key made of one repeated byte pair: distinct for each number up to 65535. */
+export function keyOf(number: number): PublicKey {
+  const bytes = Buffer.alloc(32, number & 255);
+  bytes[0] = number >> 8;
+  return known(parsePublicKey(bytes.toString("base64")));
+}
+
+export function ip(text: string): IpAddress {
+  return known(parseIp(text));
+}
+
+export function cidr(text: string): Cidr {
+  return known(parseCidr(text));
+}
+
+function known<T>(value: T | null): T {
+  if (value === null) throw new Error("a test's own value does not parse");
+  return value;
+}
+
+export const arbitraryIpv4 = fc.ipV4().map(ip);
+export const arbitraryIpv6 = fc.ipV6().map(ip);
+
+const hostname = fc.string({
+  unit: fc.integer({ min: 32, max: 126 }).map((code) => String.fromCharCode(code)),
+  maxLength: 40,
+});
+const port = fc.integer({ min: 1, max: 65535 });
+const endpointText = fc.oneof(
+  fc.constant(""),
+  fc.tuple(arbitraryIpv4, port).map(([host, number]) => `${host}:${number}`),
+  fc.tuple(arbitraryIpv6, port).map(([host, number]) => `[${host}]:${number}`),
+);
+const network = fc.oneof(
+  fc.tuple(fc.ipV4(), fc.integer({ min: 0, max: 32 })).map(([host, prefix]) => cidr(`${host}/${prefix}`)),
+  fc.tuple(fc.ipV6(), fc.integer({ min: 0, max: 128 })).map(([host, prefix]) => cidr(`${host}/${prefix}`)),
+);
+
+const knownPeerFields = {
+  publicKey: fc.nat(65535).map(keyOf),
+  hostname,
+  meshIp: arbitraryIpv4,
+  meshIpv6: fc.option(arbitraryIpv6),
+  wgEndpoint: endpointText,
+  introducer: fc.boolean(),
+  natType: fc.constantFrom<NatType>("cone", "symmetric", "unknown", ""),
+};
+
+export const arbitraryKnownPeer: fc.Arbitrary<KnownPeer> = fc.record(knownPeerFields);
+
+export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
+  ...knownPeerFields,
+  networks: fc.array(network, { maxLength: 5 }),
+  timestampSeconds: fc.integer({ min: 1_767_225_000, max: 1_767_226_200 }),
+  knownPeers: fc.array(arbitraryKnownPeer, { maxLength: 12 }),
+  observedEndpoint: endpointText,
+  instance: fc.constantFrom("", "0123456789abcdef"),
+});

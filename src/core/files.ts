@@ -1,0 +1,97 @@
+/** The few ways wgmesh touches files that matter: written whole or not at all, read only when nobody else can write. */
+import { constants } from "node:fs";
+import { type FileHandle, open, rename, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { messageOf, WgmeshError } from "./errors.ts";
+import { type Random, systemRandom } from "./random.ts";
+
+/** Far more than any file that steers the daemon needs. */
+const MAX_STEERING_BYTES = 1024 * 1024;
+
+const WRITABLE_BY_OTHERS = 0o022;
+
+/**
+ * Replaces the file in one step: readers, and a crash at any instant, see the old content or the new. The content is on
+ * the disk when it returns. Fails with ERR_STATE_WRITE, the old file untouched and no temporary file left.
+ *
+ * @param mode permission bits of the new file, whatever the umask.
+ */
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  mode: number,
+  random: Random = systemRandom,
+): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${random.bytes(6).toString("hex")}.tmp`);
+  try {
+    const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+    try {
+      await fillAndSync(file, data, mode);
+      await rename(temporary, path);
+    } catch (cause) {
+      await unlink(temporary);
+      throw cause;
+    }
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    throw new WgmeshError("ERR_STATE_WRITE", `cannot write ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function fillAndSync(file: FileHandle, data: string | Uint8Array, mode: number): Promise<void> {
+  try {
+    await file.chmod(mode);
+    await file.writeFile(data);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A rename is on the disk once its folder is. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/**
+ * The text of a file that steers the daemon (row B3), or null when there is none. It must be a regular file of at most
+ * 1 MiB, owned by root or this process's user, and writable by its owner only: whoever writes it commands a process
+ * that is often root. All is checked on the open file, so that it cannot be swapped in between. Fails with
+ * ERR_STATE_PERMISSIONS or ERR_STATE_UNREADABLE.
+ */
+export async function readSteeringFile(path: string): Promise<string | null> {
+  try {
+    // O_NONBLOCK: opening a FIFO must not wait for a writer.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      await checkSteering(path, file);
+      return await file.readFile("utf8");
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    if (cause instanceof WgmeshError) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new WgmeshError("ERR_STATE_UNREADABLE", `cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function checkSteering(path: string, file: FileHandle): Promise<void> {
+  const { uid, mode, size } = await file.stat();
+  const isRegular = (mode & constants.S_IFMT) === constants.S_IFREG;
+  if (!isRegular) throw new WgmeshError("ERR_STATE_UNREADABLE", `${path} is not a regular file`);
+  if (size > MAX_STEERING_BYTES)
+    throw new WgmeshError("ERR_STATE_UNREADABLE", `${path} is larger than 1 MiB`);
+  if (uid !== 0 && uid !== process.geteuid?.()) {
+    throw new WgmeshError("ERR_STATE_PERMISSIONS", `${path} belongs to user ${uid}`);
+  }
+  if ((mode & WRITABLE_BY_OTHERS) !== 0) {
+    const bits = (mode & 0o777).toString(8);
+    throw new WgmeshError("ERR_STATE_PERMISSIONS", `${path} can be written by others (mode ${bits})`);
+  }
+}
