@@ -13,7 +13,7 @@ import {
 } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { readSteeringFile, writeFileAtomic } from "../../../src/core/files.ts";
 
 let folder: string;
@@ -24,7 +24,10 @@ beforeEach(async () => {
   path = join(folder, "wg0.json");
 });
 
-afterEach(() => rm(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(folder, { recursive: true, force: true });
+});
 
 describe("writeFileAtomic", () => {
   test("makes and replaces a file with just the mode asked for, whatever the umask", async () => {
@@ -83,9 +86,11 @@ describe("readSteeringFile", () => {
     await expect(readSteeringFile(path)).rejects.toMatchObject({ code: "ERR_STATE_PERMISSIONS" });
   });
 
-  test.runIf(process.geteuid?.() === 0)("refuses a file of another user", async () => {
+  test("refuses a file of another user", async () => {
     await writeFile(path, "", { mode: 0o600 });
-    await chown(path, 65534, 65534);
+    const ownUid = process.geteuid?.() ?? 0;
+    if (ownUid === 0) await chown(path, 65534, 65534);
+    else vi.spyOn(process, "geteuid").mockReturnValue(ownUid + 1);
     await expect(readSteeringFile(path)).rejects.toMatchObject({ code: "ERR_STATE_PERMISSIONS" });
   });
 

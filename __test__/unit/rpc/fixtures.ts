@@ -19,6 +19,7 @@ const silentPeer: PeerView = {
   meshIpv6: null,
   endpoint: null,
   endpointMethod: "cache",
+  endpointAtMs: 0,
   controlEndpoint: null,
   methods: [],
   introducer: false,
