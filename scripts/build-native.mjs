@@ -21,7 +21,10 @@ function buildDev() {
   const features = flags.test ? ["--features", "test-exports"] : [];
   run("cargo", ["build", "--lib", "--target-dir", targetFolder, ...features]);
   const library = process.platform === "darwin" ? "libwgmesh_native.dylib" : "libwgmesh_native.so";
-  install(join(targetFolder, "debug", library), `${flags.test ? "wgmesh-test" : "wgmesh"}.${platformName()}.node`);
+  install(
+    join(targetFolder, "debug", library),
+    `${flags.test ? "wgmesh-test" : "wgmesh"}.${platformName()}.node`,
+  );
 }
 
 function buildRelease() {
@@ -31,7 +34,15 @@ function buildRelease() {
     const napi = join(root, "node_modules/@napi-rs/cli/dist/cli.js");
     // No loader and no types are generated: native/index.js and native/index.d.ts are written by hand.
     const written = ["--no-js", "--dts", "generated.d.ts", "--output-dir", output];
-    run(process.execPath, [napi, "build", "--platform", "--release", "--target-dir", targetFolder, ...written]);
+    run(process.execPath, [
+      napi,
+      "build",
+      "--platform",
+      "--release",
+      "--target-dir",
+      targetFolder,
+      ...written,
+    ]);
     const built = readdirSync(output).find((name) => name.endsWith(".node"));
     if (built === undefined) throw new Error("napi build made no .node file");
     install(join(output, built), built);

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { useLab } from "./harness/lab.ts";
 import { type PeerJson, type StatusJson, testBackend } from "./harness/node.ts";
 import { formMesh, type Member } from "./harness/ping.ts";
 import { delay } from "./harness/time.ts";
+import { useLab } from "./harness/useLab.ts";
 
 /** Longer than the 5 s between two LAN announcements (PROTOCOL.md section 6.3). */
 const announcementsPassMs = 6000;

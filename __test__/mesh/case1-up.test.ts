@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { useLab } from "./harness/lab.ts";
 import { pingAllPairs } from "./harness/ping.ts";
+import { useLab } from "./harness/useLab.ts";
 
 const up = ["bash", path.resolve(import.meta.dirname, "../../scripts/up.sh")];
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { useLab } from "./harness/lab.ts";
 import { formMesh } from "./harness/ping.ts";
 import { allowanceMs, timed, until } from "./harness/time.ts";
+import { useLab } from "./harness/useLab.ts";
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index + 1}`);
 

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { useLab } from "./harness/lab.ts";
 import { testBackend } from "./harness/node.ts";
 import { formMesh, type Member } from "./harness/ping.ts";
 import { allowanceMs, median, nowMs } from "./harness/time.ts";
+import { useLab } from "./harness/useLab.ts";
 
 /** In the VM each restart takes many seconds. */
 const repeats = testBackend === "kernel" ? 5 : 50;

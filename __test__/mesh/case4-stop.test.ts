@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { useLab } from "./harness/lab.ts";
 import type { MeshNode } from "./harness/node.ts";
 import { formMesh } from "./harness/ping.ts";
 import { allowanceMs, delay, nowMs, timed, until } from "./harness/time.ts";
+import { useLab } from "./harness/useLab.ts";
 
 const instants = 20;
 

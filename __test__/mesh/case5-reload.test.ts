@@ -1,10 +1,10 @@
 import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { useLab } from "./harness/lab.ts";
 import type { StatusJson } from "./harness/node.ts";
 import { formMesh, type Member, SteadyPing } from "./harness/ping.ts";
 import { allowanceMs, delay, timed, until } from "./harness/time.ts";
+import { useLab } from "./harness/useLab.ts";
 
 const network = "192.168.77.0/24";
 const gateway = "192.168.77.1";

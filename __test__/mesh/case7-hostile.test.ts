@@ -1,10 +1,10 @@
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { run } from "./harness/exec.ts";
-import { useLab } from "./harness/lab.ts";
 import type { MeshNode, StatusJson } from "./harness/node.ts";
 import { formMesh, type Member, SteadyPing } from "./harness/ping.ts";
 import { delay } from "./harness/time.ts";
+import { useLab } from "./harness/useLab.ts";
 
 const datagrams = 100_000;
 /** The first ones fill what is bounded: peer store, limiter, replay memory. After that memory must stay flat. */

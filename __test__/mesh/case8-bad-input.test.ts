@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { useLab } from "./harness/lab.ts";
 import type { MeshNode } from "./harness/node.ts";
+import { useLab } from "./harness/useLab.ts";
 
 /** Exit codes as README documents them. */
 const exit = { usage: 2, secret: 3, state: 4, alreadyRunning: 5, permission: 7, system: 8 } as const;

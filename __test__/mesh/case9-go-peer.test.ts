@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ended, must, run } from "./harness/exec.ts";
-import { useLab } from "./harness/lab.ts";
 import { MeshNode } from "./harness/node.ts";
 import { formMesh, type Member } from "./harness/ping.ts";
 import { allowanceMs, until } from "./harness/time.ts";
+import { useLab } from "./harness/useLab.ts";
 
 const folder = path.join(import.meta.dirname, "goPeer");
 const python = ["/usr/bin/python3", "-B"];

@@ -6,7 +6,6 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, afterEach } from "vitest";
 import { must } from "./exec.ts";
 import { addNamespace, deleteNamespace, newRunId, sweepDeadRuns } from "./namespaces.ts";
 import { MeshNode, type NodeOptions } from "./node.ts";
@@ -37,6 +36,7 @@ export class Lab {
     sweepDeadRuns();
     // Ctrl-C and a worker that is ended must not leave daemons behind; a kill -9 is the next run's sweep.
     process.once("exit", this.#disposeOnExit);
+    exitOnSignals();
     this.#addNamespace(this.#bridge);
     must(["ip", "-n", this.#bridge, "link", "add", "br0", "up", "type", "bridge"]);
     this.secretFile = this.newSecretFile("mesh");
@@ -109,21 +109,10 @@ export class Lab {
   }
 }
 
-/** A lab for the tests of one file: gone when they are done; its logs are printed with each test that fails. */
-export function useLab(): Lab {
-  const lab = new Lab();
-  endOnSignals();
-  afterEach(({ task }) => {
-    if (task.result?.state === "fail") console.error(lab.describe());
-  });
-  afterAll(() => lab.dispose());
-  return lab;
-}
-
 let signalsHandled = false;
 
 /** A signal would end this process without its `exit` handlers. */
-function endOnSignals(): void {
+function exitOnSignals(): void {
   if (signalsHandled) return;
   signalsHandled = true;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));

@@ -7,9 +7,9 @@ import { ended, type Outcome, type RunOptions, run } from "./exec.ts";
 import type { Host } from "./lab.ts";
 import { allowanceMs, nowMs, until } from "./time.ts";
 
-const root = path.resolve(import.meta.dirname, "../../..");
-export const daemonProgram = path.join(root, "dist/wgmeshd.js");
-export const clientProgram = path.join(root, "dist/wgmesh.js");
+// npm scripts and vitest run in the folder of package.json; bench/ bundles this file to another place.
+export const daemonProgram = path.resolve("dist/wgmeshd.js");
+export const clientProgram = path.resolve("dist/wgmesh.js");
 
 /** What the tests run on: the VM sets `kernel`. */
 export const testBackend = process.env.WGMESH_TEST_BACKEND ?? "embedded";

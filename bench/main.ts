@@ -1,0 +1,50 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { idle } from "./idle.ts";
+import { interfaceUp, mesh, restart } from "./launch.ts";
+import { type Measure, rawSamples, rounds, table } from "./measure.ts";
+import { throughput } from "./throughput.ts";
+
+const benches = [interfaceUp, mesh(3), mesh(10), mesh(30), restart, idle, throughput];
+
+/** A machine is named by its size only. */
+function machine(): string {
+  const kernel = execFileSync("uname", ["-r"]).toString().split(".").slice(0, 2).join(".");
+  return `${cpus().length} cores, ${Math.ceil(totalmem() / 2 ** 30)} GiB, Linux ${kernel}, Node ${process.versions.node}`;
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
+if (unknown.length > 0)
+  throw new Error(
+    `no such measure: ${unknown.join(", ")}; there are ${benches.map(({ name }) => name).join(", ")}`,
+  );
+
+const measures: Measure[] = [];
+for (const bench of benches) {
+  if (wanted.length > 0 && !wanted.includes(bench.name)) continue;
+  console.error(`measuring ${bench.name}`);
+  measures.push(...(await bench.run()));
+}
+
+const report = `${table(measures)}\n\nMedian of ${rounds}, embedded backend, all nodes of a row on one machine: ${machine()}.`;
+console.log(report);
+if (wanted.length === 0) {
+  writeFileSync(
+    "bench/RESULTS.md",
+    `# Measured by \`npm run bench\`
+
+${report}
+
+"Every ping" means all ordered pairs of nodes, each pinged since before launch; a mesh is launched when its first daemon is.
+Throughput is one TCP stream of iperf3 over a veth pair, both ends on this machine, the three kinds in turn in each round.
+
+## Raw samples
+
+\`\`\`
+${rawSamples(measures)}
+\`\`\`
+`,
+  );
+}
