@@ -1,5 +1,7 @@
 //! Secrets and key pairs. The classes are handles: what they hold never becomes a JavaScript value.
 
+use std::path::Path;
+
 use napi::bindgen_prelude::{Buffer, Uint8Array};
 use napi_derive::napi;
 use zeroize::Zeroize as _;
@@ -8,10 +10,11 @@ use super::guarded;
 use crate::error::{Error, Result};
 use crate::identity::derive::Derived;
 use crate::identity::hex;
-use crate::identity::keys::{PresharedKey, PublicKey};
+use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
 use crate::identity::seal::NONCE_BYTES;
 use crate::identity::secret::Secret;
-use crate::identity::{address, generate};
+use crate::identity::state_file::NodeState;
+use crate::identity::{address, generate, prompt, secret_source, strength};
 
 #[napi]
 pub struct MeshSecret(Derived);
@@ -31,6 +34,26 @@ impl MeshSecret {
             text.zeroize();
             secret.map(Self::from)
         })
+    }
+
+    #[napi(factory)]
+    pub fn from_file(path: String) -> napi::Result<Self> {
+        guarded(|| secret_source::from_file(Path::new(&path)).map(Self::from))
+    }
+
+    #[napi(factory)]
+    pub fn from_fd(fd: i32) -> napi::Result<Self> {
+        guarded(|| secret_source::from_fd(fd).map(Self::from))
+    }
+
+    #[napi(factory)]
+    pub fn from_prompt(question: String) -> napi::Result<Self> {
+        guarded(|| Secret::parse(&prompt::read_hidden_line(&question)?).map(Self::from))
+    }
+
+    #[napi]
+    pub fn strength_bits(&self) -> napi::Result<u32> {
+        guarded(|| Ok(strength::bits(self.0.secret())))
     }
 
     #[napi]
@@ -117,4 +140,47 @@ impl MeshParameters {
 #[napi]
 pub fn generate_secret_uri() -> napi::Result<String> {
     guarded(|| generate::secret_uri().map(|uri| uri.to_string()))
+}
+
+#[napi]
+pub struct NodeIdentity(NodeState);
+
+#[napi]
+impl NodeIdentity {
+    #[napi(factory)]
+    pub fn load(path: String) -> napi::Result<Self> {
+        guarded(|| NodeState::load(Path::new(&path)).map(Self))
+    }
+
+    #[napi(getter)]
+    pub fn created(&self) -> bool {
+        self.0.created()
+    }
+
+    #[napi(getter)]
+    pub fn public_key(&self) -> napi::Result<String> {
+        guarded(|| Ok(self.0.public_key().text()))
+    }
+
+    #[napi(getter)]
+    pub fn mesh_ip(&self) -> Option<String> {
+        self.0.mesh_ipv4().map(str::to_owned)
+    }
+
+    #[napi(getter)]
+    pub fn mesh_ipv6(&self) -> Option<String> {
+        self.0.mesh_ipv6().map(str::to_owned)
+    }
+
+    #[napi]
+    pub fn save(&mut self, mesh_ip: String, mesh_ipv6: Option<String>) -> napi::Result<()> {
+        guarded(|| self.0.save(&mesh_ip, mesh_ipv6.as_deref()))
+    }
+}
+
+impl NodeIdentity {
+    /// For the WireGuard bindings.
+    pub(crate) fn private_key(&self) -> &PrivateKey {
+        self.0.private_key()
+    }
 }

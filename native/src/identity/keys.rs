@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::error::{Error, Result};
 
@@ -40,6 +40,22 @@ pub struct PrivateKey(pub [u8; 32]);
 pub struct PresharedKey(pub [u8; 32]);
 
 impl PrivateKey {
+    /// Standard base64 of exactly 32 bytes. `None` rather than an error, which could not show what it is about.
+    pub fn parse(text: &str) -> Option<Self> {
+        // Three bytes for every four characters: one more than the key has.
+        let mut bytes = Zeroizing::new([0u8; 33]);
+        let length = STANDARD.decode_slice(text, bytes.as_mut()).ok()?;
+        let key = bytes[..length].try_into().ok()?;
+        Some(Self(key))
+    }
+
+    /// The form of the state file.
+    pub fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(44));
+        STANDARD.encode_string(self.0, &mut text);
+        text
+    }
+
     /// A new key from the system's random source.
     pub fn generate() -> Result<Self> {
         let mut bytes = [0u8; 32];
@@ -65,5 +81,38 @@ impl fmt::Debug for PrivateKey {
 impl fmt::Debug for PresharedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PresharedKey([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_pair_survives_its_text_and_does_not_print() {
+        let key = PrivateKey::generate().unwrap();
+        let again = PrivateKey::parse(&key.text()).unwrap();
+        assert_eq!(key.0, again.0);
+        assert_eq!(PublicKey::parse(&key.public_key().text()).unwrap(), again.public_key());
+        assert_eq!(format!("{key:?}"), "PrivateKey([redacted])");
+        assert_eq!((key.0[0] & 7, key.0[31] & 0xc0), (0, 0x40), "clamped");
+    }
+
+    /// RFC 7748 section 6.1.
+    #[test]
+    fn public_key_is_x25519_of_the_base_point() {
+        let key = PrivateKey::parse("dwdtCnMYpX08FsFyUbJmRd9ML4frwJkqsXf7pR25LCo=").unwrap();
+        assert_eq!(key.public_key().text(), "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=");
+    }
+
+    #[test]
+    fn only_canonical_base64_of_32_bytes_is_a_key() {
+        let good = "hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo=";
+        assert!(PublicKey::parse(good).is_ok());
+        // The last two are other spellings of the same bytes: spare bits set, padding left out.
+        for bad in ["", "AAAA", &good[1..], &good.replace('/', "_"), &good.replace("mo=", "mp="), &good[..43]]
+        {
+            assert!(PublicKey::parse(bad).is_err() && PrivateKey::parse(bad).is_none(), "{bad}");
+        }
     }
 }

@@ -5,9 +5,14 @@ pub mod derive;
 pub mod generate;
 pub mod hex;
 pub mod keys;
-
+mod members;
+mod private_file;
+pub mod prompt;
 pub mod seal;
 pub mod secret;
+pub mod secret_source;
+pub mod state_file;
+pub mod strength;
 
 #[cfg(test)]
 mod testing;

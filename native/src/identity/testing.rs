@@ -42,18 +42,26 @@ pub fn section(name: &str) -> Vec<Entry> {
     entries.into_iter().map(Entry).collect()
 }
 
-/// Up to `max` bytes that depend on `seed` alone (splitmix64), so that a failure can be seen again.
+/// Up to `max` bytes that depend on `seed` alone, so that a failure can be seen again.
 pub fn pseudo_random_bytes(seed: u64, max: usize) -> Vec<u8> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    };
-    let length = next() as usize % (max + 1);
-    (0..length).map(|_| next() as u8).collect()
+    let length = splitmix64(&mut seed.wrapping_neg()) as usize % (max + 1);
+    random_bytes(seed, length)
+}
+
+/// Exactly `length` bytes that depend on `seed` alone.
+pub fn random_bytes(seed: u64, length: usize) -> Vec<u8> {
+    // Streams of neighbouring seeds must not overlap: they would be each other shifted by one.
+    let mut state = seed.wrapping_mul(0xd134_2543_de82_ef95);
+    (0..length).map(|_| splitmix64(&mut state) as u8).collect()
+}
+
+/// Sebastiano Vigna's public-domain generator.
+fn splitmix64(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *state;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
 }
 
 /// A folder of one test, removed with all it holds when dropped.
