@@ -9,14 +9,13 @@ export interface Failure {
   /** `peer <key>`, `route 10.0.0.0/8`, `interface`. */
   readonly object: string;
   readonly reason: string;
-  /** When it began to fail, Unix milliseconds. */
+  /** How long it has been failing, in milliseconds. */
   readonly sinceMs: number;
 }
 
 interface Entry {
   readonly reason: string;
-  readonly sinceMs: number;
-  /** Monotonic. */
+  readonly firstAtMs: number;
   readonly retryAtMs: number;
   readonly pauseMs: number;
 }
@@ -51,8 +50,8 @@ export class FailureBook {
     const before = this.#entries.get(object);
     const pauseMs =
       before === undefined ? this.#backoff.firstMs : Math.min(before.pauseMs * 2, this.#backoff.maxMs);
-    const sinceMs = before?.sinceMs ?? this.#clock.wallMs();
-    this.#entries.set(object, { reason, sinceMs, retryAtMs: nowMs + pauseMs, pauseMs });
+    const firstAtMs = before?.firstAtMs ?? nowMs;
+    this.#entries.set(object, { reason, firstAtMs, retryAtMs: nowMs + pauseMs, pauseMs });
     return before?.reason !== reason;
   }
 
@@ -78,6 +77,11 @@ export class FailureBook {
   }
 
   list(): Failure[] {
-    return [...this.#entries].map(([object, { reason, sinceMs }]) => ({ object, reason, sinceMs }));
+    const nowMs = this.#clock.monotonicMs();
+    return [...this.#entries].map(([object, { reason, firstAtMs }]) => ({
+      object,
+      reason,
+      sinceMs: Math.round(nowMs - firstAtMs),
+    }));
   }
 }

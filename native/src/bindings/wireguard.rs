@@ -1,1 +1,196 @@
-//! Bindings of this area.
+//! WireGuard interfaces. Long calls run on libuv's pool; a mutex makes the calls on one device take turns.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use napi::bindgen_prelude::{AsyncTask, Function, ToNapiValue, TypeName};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi::{Env, Task};
+use napi_derive::napi;
+
+use super::guarded;
+use super::identity::{MeshSecret, NodeIdentity};
+use crate::error::{Error, Result};
+use crate::identity::keys::PresharedKey;
+use crate::link::addresses;
+use crate::link::name::InterfaceName;
+use crate::wireguard::device::Device;
+use crate::wireguard::{Kind, json};
+
+#[napi]
+pub struct WireGuardDevice {
+    kind: Kind,
+    name: String,
+    index: u32,
+    adopted: bool,
+    slot: Arc<Slot>,
+}
+
+/// The device, or nothing once it was closed.
+struct Slot {
+    name: String,
+    device: Mutex<Option<Box<dyn Device>>>,
+}
+
+impl Slot {
+    /// Waits for a call that is under way.
+    fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Device>>> {
+        // A call that panicked (a bug, reported as such) leaves a device that can at least be closed.
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, operation: &'static str, call: impl FnOnce(&mut dyn Device) -> Result<T>) -> Result<T> {
+        match self.lock().as_mut() {
+            Some(device) => call(device.as_mut()),
+            None => Err(Error::new("EBADF", operation, &self.name, "the device was closed")),
+        }
+    }
+}
+
+#[napi]
+impl WireGuardDevice {
+    #[napi(factory)]
+    pub fn open(kind: String, name: String, mtu: u32) -> napi::Result<Self> {
+        guarded(|| {
+            let kind = Kind::parse(&kind)?;
+            let name = InterfaceName::parse(&name)?;
+            let mtu = u16::try_from(mtu)
+                .map_err(|_| Error::new("EINVAL", "open", name.as_str(), format!("no MTU can be {mtu}")))?;
+            let device = kind.open(&name, mtu)?;
+            Ok(Self {
+                kind,
+                name: name.to_string(),
+                index: device.index(),
+                adopted: device.adopted(),
+                slot: Arc::new(Slot { name: name.to_string(), device: Mutex::new(Some(device)) }),
+            })
+        })
+    }
+
+    #[napi(getter)]
+    pub fn kind(&self) -> &'static str {
+        self.kind.text()
+    }
+
+    #[napi(getter)]
+    pub fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    #[napi(getter)]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    #[napi(getter)]
+    pub fn adopted(&self) -> bool {
+        self.adopted
+    }
+
+    #[napi]
+    pub fn listen_port(&self) -> napi::Result<u32> {
+        guarded(|| self.slot.with("read", |device| device.listen_port()).map(u32::from))
+    }
+
+    #[napi]
+    pub fn reset(&self) -> AsyncTask<Call<()>> {
+        let index = self.index;
+        self.later("reset", move |device| {
+            device.reset()?;
+            addresses::flush(index, device.name().as_str())
+        })
+    }
+
+    #[napi]
+    pub fn configure(&self, identity: &NodeIdentity, listen_port: u32) -> napi::Result<()> {
+        guarded(|| {
+            let port = u16::try_from(listen_port).map_err(|_| {
+                Error::new("EINVAL", "configure", &self.name, format!("no port can be {listen_port}"))
+            })?;
+            self.slot.with("configure", |device| device.configure(identity.private_key(), port))
+        })
+    }
+
+    #[napi]
+    pub fn up(&self) -> napi::Result<()> {
+        guarded(|| self.slot.with("set up", |device| device.up()))
+    }
+
+    #[napi]
+    pub fn apply(&self, secret: &MeshSecret, changes_json: String) -> AsyncTask<Call<String>> {
+        let preshared_key: PresharedKey = secret.preshared_key();
+        self.later("change the peers of", move |device| {
+            let (changes, mut refused) = json::changes(&changes_json, &preshared_key)?;
+            let failures = device.apply(changes)?;
+            refused.extend(failures.into_iter().map(json::Refused::from));
+            Ok(json::refused(&refused))
+        })
+    }
+
+    #[napi]
+    pub fn read(&self) -> AsyncTask<Call<String>> {
+        self.later("read", |device| Ok(json::state(&device.read()?)))
+    }
+
+    #[napi]
+    pub fn on_event(&self, callback: Function<'_, String, ()>) -> napi::Result<()> {
+        // Weak: a device alone does not keep the process alive.
+        let callback = callback.build_threadsafe_function().weak::<true>().build()?;
+        guarded(|| {
+            let handler = Arc::new(move |event| {
+                // Refused only when the process is ending.
+                callback.call(json::event(&event), ThreadsafeFunctionCallMode::NonBlocking);
+            });
+            self.slot.with("watch", |device| {
+                device.on_event(handler);
+                Ok(())
+            })
+        })
+    }
+
+    #[napi]
+    pub fn close(&self, remove: bool) -> napi::Result<()> {
+        guarded(|| match self.slot.lock().take() {
+            Some(mut device) => device.close(remove),
+            None => Ok(()),
+        })
+    }
+}
+
+impl WireGuardDevice {
+    fn later<T: Answer>(
+        &self,
+        operation: &'static str,
+        body: impl FnOnce(&mut dyn Device) -> Result<T> + Send + 'static,
+    ) -> AsyncTask<Call<T>> {
+        AsyncTask::new(Call { slot: Arc::clone(&self.slot), operation, body: Some(Box::new(body)) })
+    }
+}
+
+type Body<T> = Box<dyn FnOnce(&mut dyn Device) -> Result<T> + Send>;
+
+/// One call on libuv's pool.
+pub struct Call<T> {
+    slot: Arc<Slot>,
+    operation: &'static str,
+    body: Option<Body<T>>,
+}
+
+/// What a call may resolve to.
+pub trait Answer: Send + 'static + ToNapiValue + TypeName {}
+impl<T: Send + 'static + ToNapiValue + TypeName> Answer for T {}
+
+impl<T: Answer> Task for Call<T> {
+    type Output = T;
+    type JsValue = T;
+
+    fn compute(&mut self) -> napi::Result<T> {
+        guarded(|| match self.body.take() {
+            Some(body) => self.slot.with(self.operation, body),
+            None => Err(Error::new("INTERNAL", self.operation, &self.slot.name, "the call ran twice")),
+        })
+    }
+
+    fn resolve(&mut self, _env: Env, output: T) -> napi::Result<T> {
+        Ok(output)
+    }
+}

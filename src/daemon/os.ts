@@ -1,0 +1,114 @@
+/**
+ * The addon's door to the operating system: links, addresses, routes, locks and notifications, with the addon's errors as
+ * WgmeshErrors (the native error is the cause). Nothing else of the daemon imports the addon.
+ */
+import * as native from "@wgmesh/native";
+import { translated } from "../wireguard/nativeErrors.ts";
+
+export type { Address, Link, Route } from "@wgmesh/native";
+
+/** A kind of object that changed. */
+export type NetworkChange = "link" | "address" | "route";
+
+/** A lock that is held until `release`, or until the process ends. */
+export interface HeldLock {
+  release(): void;
+}
+
+/** RTPROT of wgmesh's routes. */
+export const ROUTE_PROTOCOL = native.ROUTE_PROTOCOL;
+
+/** The link of that name, or null. */
+export function linkGet(name: string): native.Link | null {
+  return translated(() => native.linkGet(name));
+}
+
+export function linkList(): native.Link[] {
+  return translated(() => native.linkList());
+}
+
+export function linkSetUp(name: string): void {
+  translated(() => native.linkSetUp(name));
+}
+
+/** 576..65535 */
+export function linkSetMtu(name: string, mtu: number): void {
+  translated(() => native.linkSetMtu(name, mtu));
+}
+
+export function linkDelete(name: string): void {
+  translated(() => native.linkDelete(name));
+}
+
+/** All addresses, or those of one link. */
+export function addressList(linkName?: string): native.Address[] {
+  return translated(() => native.addressList(linkName));
+}
+
+/** Adds `address/prefix` with its connected route, IPv6 usable at once; no error when it is there already. */
+export function addressAdd(linkName: string, cidr: string): void {
+  translated(() => native.addressAdd(linkName, cidr));
+}
+
+/** No error when it is gone already. */
+export function addressDelete(linkName: string, cidr: string): void {
+  translated(() => native.addressDelete(linkName, cidr));
+}
+
+/** Routes of the main table, or those of one link in it; one with several next hops is listed once for each. */
+export function routeList(linkName?: string): native.Route[] {
+  return translated(() => native.routeList(linkName));
+}
+
+/** A unicast route of ours out of the link; ERR_SYSTEM with cause EEXIST when another's stands there. */
+export function routeAdd(destination: string, linkName: string, metric: number): void {
+  translated(() => native.routeAdd(destination, linkName, metric));
+}
+
+/** Removes only ours; no error when it is gone already. */
+export function routeDelete(destination: string, linkName: string, metric: number): void {
+  translated(() => native.routeDelete(destination, linkName, metric));
+}
+
+/** Calls back 20 ms after the first change of a burst; the returned function ends that. Does not keep the process alive. */
+export function watchNetwork(listener: (changes: readonly NetworkChange[]) => void): () => void {
+  const monitor = translated(
+    () => new native.NetworkMonitor((kinds) => listener(kinds as readonly NetworkChange[])),
+  );
+  return () => monitor.close();
+}
+
+/** An flock on a file that is never removed; null when another process holds it. */
+export function lockFile(path: string): HeldLock | null {
+  return translated(() => native.FileLock.tryAcquire(path));
+}
+
+/** A name held in this network namespace, or the PID of its holder (0 when that is in another PID namespace). */
+export function lockNamespaceName(name: string): HeldLock | number {
+  return translated(() => native.NamespaceLock.tryAcquire(name));
+}
+
+/** Who is at the other end of a Unix socket. */
+export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
+  return translated(() => native.peerCredentials(fd));
+}
+
+/** Keeps a socket to one link (SO_BINDTODEVICE). */
+export function bindToDevice(fd: number, linkName: string): void {
+  translated(() => native.bindToDevice(fd, linkName));
+}
+
+/** Tells the service manager (sd_notify(3)); false when there is none. */
+export function sdNotify(state: string): boolean {
+  return translated(() => native.sdNotify(state));
+}
+
+/** No core dump, no ptrace by the same user. */
+export function setNonDumpable(): void {
+  translated(() => native.setNonDumpable());
+}
+
+/** Whether the effective set has the capability, e.g. `CAP_NET_ADMIN`. */
+export function hasCapability(name: string): boolean {
+  return translated(() => native.hasCapability(name));
+}

@@ -1,0 +1,132 @@
+/**
+ * A WireGuard interface of the addon as the daemon's {@link Backend}: the kernel's, or the embedded engine's.
+ */
+import type {
+  DeviceState,
+  MeshSecret,
+  PeerChange as NativeChange,
+  NodeIdentity,
+  WireGuardDevice,
+} from "@wgmesh/native";
+import { endpointText, type InterfaceName, type PublicKey, parseEndpoint } from "../core/types.ts";
+import type {
+  ActualDevice,
+  Backend,
+  BackendEvent,
+  BackendName,
+  PeerChange,
+  PeerFailure,
+  WantedPeer,
+} from "./backend.ts";
+import { fromNative, translated } from "./nativeErrors.ts";
+
+/** The handles an interface is configured from; what they hold stays in the addon. */
+export interface Keys {
+  readonly identity: NodeIdentity;
+  readonly secret: MeshSecret;
+}
+
+/** Every method throws, or rejects with, a WgmeshError whose cause is the native error. */
+export class NativeBackend implements Backend {
+  readonly name: BackendName;
+  readonly interfaceName: InterfaceName;
+  readonly interfaceIndex: number;
+  readonly adopted: boolean;
+  readonly #device: WireGuardDevice;
+  readonly #keys: Keys;
+
+  constructor(device: WireGuardDevice, keys: Keys) {
+    this.#device = device;
+    this.#keys = keys;
+    this.name = device.kind;
+    // The addon took the name under the same rule.
+    this.interfaceName = device.name as InterfaceName;
+    this.interfaceIndex = device.index;
+    this.adopted = device.adopted;
+  }
+
+  listenPort(): number {
+    return translated(() => this.#device.listenPort());
+  }
+
+  async reset(): Promise<void> {
+    await settled(this.#device.reset());
+  }
+
+  configure(listenPort: number): void {
+    translated(() => this.#device.configure(this.#keys.identity, listenPort));
+  }
+
+  up(): void {
+    translated(() => this.#device.up());
+  }
+
+  async apply(changes: readonly PeerChange[]): Promise<PeerFailure[]> {
+    const batch = JSON.stringify(changes.map(nativeChange));
+    const failed: { publicKey: string; error: string }[] = JSON.parse(
+      await settled(this.#device.apply(this.#keys.secret, batch)),
+    );
+    return failed.map(({ publicKey, error }) => ({ publicKey: publicKey as PublicKey, reason: error }));
+  }
+
+  async read(): Promise<ActualDevice> {
+    const state: DeviceState = JSON.parse(await settled(this.#device.read()));
+    return {
+      publicKey: state.publicKey as PublicKey | null,
+      listenPort: state.listenPort,
+      peers: state.peers.map((peer) => ({
+        ...peer,
+        publicKey: peer.publicKey as PublicKey,
+        // An IPv6 endpoint with a zone has no text that other nodes could use, so it is shown as none.
+        endpoint: peer.endpoint === null ? null : parseEndpoint(peer.endpoint),
+      })),
+    };
+  }
+
+  onEvent(listener: (event: BackendEvent) => void): void {
+    translated(() => this.#device.onEvent((json) => listener(JSON.parse(json))));
+  }
+
+  close(remove: boolean): void {
+    translated(() => this.#device.close(remove));
+  }
+}
+
+async function settled<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+/** One entry of the addon's batch. */
+export function nativeChange(change: PeerChange): NativeChange {
+  switch (change.kind) {
+    case "remove":
+      return { publicKey: change.publicKey, remove: true };
+    case "add":
+      return wholePeer(change.peer);
+    case "retrigger":
+      return { ...wholePeer(change.peer), reset: true };
+    case "update":
+      return {
+        publicKey: change.publicKey,
+        updateOnly: true,
+        ...(change.presharedKey && { presharedKey: true }),
+        ...(change.endpoint && { endpoint: endpointText(change.endpoint) }),
+        ...(change.allowedIps && { allowedIps: [...change.allowedIps] }),
+        ...(change.keepaliveSeconds !== undefined && { keepaliveSeconds: change.keepaliveSeconds }),
+      };
+  }
+}
+
+function wholePeer(peer: WantedPeer): NativeChange {
+  return {
+    publicKey: peer.publicKey,
+    presharedKey: true,
+    ...(peer.endpoint && { endpoint: endpointText(peer.endpoint) }),
+    allowedIps: [...peer.allowedIps],
+    keepaliveSeconds: peer.keepaliveSeconds,
+  };
+}
