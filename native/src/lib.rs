@@ -10,3 +10,5 @@ pub mod os;
 pub mod wireguard;
 
 mod bindings;
+#[cfg(test)]
+mod testing;

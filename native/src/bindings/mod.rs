@@ -9,6 +9,8 @@ mod identity;
 mod link;
 mod os;
 #[cfg(target_os = "linux")]
+mod os_linux;
+#[cfg(target_os = "linux")]
 mod wireguard;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

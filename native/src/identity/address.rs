@@ -86,7 +86,7 @@ mod tests {
     use super::*;
     use crate::identity::hex;
     use crate::identity::secret::Secret;
-    use crate::identity::testing::{Entry, pseudo_random_bytes, section};
+    use crate::testing::{Entry, pseudo_random_bytes, section};
 
     fn mesh(entry: &Entry) -> Derived {
         Derived::new(Secret::parse(entry.text("secret").as_bytes()).unwrap())

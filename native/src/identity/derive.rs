@@ -149,7 +149,7 @@ pub(super) fn first<const N: usize>(hash: [u8; 32]) -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::testing::section;
+    use crate::testing::section;
 
     fn derived(secret: &str) -> Derived {
         Derived::new(Secret::parse(secret.as_bytes()).unwrap())

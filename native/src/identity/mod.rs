@@ -13,6 +13,3 @@ pub mod secret;
 pub mod secret_source;
 pub mod state_file;
 pub mod strength;
-
-#[cfg(test)]
-mod testing;

@@ -34,7 +34,7 @@ impl Sealer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::testing::{pseudo_random_bytes, section};
+    use crate::testing::{pseudo_random_bytes, section};
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use serde_json::Value;

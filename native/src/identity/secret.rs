@@ -90,7 +90,7 @@ fn trim_white_space(mut bytes: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
     use crate::identity::hex;
-    use crate::identity::testing::{pseudo_random_bytes, section};
+    use crate::testing::{pseudo_random_bytes, section};
 
     #[test]
     fn vectors_secrets_and_secret_parsing() {

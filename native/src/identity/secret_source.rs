@@ -78,7 +78,7 @@ fn is_credential(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::testing::TemporaryFolder;
+    use crate::testing::TemporaryFolder;
     use std::io::Write as _;
     use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::PermissionsExt as _;

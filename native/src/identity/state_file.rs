@@ -216,7 +216,7 @@ fn cannot_write(path: &Path, reason: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::testing::{TemporaryFolder, pseudo_random_bytes, section};
+    use crate::testing::{TemporaryFolder, pseudo_random_bytes, section};
     use std::fs;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 

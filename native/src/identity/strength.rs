@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::identity::generate;
     use crate::identity::hex;
-    use crate::identity::testing::{pseudo_random_bytes, random_bytes};
+    use crate::testing::{pseudo_random_bytes, random_bytes};
 
     fn bits_of(text: &str) -> u32 {
         bits(&Secret::parse(text.as_bytes()).unwrap())

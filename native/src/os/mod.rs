@@ -1,1 +1,10 @@
-//! flock, socket options, sd_notify, capabilities: small functions in one place.
+//! flock, socket options, sd_notify, rights of the process: small functions in one place.
+
+pub mod file_lock;
+#[cfg(target_os = "linux")]
+pub mod namespace_lock;
+pub mod notify;
+#[cfg(target_os = "linux")]
+pub mod process;
+#[cfg(target_os = "linux")]
+pub mod socket;

@@ -1,4 +1,4 @@
-//! What the tests of this folder share: the vectors, arbitrary bytes, a folder of their own.
+//! What tests share: the vectors, arbitrary bytes, a folder of their own.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

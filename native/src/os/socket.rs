@@ -1,0 +1,84 @@
+//! Socket options Node does not offer.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::os::fd::RawFd;
+
+/// Who is at the other end of a Unix socket, as the kernel saw it when the connection was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerCredentials {
+    /// 0 for a process of another PID namespace.
+    pub pid: i32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// `SO_PEERCRED`. `ENOTCONN` for a socket that has no such peer: not connected, or of another family.
+pub fn peer_credentials(fd: RawFd) -> io::Result<PeerCredentials> {
+    // SAFETY: all-zero is a valid ucred, and the length given is its own.
+    let (result, credentials) = unsafe {
+        let mut credentials: libc::ucred = zeroed();
+        let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+        let place = (&raw mut credentials).cast();
+        let result = libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, place, &mut length);
+        (result, credentials)
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if credentials.uid == u32::MAX {
+        return Err(io::Error::from_raw_os_error(libc::ENOTCONN));
+    }
+    Ok(PeerCredentials { pid: credentials.pid, uid: credentials.uid, gid: credentials.gid })
+}
+
+/// `SO_BINDTODEVICE`: the socket sends and receives on this link alone. `EINVAL` for what can be no link name (an empty one
+/// would unbind), `ENODEV` for a link that does not exist.
+pub fn bind_to_device(fd: RawFd, link_name: &str) -> io::Result<()> {
+    // Not only names wgmesh would give: links of others may have a dot, as `eth0.100`.
+    if link_name.is_empty() || link_name.len() >= libc::IFNAMSIZ || link_name.contains(['\0', '/']) {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    let length = link_name.len() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes of the name.
+    let result = unsafe {
+        libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, link_name.as_ptr().cast(), length)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn peer_credentials_of_a_pair_are_ours() {
+        let (one, _two) = UnixStream::pair().unwrap();
+        let peer = peer_credentials(one.as_raw_fd()).unwrap();
+        // SAFETY: both have no preconditions.
+        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        assert_eq!(peer, PeerCredentials { pid: std::process::id() as i32, uid, gid });
+    }
+
+    #[test]
+    fn sockets_without_a_peer_and_numbers_without_a_socket_are_errors() {
+        let errno = |fd| peer_credentials(fd).unwrap_err().raw_os_error();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(errno(udp.as_raw_fd()), Some(libc::ENOTCONN));
+        assert_eq!(errno(-1), Some(libc::EBADF));
+    }
+
+    #[test]
+    fn a_socket_is_bound_to_a_link() {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let errno = |name: &str| bind_to_device(udp.as_raw_fd(), name).unwrap_err().raw_os_error();
+        for name in ["", "sixteen-letters-", "a/b", "a\0b"] {
+            assert_eq!(errno(name), Some(libc::EINVAL), "{name:?}");
+        }
+        assert_eq!(errno("no-such.link"), Some(libc::ENODEV));
+        bind_to_device(udp.as_raw_fd(), "lo").unwrap();
+    }
+}
