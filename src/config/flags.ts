@@ -10,7 +10,7 @@ import { notBuiltFlags, type OptionForm, type OptionRow, type OptionTable } from
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 function flagText(row: OptionRow<unknown>): string {
-  const names = row.alias === undefined ? row.flag : `${row.alias}, ${row.flag}`;
+  const names = row.alias === undefined ? row.flag : `${row.flag}, ${row.alias}`;
   return row.form.kind === "switch" ? names : `${names} <${row.form.placeholder}>`;
 }
 
@@ -51,7 +51,7 @@ export function refuseNotBuiltFlags(command: Command): void {
 
 /** What commander holds for a flag, or undefined when it was not typed. */
 function typed(command: Command, flag: string): unknown {
-  const option = command.options.find((candidate) => candidate.long === flag);
+  const option = command.options.find(({ short, long }) => flag === long || flag === short);
   const key = option?.attributeName();
   return key !== undefined && command.getOptionValueSource(key) === "cli"
     ? command.getOptionValue(key)

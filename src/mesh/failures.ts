@@ -9,13 +9,14 @@ export interface Failure {
   /** `peer <key>`, `route 10.0.0.0/8`, `interface`. */
   readonly object: string;
   readonly reason: string;
-  /** How long it has been failing, in milliseconds. */
+  /** When it began to fail, Unix milliseconds. */
   readonly sinceMs: number;
 }
 
 interface Entry {
   readonly reason: string;
-  readonly firstAtMs: number;
+  readonly sinceMs: number;
+  /** Monotonic. */
   readonly retryAtMs: number;
   readonly pauseMs: number;
 }
@@ -50,8 +51,8 @@ export class FailureBook {
     const before = this.#entries.get(object);
     const pauseMs =
       before === undefined ? this.#backoff.firstMs : Math.min(before.pauseMs * 2, this.#backoff.maxMs);
-    const firstAtMs = before?.firstAtMs ?? nowMs;
-    this.#entries.set(object, { reason, firstAtMs, retryAtMs: nowMs + pauseMs, pauseMs });
+    const sinceMs = before?.sinceMs ?? this.#clock.wallMs();
+    this.#entries.set(object, { reason, sinceMs, retryAtMs: nowMs + pauseMs, pauseMs });
     return before?.reason !== reason;
   }
 
@@ -77,11 +78,6 @@ export class FailureBook {
   }
 
   list(): Failure[] {
-    const nowMs = this.#clock.monotonicMs();
-    return [...this.#entries].map(([object, { reason, firstAtMs }]) => ({
-      object,
-      reason,
-      sinceMs: Math.round(nowMs - firstAtMs),
-    }));
+    return [...this.#entries].map(([object, { reason, sinceMs }]) => ({ object, reason, sinceMs }));
   }
 }

@@ -22,9 +22,9 @@ export interface NetworkSettings {
 /** Where the original values are kept. */
 export interface ForwardingRecord {
   /** Null when there is none; a damaged one throws. */
-  load(): Readonly<Record<string, Change>> | null;
-  save(changes: Readonly<Record<string, Change>>): void;
-  remove(): void;
+  load(): Promise<Readonly<Record<string, Change>> | null>;
+  save(changes: Readonly<Record<string, Change>>): Promise<void>;
+  remove(): Promise<void>;
 }
 
 export interface Change {
@@ -51,23 +51,23 @@ export class Forwarding {
   }
 
   /** Undoes what a run that was killed left behind. */
-  recover(): void {
-    const left = this.#options.record.load();
+  async recover(): Promise<void> {
+    const left = await this.#options.record.load();
     if (left === null) return;
     for (const [setting, change] of Object.entries(left)) this.#changes.set(setting, change);
     this.#options.log.info({ settings: [...this.#changes.keys()] }, "forwarding of an earlier run undone");
-    this.undo();
+    await this.undo();
   }
 
   /**
    * Makes forwarding fit the advertised networks: on for ours and the links that lead to them, as it was everywhere else.
    * Throws when the kernel refuses a setting; the others are made all the same.
    */
-  ensure(networks: readonly Cidr[]): void {
+  async ensure(networks: readonly Cidr[]): Promise<void> {
     if (networks.length === 0 && this.#changes.size === 0) return;
     const wanted = this.#wantedSettings(networks);
-    this.#restore([...this.#changes.keys()].filter((setting) => !wanted.has(setting)));
-    this.#recordOriginals(wanted);
+    await this.#restore([...this.#changes.keys()].filter((setting) => !wanted.has(setting)));
+    await this.#recordOriginals(wanted);
     const refused: string[] = [];
     for (const [setting, value] of wanted) {
       try {
@@ -80,8 +80,8 @@ export class Forwarding {
   }
 
   /** Puts back every value we changed, unless somebody has changed it again since. */
-  undo(): void {
-    this.#restore([...this.#changes.keys()]);
+  async undo(): Promise<void> {
+    await this.#restore([...this.#changes.keys()]);
   }
 
   /** Setting to value, in the order to write them. */
@@ -115,13 +115,13 @@ export class Forwarding {
   }
 
   /** Before any of them is written, so that a kill at any instant leaves a record that is complete. */
-  #recordOriginals(wanted: ReadonlyMap<string, string>): void {
+  async #recordOriginals(wanted: ReadonlyMap<string, string>): Promise<void> {
     const sizeBefore = this.#changes.size;
     for (const [setting, to] of wanted) {
       const from = this.#changes.has(setting) ? null : this.#options.settings.read(setting);
       if (from !== null) this.#changes.set(setting, { from, to });
     }
-    if (this.#changes.size > sizeBefore) this.#options.record.save(Object.fromEntries(this.#changes));
+    if (this.#changes.size > sizeBefore) await this.#options.record.save(Object.fromEntries(this.#changes));
   }
 
   #write(setting: string, value: string): void {
@@ -133,7 +133,7 @@ export class Forwarding {
   }
 
   /** Newest first: `all` of IPv6 goes back before the links, whose values it overwrites. */
-  #restore(names: readonly string[]): void {
+  async #restore(names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
     const { record } = this.#options;
     // Looked at before the first write, since writing `all` makes the others look as if somebody had changed them.
@@ -146,8 +146,8 @@ export class Forwarding {
       }
     }
     for (const setting of names) this.#changes.delete(setting);
-    if (this.#changes.size === 0) record.remove();
-    else record.save(Object.fromEntries(this.#changes));
+    if (this.#changes.size === 0) await record.remove();
+    else await record.save(Object.fromEntries(this.#changes));
   }
 }
 

@@ -52,7 +52,7 @@ export interface ReconcilerOptions {
     onChange(listener: () => void): () => void;
   };
   /** Keeps forwarding on for the networks that this node advertises; throws what could not be done. */
-  readonly forward: (networks: readonly Cidr[]) => void;
+  readonly forward: (networks: readonly Cidr[]) => Promise<void>;
   /** The index of the interface, or null when it is gone. */
   readonly interfaceIndex: () => number | null;
   readonly settings?: ReconcileSettings;
@@ -217,19 +217,14 @@ export class Reconciler {
     const peerChanges = await this.#applyPeers(wanted, device);
     // After the peers: a packet that follows a new route finds its peer.
     const routeChanges = this.#routes.sync(accepted.networks);
-    this.#forward(node.networks);
+    await this.#forward(node.networks);
     return deviceMended + peerChanges + routeChanges;
   }
 
   #noteActual(device: ActualDevice): void {
     this.#actual = new Map(device.peers.map((peer) => [peer.publicKey, peer]));
     const { store } = this.#options;
-    for (const peer of device.peers) {
-      const known = store.get(peer.publicKey);
-      if (known !== undefined && peer.lastHandshakeMs > known.lastHandshakeMs) {
-        store.noteHandshake(peer.publicKey, peer.lastHandshakeMs);
-      }
-    }
+    for (const peer of device.peers) store.noteHandshake(peer.publicKey, peer.lastHandshakeMs);
   }
 
   async #applyPeers(wanted: readonly WantedPeer[], device: ActualDevice): Promise<number> {
@@ -346,9 +341,9 @@ export class Reconciler {
     this.#options.log.warn({ changes }, "foreign change mended");
   }
 
-  #forward(networks: readonly Cidr[]): void {
+  async #forward(networks: readonly Cidr[]): Promise<void> {
     try {
-      this.#options.forward(networks);
+      await this.#options.forward(networks);
       this.#succeeded("forwarding");
     } catch (error) {
       this.#failed("forwarding", messageOf(error));

@@ -37,6 +37,12 @@ export interface AcceptedNetworks {
   readonly refused: readonly RefusedNetwork[];
 }
 
+/**
+ * How many networks are judged, and so routed at most. A member of the mesh can make up a thousand peers with a hundred
+ * networks each; those of connected peers come first.
+ */
+const MAX_NETWORKS = 2_000;
+
 /** Loopback, link-local and multicast: never behind a router. */
 const SPECIAL_NETWORKS = ["127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8"];
 
@@ -53,10 +59,14 @@ export function acceptNetworks(input: RoutePolicyInput): AcceptedNetworks {
 
   const refusal = refusalRules(input);
   const taken = new NetworkSet();
+  const takenBy = (network: Cidr): string | null => (taken.overlaps(network) ? "another peer has it" : null);
+  let judged = 0;
   for (const peer of advertisers.sort(connectedThenKey(input.nowMs))) {
     const accepted: Cidr[] = [];
     for (const network of new Set(peer.networks)) {
-      const reason = refusal(peer, network) ?? (taken.overlaps(network) ? "another peer has it" : null);
+      judged += 1;
+      const reason =
+        judged > MAX_NETWORKS ? "there are too many networks" : (refusal(peer, network) ?? takenBy(network));
       if (reason === null) accepted.push(network);
       else refused.push({ publicKey: peer.publicKey, network, reason });
     }

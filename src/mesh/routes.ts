@@ -52,6 +52,12 @@ export function routeDifference(
   return { add: [...missing], remove };
 }
 
+/** Removes every route of ours: what the end of a node means. */
+export function removeOurRoutes(table: RouteTable): void {
+  const { remove } = routeDifference([], table.list(), ROUTE_METRIC);
+  for (const { destination, metric } of remove) table.remove(destination, metric);
+}
+
 /** Keeps the routes of the interface equal to what is wanted; each route fails, and is tried again, on its own. */
 export class RouteSync {
   readonly #table: RouteTable;

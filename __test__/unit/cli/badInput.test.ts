@@ -1,0 +1,92 @@
+import { describe, expect, test } from "vitest";
+import { notBuiltFlags } from "../../../src/config/options.ts";
+import { wgmesh, wgmeshd } from "./run.ts";
+
+/** Each case: the words typed, and what the message must hold: the flag and the value. */
+const refused: readonly [what: string, args: string[], named: RegExp][] = [
+  ["an interface name of 16 characters", ["--iface", "abcdefghijklmnop"], /--iface: .*"abcdefghijklmnop"/],
+  ["an interface name with a slash", ["--iface", "a/b"], /--iface: .*"a\/b"/],
+  ["an interface name that starts with a digit", ["--interface", "0wg"], /"0wg"/],
+  ["an empty interface name", ["--iface", ""], /interface name ""/],
+  ["port 0", ["--listen-port", "0"], /--listen-port "0"/],
+  ["port 70000", ["--listen-port", "70000"], /--listen-port "70000"/],
+  ["a port that is text", ["--listen-port", "http"], /--listen-port "http"/],
+  ["a port with a sign", ["--listen-port=-1"], /--listen-port "-1"/],
+  ["a port with a fraction", ["--listen-port", "1.5"], /--listen-port "1.5"/],
+  ["a prefix of 33", ["--advertise-routes", "10.0.0.0/8,10.1.0.0/33"], /--advertise-routes: "10.1.0.0\/33"/],
+  ["a network without a prefix", ["--advertise-routes", "10.0.0.0"], /"10.0.0.0" is not a network/],
+  [
+    "too many networks",
+    ["--advertise-routes", Array.from({ length: 101 }, (_, i) => `10.0.${i}.0/24`).join()],
+    /101/,
+  ],
+  ["an empty list of networks to accept", ["--accept-routes", ""], /--accept-routes/],
+  ["a word that is no route policy", ["--accept-routes", "some"], /--accept-routes: "some"/],
+  ["a mesh subnet that is none", ["--mesh-subnet", "banana"], /--mesh-subnet: "banana"/],
+  ["a mesh subnet of one address", ["--mesh-subnet", "10.0.0.0/31"], /--mesh-subnet: "10.0.0.0\/31"/],
+  ["an IPv6 mesh subnet", ["--mesh-subnet", "fd00::/64"], /--mesh-subnet: "fd00::\/64"/],
+  ["a peer with a bad port", ["--peer", "ok.example", "--peer", "host:99999"], /--peer: "host:99999"/],
+  ["a peer without a host", ["--peer", ":51820"], /--peer: ":51820"/],
+  ["a peer that is a bare IPv6 address", ["--peer", "fd00::1"], /\[fd00::1\]/],
+  ["a peer with a shortened IPv4 address", ["--peer", "10.1"], /"10.1"/],
+  ["an MTU of 100", ["--mtu", "100"], /--mtu: "100"/],
+  ["an MTU too small for IPv6", ["--mtu", "1279"], /--mtu: 1279/],
+  ["a backend that does not exist", ["--backend", "magic"], /--backend: "magic"/],
+  ["a backend that is not built", ["--backend", "wireguard-go"], /--backend wireguard-go/],
+  ["a level that does not exist", ["--log-level", "loud"], /--log-level: "loud"/],
+  ["a format that does not exist", ["--log-format", "xml"], /--log-format: "xml"/],
+  ["a link name with a slash", ["--discovery-iface", "eth0,../x"], /--discovery-iface: "..\/x"/],
+  ["a link both used and left out", ["--discovery-iface", "eth0", "--exclude-iface", "eth0"], /"eth0"/],
+  ["an empty path", ["--state-dir", ""], /--state-dir/],
+  [
+    "a socket path too long for the kernel",
+    ["--socket-path", `/${"a".repeat(107)}`],
+    /--socket-path.*108 bytes/,
+  ],
+  ["a run folder too long for its socket", ["--run-dir", `/${"a".repeat(100)}`], /--run-dir.* bytes/],
+  ["an unknown flag", ["--ifcae", "wg0"], /'--ifcae'.*--iface/],
+  ["a flag without its value", ["--listen-port"], /--listen-port/],
+  ["a word too many", ["wg0"], /arguments/],
+];
+
+describe("wgmeshd refuses, before anything is touched,", () => {
+  test.each(refused)("%s", async (_what, args, named) => {
+    const { code, err, out, request } = await wgmeshd(args);
+    expect(err).toMatch(named);
+    expect(err).toMatch(/^wgmeshd: .+\nhint: .+\n$/);
+    expect([code, out, request]).toEqual([2, "", null]);
+  });
+
+  test.each(
+    notBuiltFlags.map(({ flag, placeholder }) => [flag, placeholder === undefined ? [] : ["x"]] as const),
+  )("%s, whose feature does not exist yet", async (flag, value) => {
+    const { code, err, request } = await wgmeshd([flag, ...value]);
+    expect(err).toContain(`wgmeshd: ${flag} is not in this release\n`);
+    expect([code, request]).toEqual([2, null]);
+  });
+
+  test("a bad variable, by its name", async () => {
+    const { code, err } = await wgmeshd([], { WGMESH_LOG: "loud" });
+    expect([code, err]).toEqual([2, expect.stringContaining('$WGMESH_LOG: "loud"')]);
+  });
+});
+
+describe("wgmesh refuses", () => {
+  test.each([
+    ["a command that does not exist, naming the nearest", ["stauts"], /'stauts'.*status/],
+    ["a command of a later release", ["rotate-secret"], /'rotate-secret'/],
+    ["no command", [], /no command was given/],
+    ["peers get without a peer", ["peers", "get"], /'peer'/],
+    ["a bad interface name", ["status", "--iface", "a/b"], /"a\/b"/],
+    ["a bad subnet", ["status", "--secret", "x", "--mesh-subnet", "banana"], /"banana"/],
+  ])("%s", async (_what, args, named) => {
+    const { code, err, out } = await wgmesh(args);
+    expect(err).toMatch(named);
+    expect([code, out]).toEqual([2, ""]);
+  });
+
+  test("to talk where no daemon is, naming the path", async () => {
+    const { code, err } = await wgmesh(["status", "--run-dir", "/nonexistent", "--iface", "wg7"]);
+    expect([code, err]).toEqual([6, expect.stringContaining("/nonexistent/wg7.sock")]);
+  });
+});

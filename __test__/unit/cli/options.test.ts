@@ -1,0 +1,139 @@
+import { describe, expect, test } from "vitest";
+import { daemonOptions, notBuiltFlags, secretOptions } from "../../../src/config/options.ts";
+import { ExitCode, exitCodeMeaning } from "../../../src/core/errors.ts";
+import { wgmesh, wgmeshd } from "./run.ts";
+
+async function options(...args: string[]) {
+  const { request, err } = await wgmeshd(args);
+  expect(err).toBe("");
+  return request?.options;
+}
+
+describe("options of wgmeshd", () => {
+  test("have these defaults", async () => {
+    expect(await options()).toEqual({
+      interfaceName: "wg0",
+      backend: "auto",
+      mtu: null,
+      listenPort: null,
+      meshSubnet: null,
+      ipv6: true,
+      peers: [],
+      lanDiscovery: true,
+      discoveryInterfaces: [],
+      excludedInterfaces: [],
+      dht: true,
+      stun: true,
+      punching: true,
+      advertiseRoutes: [],
+      acceptRoutes: "all",
+      strictAddresses: false,
+      stateDir: "/var/lib/wgmesh",
+      runDir: "/run/wgmesh",
+      socketPath: null,
+      logLevel: "info",
+      logFormat: "auto",
+    });
+  });
+
+  test("are checked and frozen values", async () => {
+    const all = await options(
+      ...["--iface", "wg7", "--backend", "embedded", "--mtu", "1280", "--listen-port", "51999"],
+      ...["--mesh-subnet", "192.168.100.7/24", "--no-ipv6", "--no-lan-discovery", "--no-dht", "--no-stun"],
+      ...[
+        "--no-punching",
+        "--discovery-iface",
+        "eth0, eth1.100",
+        "--discovery-iface",
+        "br-1a2b",
+        "--exclude-iface",
+      ],
+      ...["docker0", "--advertise-routes", "10.1.2.3/8,fd00:0::1/64", "--accept-routes", "10.0.0.0/8"],
+      ...["--strict-addresses", "--state-dir", "/s/../t", "--run-dir", "/r", "--socket-path", "/r/x.sock"],
+      ...["--log-level", "debug", "--log-format", "json", "--peer", "a.example", "--peer", "10.0.0.1:7"],
+      ...["--peer", "[fd00:0::1]", "--peer", "[fd00::2]:8"],
+    );
+    expect(all).toEqual({
+      interfaceName: "wg7",
+      backend: "embedded",
+      mtu: 1280,
+      listenPort: 51999,
+      meshSubnet: "192.168.100.0/24",
+      ipv6: false,
+      peers: [
+        { host: "a.example", port: null },
+        { host: "10.0.0.1", port: 7 },
+        { host: "fd00::1", port: null },
+        { host: "fd00::2", port: 8 },
+      ],
+      lanDiscovery: false,
+      discoveryInterfaces: ["eth0", "eth1.100", "br-1a2b"],
+      excludedInterfaces: ["docker0"],
+      dht: false,
+      stun: false,
+      punching: false,
+      advertiseRoutes: ["10.0.0.0/8", "fd00::/64"],
+      acceptRoutes: ["10.0.0.0/8"],
+      strictAddresses: true,
+      stateDir: "/t",
+      runDir: "/r",
+      socketPath: "/r/x.sock",
+      logLevel: "debug",
+      logFormat: "json",
+    });
+    expect(Object.isFrozen(all)).toBe(true);
+  });
+
+  test("--interface is --iface", async () => {
+    expect(await options("--interface", "wg3")).toMatchObject({ interfaceName: "wg3" });
+  });
+
+  test("an empty list of routes advertises none", async () => {
+    expect(await options("--advertise-routes", "")).toMatchObject({ advertiseRoutes: [] });
+  });
+
+  test("a flag wins over a variable, a variable over the default; an empty variable is none", async () => {
+    const level = async (args: string[], variable: string) =>
+      (await wgmeshd(args, { WGMESH_LOG: variable })).request?.options.logLevel;
+    expect(await level(["--log-level", "warn"], "debug")).toBe("warn");
+    expect(await level([], "debug")).toBe("debug");
+    expect(await level([], "")).toBe("info");
+  });
+
+  test("the secret travels apart", async () => {
+    const { request } = await wgmeshd(["--secret-file", "-", "--allow-weak-secret"]);
+    expect(request?.secret).toEqual({ secret: null, secretFile: "-", allowWeakSecret: true });
+    expect(JSON.stringify(request?.options)).not.toContain("ecret");
+  });
+});
+
+describe("--help", () => {
+  test("of both binaries tells every exit code", async () => {
+    for (const { code, out } of [await wgmeshd(["--help"]), await wgmesh(["--help"])]) {
+      expect(code).toBe(0);
+      for (const [name, number] of Object.entries(ExitCode)) {
+        const meaning = exitCodeMeaning[name as keyof typeof ExitCode];
+        expect(out).toMatch(new RegExp(`^ +${number}  ${meaning.replaceAll("/", "\\/")}$`, "m"));
+      }
+    }
+  });
+
+  test("of wgmeshd tells every flag and variable, and none that is refused", async () => {
+    const { out } = await wgmeshd(["--help"]);
+    for (const { flag, alias, env } of [...Object.values(daemonOptions), ...Object.values(secretOptions)]) {
+      for (const word of [flag, alias, env]) if (word !== undefined) expect(out).toContain(word);
+    }
+    for (const { flag } of notBuiltFlags) expect(out).not.toMatch(new RegExp(`^ +${flag}\\b`, "m"));
+  });
+
+  test.each([["init"], ["status"], ["peers"], ["reload"], ["down"]])("wgmesh %s --help", async (verb) => {
+    const { code, out } = await wgmesh([verb, "--help"]);
+    expect([code, out]).toEqual([0, expect.stringContaining(`Usage: wgmesh ${verb}`)]);
+  });
+
+  test("fits the terminal", async () => {
+    const { out } = await wgmesh(["status", "--help"], 80);
+    const options = out.slice(out.indexOf("Interface:"));
+    expect(Math.max(...options.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+});

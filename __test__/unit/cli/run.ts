@@ -1,0 +1,51 @@
+import type { DaemonRequest } from "../../../src/cli/daemonCommand.ts";
+import { runDaemon } from "../../../src/cli/daemonCommand.ts";
+import type { Terminal } from "../../../src/cli/terminal.ts";
+import { runWgmesh } from "../../../src/cli/wgmeshCommand.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import { ExitCode } from "../../../src/core/errors.ts";
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+type Environment = Record<string, string | undefined>;
+
+function recorder(
+  env: Environment,
+  columns: number | null = null,
+): { terminal: Terminal; out: string[]; err: string[] } {
+  const out: string[] = [];
+  const err: string[] = [];
+  const terminal: Terminal = {
+    out: (text) => void out.push(text),
+    err: (text) => void err.push(text),
+    columns,
+    env,
+    clock: systemClock,
+  };
+  return { terminal, out, err };
+}
+
+/** The real parser of `wgmeshd` with a start that only notes what it was asked. */
+export async function wgmeshd(
+  args: readonly string[],
+  env: Environment = {},
+): Promise<Ran & { request: DaemonRequest | null }> {
+  const { terminal, out, err } = recorder(env);
+  let request: DaemonRequest | null = null;
+  const code = await runDaemon(args, terminal, async (asked) => {
+    request = asked;
+    return ExitCode.ok;
+  });
+  return { code, out: out.join(""), err: err.join(""), request };
+}
+
+/** The real `wgmesh`, all of it. */
+export async function wgmesh(args: readonly string[], columns: number | null = null): Promise<Ran> {
+  const { terminal, out, err } = recorder({}, columns);
+  const code = await runWgmesh(args, terminal);
+  return { code, out: out.join(""), err: err.join("") };
+}

@@ -1,0 +1,66 @@
+import { describe, expect, test } from "vitest";
+import type { Cidr, PublicKey } from "../../../src/core/types.ts";
+import { type DesiredInput, desiredPeers } from "../../../src/mesh/desired.ts";
+import { keyOf, peer } from "./peers.ts";
+
+const nowMs = 1_000_000_000;
+const own: DesiredInput["own"] = {
+  publicKey: keyOf(0),
+  meshIp: "10.7.9.9" as DesiredInput["own"]["meshIp"],
+  meshIpv6: "fd00::9" as DesiredInput["own"]["meshIpv6"],
+};
+
+function desired(peers: DesiredInput["peers"], change: Partial<DesiredInput> = {}) {
+  return desiredPeers({ peers, own, accepted: new Map(), keepaliveSeconds: 25, nowMs, ...change });
+}
+
+describe("desiredPeers", () => {
+  test("gives each peer its host addresses and its accepted networks", () => {
+    const accepted = new Map<PublicKey, Cidr[]>([[keyOf(1), ["192.168.1.0/24" as Cidr]]]);
+    expect(desired([peer(1), peer(2)], { accepted })).toEqual([
+      {
+        publicKey: keyOf(1),
+        endpoint: { host: "192.0.2.1", port: 1025 },
+        allowedIps: ["10.7.0.1/32", "fd00::1/128", "192.168.1.0/24"],
+        keepaliveSeconds: 25,
+      },
+      expect.objectContaining({ publicKey: keyOf(2), allowedIps: ["10.7.0.2/32", "fd00::2/128"] }),
+    ]);
+  });
+
+  test("a peer without endpoint is wanted; one without address is not, nor are we", () => {
+    const list = [peer(1, { endpoint: null }), peer(2, { meshIp: null, meshIpv6: null }), peer(0)];
+    expect(desired(list).map((entry) => [entry.publicKey, entry.endpoint])).toEqual([[keyOf(1), null]]);
+  });
+
+  test("names are no endpoints for WireGuard", () => {
+    expect(desired([peer(1, { endpoint: { host: "node.example", port: 1 } })])[0]?.endpoint).toBeNull();
+  });
+
+  test("our own addresses are nobody else's", () => {
+    expect(desired([peer(1, { meshIp: own.meshIp })])[0]?.allowedIps).toEqual(["fd00::1/128"]);
+  });
+
+  test("an address two claim goes to the lower key, whatever the order", () => {
+    const meshIp = peer(1).meshIp;
+    for (const list of [
+      [peer(1), peer(2, { meshIp })],
+      [peer(2, { meshIp }), peer(1)],
+    ]) {
+      const holders = desired(list).filter((entry) => entry.allowedIps.includes("10.7.0.1/32" as Cidr));
+      expect(holders.map((entry) => entry.publicKey)).toEqual([keyOf(1)]);
+    }
+  });
+
+  test("a live tunnel outranks a lower key, for which an attacker only has to try long enough", () => {
+    const holder = peer(2, { meshIp: peer(1).meshIp, lastHandshakeMs: nowMs - 1_000 });
+    const holders = desired([peer(1), holder]).filter((entry) =>
+      entry.allowedIps.includes("10.7.0.1/32" as Cidr),
+    );
+    expect(holders.map((entry) => entry.publicKey)).toEqual([keyOf(2)]);
+  });
+
+  test("without IPv6 of our own, theirs is left out", () => {
+    expect(desired([peer(1)], { own: { ...own, meshIpv6: null } })[0]?.allowedIps).toEqual(["10.7.0.1/32"]);
+  });
+});

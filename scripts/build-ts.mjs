@@ -1,0 +1,35 @@
+/**
+ * Bundles both binaries to dist/: one file each for what `--version` needs, the rest in chunks that are loaded when used.
+ */
+import { chmod, readFile, rm } from "node:fs/promises";
+import path from "node:path";
+import { build } from "esbuild";
+
+const root = path.resolve(import.meta.dirname, "..");
+const { version } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8"));
+const outdir = path.join(root, "dist");
+const binaries = ["wgmeshd", "wgmesh"];
+
+// Chunks have their hash in the name: old ones would pile up.
+await rm(outdir, { recursive: true, force: true });
+await build({
+  entryPoints: binaries.map((name) => path.join(root, "src/cli", `${name}.ts`)),
+  outdir,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20.19",
+  // The addon finds its binary beside itself.
+  external: ["@wgmesh/native"],
+  define: { WGMESH_VERSION: JSON.stringify(version) },
+  // CommonJS dependencies call require(), which an ES module does not have.
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
+  },
+  chunkNames: "chunks/[name]-[hash]",
+  sourcemap: true,
+  legalComments: "none",
+  logLevel: "warning",
+});
+await Promise.all(binaries.map((name) => chmod(path.join(outdir, `${name}.js`), 0o755)));

@@ -1,0 +1,61 @@
+/**
+ * What both binaries do around commander: errors as ours, help with exit codes, and one way to end.
+ */
+import { Command, CommanderError } from "commander";
+import { ExitCode, exitCodeMeaning, exitCodeOf, messageOf, WgmeshError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** A command whose output goes to `terminal` and whose mistakes are thrown. Subcommands made from it inherit both. */
+export function makeCommand(name: string, terminal: Terminal): Command {
+  return new Command(name)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .helpOption("-h, --help", "print this help")
+    .configureHelp({ helpWidth: terminal.columns ?? 100 })
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      // Mistakes are reported once, by runCommand.
+      writeErr: () => {},
+      getOutHelpWidth: () => terminal.columns ?? 100,
+    });
+}
+
+/** The table of core/errors.ts, as `--help` shows it. */
+export function exitCodesText(): string {
+  const names = Object.keys(ExitCode) as (keyof typeof ExitCode)[];
+  const lines = names.map((name) => `  ${String(ExitCode[name]).padStart(2)}  ${exitCodeMeaning[name]}`);
+  return `\nExit codes:\n${lines.join("\n")}\n`;
+}
+
+/** Parses `args` and runs the action that fits; resolves to the exit code, all errors reported. */
+export async function runCommand(
+  command: Command,
+  args: readonly string[],
+  terminal: Terminal,
+): Promise<ExitCode> {
+  try {
+    await command.parseAsync(args, { from: "user" });
+    return ExitCode.ok;
+  } catch (error) {
+    // Help that was asked for.
+    if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.ok;
+    const known = error instanceof CommanderError ? usageError(error) : error;
+    reportError(command.name(), known, terminal);
+    return exitCodeOf(known);
+  }
+}
+
+function usageError(error: CommanderError): WgmeshError {
+  if (error.code === "commander.help")
+    return new WgmeshError("ERR_USAGE", "no command was given", { cause: error });
+  const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
+  return new WgmeshError("ERR_USAGE", message, { cause: error });
+}
+
+/** One line that says what is wrong, one that says what to do; the stack only with WGMESH_LOG=debug. */
+export function reportError(name: string, error: unknown, terminal: Terminal): void {
+  terminal.err(`${name}: ${printable(messageOf(error))}\n`);
+  if (error instanceof WgmeshError) terminal.err(`hint: ${printable(error.hint)}\n`);
+  if (terminal.env.WGMESH_LOG === "debug" && error instanceof Error) terminal.err(`${error.stack}\n`);
+}

@@ -1,0 +1,72 @@
+/**
+ * The command line of `wgmeshd`: check everything, then open the daemon and serve until it ends.
+ */
+import type { Command } from "commander";
+import { addNotBuiltFlags, addOptions, readOptions, refuseNotBuiltFlags } from "../config/flags.ts";
+import {
+  checkDaemonOptions,
+  type DaemonOptions,
+  daemonOptions,
+  type SecretOptions,
+  secretOptions,
+} from "../config/options.ts";
+import { rpcSocketPath } from "../config/paths.ts";
+import { ExitCode } from "../core/errors.ts";
+import { exitCodesText, makeCommand, runCommand } from "./command.ts";
+import type { Terminal } from "./terminal.ts";
+
+const sources = `
+The secret comes from the first of these that is there: --secret, --secret-file, $WGMESH_SECRET, $WGMESH_SECRET_FILE,
+a systemd credential named wgmesh.secret or secret, a prompt.
+`;
+
+const examples = `
+Examples:
+  wgmesh init > mesh.secret                                 make a secret once (umask 077), copy it to each machine
+  wgmeshd --iface wg0 --secret-file mesh.secret             join the mesh on this LAN
+  wgmeshd --secret-file mesh.secret --peer 203.0.113.7      join through a node elsewhere
+  wgmeshd --secret-file mesh.secret --advertise-routes 192.168.10.0/24
+`;
+
+/** What the daemon is started with. */
+export interface DaemonRequest {
+  readonly options: DaemonOptions;
+  readonly secret: SecretOptions;
+}
+
+/** Starts a daemon and resolves to the process's exit code once it has ended. */
+export type StartDaemon = (request: DaemonRequest, terminal: Terminal) => Promise<ExitCode>;
+
+function daemonCommand(terminal: Terminal): Command {
+  const command = makeCommand("wgmeshd", terminal)
+    .usage("--iface NAME [options]")
+    .description("Joins this machine to the mesh of its secret, and stays in the foreground.")
+    .allowExcessArguments(false)
+    .addHelpText("after", sources + exitCodesText() + examples);
+  addOptions(command, daemonOptions);
+  addOptions(command, secretOptions);
+  command.option("-v, --version", "print the version");
+  return addNotBuiltFlags(command);
+}
+
+/** Reads the command line and the environment. Throws a WgmeshError; touches nothing. */
+function readRequest(command: Command, env: Terminal["env"]): DaemonRequest {
+  refuseNotBuiltFlags(command);
+  const options = readOptions(command, daemonOptions, env);
+  checkDaemonOptions(options);
+  rpcSocketPath(options);
+  return { options, secret: readOptions(command, secretOptions, env) };
+}
+
+export async function runDaemon(
+  args: readonly string[],
+  terminal: Terminal,
+  start: StartDaemon,
+): Promise<ExitCode> {
+  let ended: ExitCode = ExitCode.ok;
+  const command = daemonCommand(terminal).action(async () => {
+    ended = await start(readRequest(command, terminal.env), terminal);
+  });
+  const failed = await runCommand(command, args, terminal);
+  return failed === ExitCode.ok ? ended : failed;
+}

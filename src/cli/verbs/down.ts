@@ -1,0 +1,88 @@
+import { existsSync } from "node:fs";
+import type { Command } from "commander";
+import { pidFilePath } from "../../config/paths.ts";
+import { type Clock, sleep } from "../../core/clock.ts";
+import { WgmeshError } from "../../core/errors.ts";
+import { RpcClient } from "../../rpc/client.ts";
+import { addLocation, type Location, readLocation } from "../location.ts";
+import { identifyDaemon, identifyFromPidFile, isAlive, type ProcessIdentity, signal } from "../processes.ts";
+import { jsonText } from "../render.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** The daemon's own deadline is 10 s (row C4); the rest is for a slow machine. */
+const ORDERLY_MS = 15_000;
+/** The kernel ends a killed process at once, but an interface with many peers takes a while to go. */
+const KILLED_MS = 5000;
+const POLL_MS = 25;
+
+type Outcome = "stopped" | "terminated" | "killed";
+
+/** `wgmesh down`: an orderly end; with `--force` a sure one (row G1). */
+export function addDown(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("down")
+    .description("stop the daemon and wait until it is gone")
+    .option("--force", "when it does not answer: SIGTERM, and SIGKILL if that does not help")
+    .action(async () => {
+      const location = readLocation(command, terminal);
+      const force = command.opts<{ force?: true }>().force === true;
+      const outcome = await stopDaemon(location, force, terminal.clock);
+      terminal.out(location.json ? jsonText({ outcome }) : `${location.interfaceName}: ${outcome}\n`);
+    });
+  addLocation(command);
+}
+
+async function stopDaemon(location: Location, force: boolean, clock: Clock): Promise<Outcome> {
+  const recorded = identifyFromPidFile(pidFilePath(location));
+  try {
+    const asked = (await askToStop(location)) ?? recorded;
+    const gone = (): boolean => !existsSync(location.socket) && (asked === null || !isAlive(asked));
+    if (await waitUntil(gone, ORDERLY_MS, clock)) return "stopped";
+    if (!force || asked === null) throw stillThere(location, asked);
+    return await end(asked, location, clock);
+  } catch (error) {
+    if (!force || recorded === null || !isAlive(recorded)) throw error;
+    return await end(recorded, location, clock);
+  }
+}
+
+/** Asks over RPC; resolves to the process that answered, or null when the daemon is too young to say. */
+async function askToStop(location: Location): Promise<ProcessIdentity | null> {
+  const client = await RpcClient.connect({ socketPath: location.socket });
+  try {
+    const status = await client.call("daemon.status").catch((error: unknown) => {
+      if (error instanceof WgmeshError && error.code === "ERR_NOT_READY") return null;
+      throw error;
+    });
+    const daemon = status === null ? null : identifyDaemon(status.pid);
+    await client.call("daemon.shutdown");
+    return daemon;
+  } finally {
+    client.close();
+  }
+}
+
+async function end(daemon: ProcessIdentity, location: Location, clock: Clock): Promise<Outcome> {
+  const gone = (): boolean => !isAlive(daemon);
+  signal(daemon, "SIGTERM");
+  if (await waitUntil(gone, ORDERLY_MS, clock)) return "terminated";
+  signal(daemon, "SIGKILL");
+  if (await waitUntil(gone, KILLED_MS, clock)) return "killed";
+  throw stillThere(location, daemon);
+}
+
+async function waitUntil(condition: () => boolean, limitMs: number, clock: Clock): Promise<boolean> {
+  const deadlineMs = clock.monotonicMs() + limitMs;
+  while (!condition()) {
+    if (clock.monotonicMs() >= deadlineMs) return false;
+    await sleep(clock, POLL_MS);
+  }
+  return true;
+}
+
+function stillThere(location: Location, daemon: ProcessIdentity | null): WgmeshError {
+  const process = daemon === null ? "the daemon" : `the daemon (PID ${daemon.pid})`;
+  return new WgmeshError("ERR_TIMEOUT", `${process} of ${location.interfaceName} is still there`, {
+    hint: "look at its log, or use --force",
+  });
+}

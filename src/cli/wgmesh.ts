@@ -1,0 +1,17 @@
+#!/usr/bin/env node
+import { version } from "../core/version.ts";
+/**
+ * `wgmesh`: the commands of an operator. The version is answered before anything else is loaded.
+ */
+import { asksForVersion } from "./asksForVersion.ts";
+
+if (asksForVersion(process.argv)) {
+  process.stdout.write(`${version}\n`);
+} else {
+  const [{ runWgmesh }, { processTerminal }] = await Promise.all([
+    import("./wgmeshCommand.ts"),
+    import("./terminal.ts"),
+  ]);
+  // Not process.exit(): it would cut off output that a pipe has not taken yet.
+  process.exitCode = await runWgmesh(process.argv.slice(2), processTerminal);
+}

@@ -1,0 +1,32 @@
+/**
+ * The command line of `wgmesh`: one verb a file below verbs/.
+ */
+import type { ExitCode } from "../core/errors.ts";
+import { exitCodesText, makeCommand, runCommand } from "./command.ts";
+import type { Terminal } from "./terminal.ts";
+import { addDown } from "./verbs/down.ts";
+import { addInit } from "./verbs/init.ts";
+import { addPeers } from "./verbs/peers.ts";
+import { addReload } from "./verbs/reload.ts";
+import { addStatus } from "./verbs/status.ts";
+
+const examples = `
+Examples:
+  wgmesh init > mesh.secret             make a secret (umask 077 first)
+  wgmesh status                         the daemon of wg0
+  wgmesh status --iface wg1 --json      another one, for scripts
+  wgmesh status --secret-file FILE      what follows from a secret, without a daemon
+  wgmesh peers list
+  wgmesh down
+`;
+
+export function runWgmesh(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const program = makeCommand("wgmesh", terminal)
+    .usage("COMMAND [options]")
+    .description("Looks at and steers the wgmesh daemon of this machine (wgmeshd).")
+    .option("-v, --version", "print the version")
+    .helpCommand("help [command]", "print the help of a command")
+    .addHelpText("after", exitCodesText() + examples);
+  for (const add of [addInit, addStatus, addPeers, addReload, addDown]) add(program, terminal);
+  return runCommand(program, args, terminal);
+}

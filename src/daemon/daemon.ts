@@ -1,0 +1,149 @@
+/**
+ * One node from its start to its end.
+ */
+import { reloadFilePath } from "../config/paths.ts";
+import { messageOf, WgmeshError } from "../core/errors.ts";
+import type { Discovery } from "../discovery/seams.ts";
+import type { RpcServer } from "../rpc/daemonView.ts";
+import { type RunningNode, startNode } from "./lifecycle.ts";
+import { defaultTiming, type NodeParts } from "./parts.ts";
+import { Reloader } from "./reloader.ts";
+import { StepRunner } from "./stepRunner.ts";
+import { Supervisor } from "./supervisor.ts";
+import { NodeView } from "./view.ts";
+
+export class Daemon {
+  readonly #parts: NodeParts;
+  readonly #steps: StepRunner;
+  readonly #supervisor: Supervisor;
+  #discovery: Discovery | null = null;
+  #rpcServer: RpcServer | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    this.#steps = new StepRunner(parts.clock, parts.log, parts.signals.stopSignal);
+    this.#supervisor = new Supervisor(parts.clock, parts.log.child({ module: "tasks" }));
+  }
+
+  /** Before `open`. A daemon without discovery knows the peers of its cache. */
+  setDiscovery(discovery: Discovery): void {
+    this.#discovery = discovery;
+  }
+
+  /** Before `open`. */
+  setRpcServer(rpcServer: RpcServer): void {
+    this.#rpcServer = rpcServer;
+  }
+
+  /**
+   * Starts the node. Rejects with the cause when a step fails, everything before it undone. Resolves too when a signal ends
+   * the startup: `serve` returns at once then.
+   */
+  async open(): Promise<void> {
+    const { log, options, version, system, clock, signals } = this.#parts;
+    const startedAtMs = clock.monotonicMs();
+    log.info({ interfaceName: options.interfaceName, version, pid: system.pid }, "wgmeshd starts");
+    try {
+      system.setNonDumpable();
+      const layers = { discovery: this.#discovery, rpcServer: this.#rpcServer };
+      const node = await startNode(this.#parts, layers, this.#steps, this.#supervisor);
+      await this.#startServing(node, startedAtMs);
+    } catch (error) {
+      const leftover = await this.close().then(
+        () => null,
+        (failure: unknown) => failure,
+      );
+      if (!signals.stopSignal.aborted) throw error;
+      if (leftover !== null) throw leftover;
+      log.info({ reason: messageOf(error) }, "startup ended by a signal");
+      return;
+    }
+    system.notify("READY=1");
+    log.info({ durationMs: Math.round(clock.monotonicMs() - startedAtMs) }, "wgmeshd is ready");
+  }
+
+  /**
+   * Runs until a signal, `wgmesh down`, or the failure of a critical task, and closes. Rejects with that failure, or with
+   * what could not be removed at the end.
+   */
+  async serve(): Promise<void> {
+    const cause = await Promise.race([this.#stopRequested(), this.#supervisor.criticalFailure]);
+    if (cause === null) return await this.close();
+    // What was left behind is in the log; the cause counts more.
+    await this.close().catch(() => {});
+    throw cause;
+  }
+
+  /** The orderly end of row C4. Later calls wait for the first. Rejects with ERR_SYSTEM when something was left behind. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const { system, signals, log } = this.#parts;
+    log.info({}, "wgmeshd stops");
+    system.notify("STOPPING=1");
+    const failures = await this.#steps.unwind(signals.hurrySignal);
+    signals.close();
+    if (failures.length > 0) {
+      const left = failures.map(({ step, reason }) => `${step}: ${reason}`).join("; ");
+      throw new WgmeshError("ERR_SYSTEM", `not everything could be removed: ${left}`);
+    }
+    log.info({}, "wgmeshd stopped");
+  }
+
+  async #startServing(node: RunningNode, startedAtMs: number): Promise<void> {
+    const { signals } = this.#parts;
+    const reloader = this.#reloader(node);
+    const rpcServer = this.#rpcServer;
+    if (rpcServer !== null) {
+      const view = new NodeView({
+        parts: this.#parts,
+        node,
+        discovery: this.#discovery,
+        supervisor: this.#supervisor,
+        startedAtMs,
+        reload: () => reloader.reload(),
+      });
+      await this.#steps.step(
+        "rpc",
+        () => rpcServer.start(view),
+        (_, hurry) => this.#stopRpc(rpcServer, hurry),
+      );
+    }
+    let reloads = 0;
+    signals.onReload(() => {
+      reloads += 1;
+      // A task, so that the shutdown waits for it; one that fails is logged by the supervisor.
+      this.#supervisor.start(`reload-${reloads}`, "once", async () => {
+        await reloader.reload();
+      });
+    });
+  }
+
+  #stopRpc(rpcServer: RpcServer, hurry: AbortSignal): Promise<void> {
+    const { rpcStopMs } = { ...defaultTiming, ...this.#parts.timing };
+    return rpcServer.stop(hurry.aborted ? 0 : rpcStopMs);
+  }
+
+  #reloader({ self, reconciler }: RunningNode): Reloader {
+    const { options, setLogLevel, system, log } = this.#parts;
+    const target = {
+      setNetworks: (networks: typeof options.advertiseRoutes) => self.update({ networks }),
+      setLogLevel,
+      reconcile: () => reconciler.runOnce(),
+      announce: () => this.#discovery?.announce(),
+    };
+    return new Reloader(reloadFilePath(options), target, (state) => system.notify(state), log);
+  }
+
+  #stopRequested(): Promise<null> {
+    const { stopSignal } = this.#parts.signals;
+    return new Promise((resolve) => {
+      if (stopSignal.aborted) resolve(null);
+      else stopSignal.addEventListener("abort", () => resolve(null), { once: true });
+    });
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * One node per interface, and one node per set of files (row F2).
+ *
+ * Three locks, all the kernel's, so that a kill leaves none behind: the interface name within the network namespace, then
+ * `<state-dir>/<iface>.lock`, then `<run-dir>/<iface>.lock`. The PID file only informs.
+ */
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { messageOf, WgmeshError } from "../core/errors.ts";
+import { writeFileAtomic } from "../core/files.ts";
+import type { InterfaceName } from "../core/types.ts";
+
+export interface HeldLock {
+  release(): void;
+}
+
+/** The locks of the addon. */
+export interface Locks {
+  /** The lock, or the PID of its holder (0 when that cannot be told). */
+  acquireName(name: string): HeldLock | number;
+  /** Null when another process holds it. */
+  acquireFile(path: string): HeldLock | null;
+}
+
+export interface InstanceLockOptions {
+  readonly locks: Locks;
+  readonly interfaceName: InterfaceName;
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly pidFile: string;
+  readonly pid: number;
+}
+
+/**
+ * Takes the locks and writes the PID file; the returned lock gives all of it back (lock files stay).
+ * Rejects with ERR_ALREADY_RUNNING naming the PID, ERR_STATE_IN_USE, or ERR_STATE_WRITE; nothing is held then.
+ */
+export async function acquireInstanceLock(options: InstanceLockOptions): Promise<HeldLock> {
+  const held: HeldLock[] = [];
+  const release = (): void => {
+    for (const lock of held.splice(0).reverse()) lock.release();
+  };
+  try {
+    held.push(lockName(options));
+    makeFolder(options.stateDir, 0o700);
+    held.push(lockState(options));
+    makeFolder(options.runDir, 0o755);
+    held.push(lockRun(options));
+    held.push(await writePidFile(options));
+  } catch (error) {
+    release();
+    throw error;
+  }
+  return { release };
+}
+
+function lockName({ locks, interfaceName, pidFile }: InstanceLockOptions): HeldLock {
+  const lock = locks.acquireName(interfaceName);
+  if (typeof lock !== "number") return lock;
+  throw alreadyRunning(interfaceName, lock === 0 ? readPid(pidFile) : lock);
+}
+
+function lockState({ locks, interfaceName, stateDir }: InstanceLockOptions): HeldLock {
+  const path = join(stateDir, `${interfaceName}.lock`);
+  const lock = tryLock(locks, path);
+  if (lock !== null) return lock;
+  throw new WgmeshError(
+    "ERR_STATE_IN_USE",
+    `the files of ${interfaceName} in ${stateDir} are in use by a node of another network namespace`,
+  );
+}
+
+function lockRun({ locks, interfaceName, runDir, pidFile }: InstanceLockOptions): HeldLock {
+  const lock = tryLock(locks, join(runDir, `${interfaceName}.lock`));
+  if (lock !== null) return lock;
+  const pid = readPid(pidFile);
+  const holder = pid === null ? "a node" : `a node with PID ${pid}`;
+  throw new WgmeshError(
+    "ERR_STATE_IN_USE",
+    `the files of ${interfaceName} in ${runDir} are in use by ${holder}`,
+    {
+      hint: "give this node a --run-dir of its own",
+    },
+  );
+}
+
+function tryLock(locks: Locks, path: string): HeldLock | null {
+  try {
+    return locks.acquireFile(path);
+  } catch (cause) {
+    throw new WgmeshError("ERR_STATE_WRITE", `cannot lock ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function alreadyRunning(interfaceName: string, pid: number | null): WgmeshError {
+  const holder = pid === null ? "" : ` with PID ${pid}`;
+  return new WgmeshError("ERR_ALREADY_RUNNING", `a node for ${interfaceName} runs already${holder}`);
+}
+
+/** Missing folders are made with this mode; one that exists is left as its owner set it up. */
+function makeFolder(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { recursive: true, mode });
+  } catch (cause) {
+    throw new WgmeshError("ERR_STATE_WRITE", `cannot make the folder ${path}: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+async function writePidFile({ pidFile, pid }: InstanceLockOptions): Promise<HeldLock> {
+  await writeFileAtomic(pidFile, `${pid}\n`, 0o644);
+  return { release: () => rmSync(pidFile, { force: true }) };
+}
+
+/** The PID in the file, or null when there is none to be read. */
+function readPid(pidFile: string): number | null {
+  try {
+    const pid = Number(readFileSync(pidFile, "utf8").trim());
+    return Number.isInteger(pid) && pid > 0 ? pid : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,379 @@
+/**
+ * How a node starts (row C1) and, read backwards, how it stops (row C4): every step carries its own undo.
+ */
+import { join } from "node:path";
+import { DEFAULT_LISTEN_PORT } from "../config/options.ts";
+import { peerCachePath, pidFilePath } from "../config/paths.ts";
+import { sleep } from "../core/clock.ts";
+import { messageOf, WgmeshError } from "../core/errors.ts";
+import type { Cidr, PublicKey } from "../core/types.ts";
+import { Forwarding, linksToward } from "../mesh/forwarding.ts";
+import { probe, probePaths } from "../mesh/probe.ts";
+import { ProbeListener } from "../mesh/probeListener.ts";
+import { Reconciler } from "../mesh/reconciler.ts";
+import { type RouteTable, removeOurRoutes } from "../mesh/routes.ts";
+import { HostUnderlay } from "../mesh/underlay.ts";
+import { LocalNode } from "../peers/localNode.ts";
+import { PeerStore } from "../peers/store.ts";
+import type { Backend } from "../wireguard/backend.ts";
+import { forwardingRecord } from "./forwardingRecord.ts";
+import { acquireInstanceLock } from "./instanceLock.ts";
+import { chooseMeshAddresses, interfaceCidr, type MeshAddressChoice } from "./meshAddresses.ts";
+import { defaultTiming, type Identity, type NodeLayers, type NodeParts, type NodeTiming } from "./parts.ts";
+import { loadPeerCache, savePeerCache } from "./peerCache.ts";
+import { configurePort } from "./ports.ts";
+import type { StepRunner } from "./stepRunner.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+/** A node that has started. */
+export interface RunningNode {
+  readonly backend: Backend;
+  readonly self: LocalNode;
+  readonly store: PeerStore;
+  readonly underlay: HostUnderlay;
+  readonly reconciler: Reconciler;
+}
+
+/**
+ * Runs the steps of row C1 in their order. Rejects with what a step threw; the caller unwinds the runner then, as it does
+ * at the end of the node's life.
+ */
+export async function startNode(
+  parts: NodeParts,
+  layers: NodeLayers,
+  steps: StepRunner,
+  supervisor: Supervisor,
+): Promise<RunningNode> {
+  const lifecycle = new Lifecycle(parts, layers, steps, supervisor);
+  return await lifecycle.start();
+}
+
+class Lifecycle {
+  readonly #parts: NodeParts;
+  readonly #layers: NodeLayers;
+  readonly #steps: StepRunner;
+  readonly #supervisor: Supervisor;
+  readonly #timing: NodeTiming;
+  readonly #meshNetworks: readonly Cidr[];
+  #drained: Promise<unknown> | null = null;
+
+  constructor(parts: NodeParts, layers: NodeLayers, steps: StepRunner, supervisor: Supervisor) {
+    this.#parts = parts;
+    this.#layers = layers;
+    this.#steps = steps;
+    this.#supervisor = supervisor;
+    this.#timing = { ...defaultTiming, ...parts.timing };
+    const { meshSubnet, meshIpv6Prefix } = parts.addresses;
+    this.#meshNetworks = parts.options.ipv6 ? [meshSubnet, meshIpv6Prefix] : [meshSubnet];
+  }
+
+  async start(): Promise<RunningNode> {
+    const forwarding = this.#forwarding();
+    await this.#lock(forwarding);
+    const identity = await this.#steps.step("identity", () => this.#loadIdentity());
+    const backend = await this.#openInterface();
+    const port = await this.#steps.step("port", () => this.#configurePort(backend));
+    const choice = await this.#steps.step("addresses", () => this.#setAddresses(identity));
+    // Not before the addresses are known, and before anybody can see the node.
+    await this.#steps.step("state", () => identity.save(choice.meshIp, choice.meshIpv6));
+    await this.#steps.step("up", () => this.#setUp(backend, port));
+    return await this.#startBackground(identity, backend, choice, forwarding);
+  }
+
+  async #lock(forwarding: Forwarding): Promise<void> {
+    const { options, system } = this.#parts;
+    await this.#steps.step(
+      "lock",
+      () =>
+        acquireInstanceLock({
+          locks: system.locks,
+          interfaceName: options.interfaceName,
+          stateDir: options.stateDir,
+          runDir: options.runDir,
+          pidFile: pidFilePath(options),
+          pid: system.pid,
+        }),
+      (lock) => lock.release(),
+    );
+    await this.#steps.step("recovery", () => forwarding.recover());
+  }
+
+  #loadIdentity(): Identity {
+    const identity = this.#parts.loadIdentity();
+    this.#parts.log.info({ publicKey: identity.publicKey, created: identity.created }, "identity loaded");
+    return identity;
+  }
+
+  async #openInterface(): Promise<Backend> {
+    const backend = await this.#steps.step(
+      "interface",
+      () => this.#parts.openBackend(),
+      (opened) => opened.close(true),
+    );
+    const { name, interfaceName, interfaceIndex, adopted } = backend;
+    this.#parts.log.info({ backend: name, interfaceName, interfaceIndex, adopted }, "interface opened");
+    // A new one too: an engine may start with what the last owner of the name left in the kernel.
+    await this.#steps.step("reset", () => backend.reset());
+    return backend;
+  }
+
+  #configurePort(backend: Backend, after = 0): number {
+    const { options, mesh, log } = this.#parts;
+    const wish = {
+      chosenPort: options.listenPort,
+      defaultPort: DEFAULT_LISTEN_PORT,
+      gossipPort: mesh.gossipPort,
+    };
+    return configurePort(backend, wish, log, after);
+  }
+
+  #setAddresses(identity: Identity): MeshAddressChoice {
+    const { options, addresses, system, log } = this.#parts;
+    const choice = chooseMeshAddresses({
+      publicKey: identity.publicKey,
+      pinned: identity,
+      derivation: addresses,
+      ipv6: options.ipv6,
+    });
+    for (const { from, to } of choice.replaced) {
+      log.warn({ from, to }, "mesh address changed: the stored one lies outside the mesh's network");
+    }
+    system.addAddress(options.interfaceName, interfaceCidr(choice.meshIp, addresses.meshSubnet));
+    if (choice.meshIpv6 !== null) {
+      system.addAddress(options.interfaceName, interfaceCidr(choice.meshIpv6, addresses.meshIpv6Prefix));
+    }
+    log.info({ meshIp: choice.meshIp, meshIpv6: choice.meshIpv6 }, "mesh addresses set");
+    return choice;
+  }
+
+  /** The port can be lost between its check and the socket of the interface, which is bound only now. */
+  #setUp(backend: Backend, firstPort: number): void {
+    for (let port = firstPort; ; port = this.#configurePort(backend, port)) {
+      try {
+        backend.up();
+        return;
+      } catch (error) {
+        if (!(error instanceof WgmeshError && error.code === "ERR_NO_PORT")) throw error;
+      }
+    }
+  }
+
+  async #startBackground(
+    identity: Identity,
+    backend: Backend,
+    choice: MeshAddressChoice,
+    forwarding: Forwarding,
+  ): Promise<RunningNode> {
+    const { options, clock, log, system } = this.#parts;
+    const self = this.#localNode(identity, backend, choice);
+    const store = new PeerStore({
+      clock,
+      ownKey: identity.publicKey,
+      addresses: this.#parts.addresses,
+      strictAddresses: options.strictAddresses,
+      noIpv6: !options.ipv6,
+      self,
+      onListenerError: (error) =>
+        log.error({ reason: messageOf(error) }, "listener of the peer store failed"),
+    });
+    const underlay = await this.#steps.step(
+      "underlay",
+      () => this.#openUnderlay(),
+      (opened) => opened.close(),
+    );
+    const routeTable = system.routeTable(options.interfaceName);
+    const reconciler = await this.#steps.step(
+      "routes",
+      () =>
+        new Reconciler({
+          clock,
+          log: log.child({ module: "mesh" }),
+          backend,
+          store,
+          self,
+          routeTable,
+          routePolicy: options.acceptRoutes,
+          meshNetworks: this.#meshNetworks,
+          underlay,
+          forward: (networks) => forwarding.ensure(networks),
+          interfaceIndex: () => system.linkIndex(options.interfaceName),
+          ...(this.#parts.reconcile === undefined ? {} : { settings: this.#parts.reconcile }),
+        }),
+      () => undoRoutes(routeTable, forwarding),
+    );
+    await this.#steps.step(
+      "peers",
+      () => this.#restorePeers(store),
+      () => savePeerCache(peerCachePath(options), store, clock.wallMs()),
+    );
+    const node = { backend, self, store, underlay, reconciler };
+    await this.#startDiscovery(node);
+    await this.#steps.step(
+      "tasks",
+      () => this.#startTasks(node),
+      (_, hurry) => this.#drain(hurry),
+    );
+    return node;
+  }
+
+  #localNode(identity: Identity, backend: Backend, choice: MeshAddressChoice): LocalNode {
+    const { options, system, random } = this.#parts;
+    return new LocalNode({
+      publicKey: identity.publicKey,
+      hostname: wireHostname(system.hostname()),
+      meshIp: choice.meshIp,
+      meshIpv6: choice.meshIpv6,
+      wireguardPort: backend.listenPort(),
+      externalHost: null,
+      networks: options.advertiseRoutes,
+      introducer: false,
+      natType: "unknown",
+      instance: random.bytes(8).toString("hex"),
+    });
+  }
+
+  #openUnderlay(): HostUnderlay {
+    const { options, system } = this.#parts;
+    const underlay = new HostUnderlay({
+      host: system.host,
+      interfaceName: options.interfaceName,
+      meshNetworks: this.#meshNetworks,
+    });
+    underlay.open();
+    return underlay;
+  }
+
+  #forwarding(): Forwarding {
+    const { options, system, log } = this.#parts;
+    return new Forwarding({
+      interfaceName: options.interfaceName,
+      settings: system.networkSettings,
+      record: forwardingRecord(join(options.runDir, `${options.interfaceName}.forwarding.json`)),
+      log: log.child({ module: "mesh" }),
+      linksToward: (networks) => linksToward(networks, system.routes(), options.interfaceName),
+    });
+  }
+
+  /** A cache that cannot be used is no reason not to start: discovery finds the peers again. */
+  async #restorePeers(store: PeerStore): Promise<void> {
+    const { options, clock, log } = this.#parts;
+    try {
+      await loadPeerCache(peerCachePath(options), store, clock.wallMs(), log);
+    } catch (error) {
+      log.warn({ reason: messageOf(error) }, "peer cache not usable");
+    }
+  }
+
+  async #startDiscovery(node: RunningNode): Promise<void> {
+    const { discovery } = this.#layers;
+    if (discovery === null) return;
+    const { clock, random, log, sealer, addresses } = this.#parts;
+    const { store, self, underlay } = node;
+    const context = {
+      clock,
+      random,
+      log: log.child({ module: "discovery" }),
+      scope: this.#supervisor,
+      store,
+      self,
+      sealer,
+      addresses,
+      underlay,
+      probe: (publicKey: PublicKey) => this.#probe(node, publicKey),
+    };
+    await this.#steps.step(
+      "discovery",
+      async () => {
+        try {
+          await discovery.start(context);
+        } catch (error) {
+          await this.#drain(this.#parts.signals.hurrySignal);
+          await discovery.stop();
+          throw error;
+        }
+      },
+      async (_, hurry) => {
+        await this.#drain(hurry);
+        await withDeadline(discovery.goodbye(), this.#parts, this.#timing.goodbyeMs, hurry);
+        await discovery.stop();
+      },
+    );
+  }
+
+  async #probe({ store, self }: RunningNode, publicKey: PublicKey): Promise<boolean> {
+    const peer = store.get(publicKey);
+    if (peer === undefined) return false;
+    const { clock, mesh } = this.#parts;
+    return (await probe(probePaths(self.snapshot, peer), mesh.probePort, clock)) !== null;
+  }
+
+  #startTasks({ reconciler, store, self }: RunningNode): void {
+    const { clock, log, mesh, options } = this.#parts;
+    const supervisor = this.#supervisor;
+    supervisor.start("reconcile", "critical", (signal) => reconciler.run(signal));
+    supervisor.start("probe-listener", "restart", async (signal) => {
+      const { meshIp, meshIpv6 } = self.snapshot;
+      const addresses = meshIpv6 === null ? [meshIp] : [meshIp, meshIpv6];
+      const listener = new ProbeListener({ clock, addresses, port: mesh.probePort });
+      await listener.open();
+      log.debug({ port: mesh.probePort }, "probe listener open");
+      await aborted(signal);
+      await listener.close();
+    });
+    this.#every("peer-expiry", this.#timing.expireMs, async () => store.expire());
+    this.#every("peer-cache", this.#timing.cacheSaveMs, () =>
+      savePeerCache(peerCachePath(options), store, clock.wallMs()),
+    );
+  }
+
+  /** A task that does one thing again and again. */
+  #every(name: string, intervalMs: number, action: () => Promise<void>): void {
+    this.#supervisor.start(name, "restart", async (signal) => {
+      for (;;) {
+        await sleep(this.#parts.clock, intervalMs, signal);
+        await action();
+      }
+    });
+  }
+
+  /** Cancels all tasks and waits for them, once. */
+  async #drain(hurry: AbortSignal): Promise<void> {
+    this.#drained ??= this.#supervisor.shutdown(this.#timing.drainMs, hurry);
+    await this.#drained;
+  }
+}
+
+/** Takes back the routes and the kernel settings; the second also when the first fails. */
+async function undoRoutes(routeTable: RouteTable, forwarding: Forwarding): Promise<void> {
+  try {
+    removeOurRoutes(routeTable);
+  } finally {
+    await forwarding.undo();
+  }
+}
+
+/** Waits for the promise, but no longer than the deadline, nor once `hurry` is aborted. */
+async function withDeadline(
+  promise: Promise<void>,
+  { clock }: Pick<NodeParts, "clock">,
+  deadlineMs: number,
+  hurry: AbortSignal,
+): Promise<void> {
+  const done = new AbortController();
+  const deadline = sleep(clock, deadlineMs, AbortSignal.any([done.signal, hurry])).catch(() => {});
+  try {
+    await Promise.race([promise, deadline]);
+  } finally {
+    done.abort();
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+/** What the wire takes (PROTOCOL.md section 4.7): at most 253 printable ASCII characters. */
+const wireHostname = (hostname: string): string => hostname.replace(/[^\x20-\x7e]/g, "?").slice(0, 253);

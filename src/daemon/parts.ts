@@ -1,0 +1,77 @@
+/**
+ * What a node is made of, handed in by the composition root (compose.ts) or by a test.
+ */
+import type { DaemonOptions } from "../config/options.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Log, LogLevel } from "../core/log.ts";
+import type { Random } from "../core/random.ts";
+import type { PublicKey } from "../core/types.ts";
+import type { Discovery, Sealer } from "../discovery/seams.ts";
+import type { ReconcileSettings } from "../mesh/reconciler.ts";
+import type { AddressDerivation } from "../peers/addresses.ts";
+import type { RpcServer } from "../rpc/daemonView.ts";
+import type { Backend } from "../wireguard/backend.ts";
+import type { Signals } from "./signals.ts";
+import type { System } from "./system.ts";
+
+/** The key pair and the pinned addresses; the private key stays behind it. */
+export interface Identity {
+  /** True when the key pair is new. */
+  readonly created: boolean;
+  readonly publicKey: PublicKey;
+  readonly meshIp: string | null;
+  readonly meshIpv6: string | null;
+  /** Writes the state file when it says something else. */
+  save(meshIp: string, meshIpv6: string | null): void;
+}
+
+/** What follows from the secret and may be known. */
+export interface MeshFacts {
+  readonly networkId: string;
+  readonly gossipPort: number;
+  readonly probePort: number;
+}
+
+export interface NodeParts {
+  readonly options: DaemonOptions;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly setLogLevel: (level: LogLevel) => void;
+  readonly system: System;
+  readonly signals: Signals;
+  readonly mesh: MeshFacts;
+  readonly addresses: AddressDerivation;
+  readonly sealer: Sealer;
+  /** Reads the state file, or makes a key pair. Throws ERR_STATE_*. */
+  readonly loadIdentity: () => Identity;
+  /** Creates the interface, or adopts the one of that name; sets nothing on it yet. */
+  readonly openBackend: () => Promise<Backend>;
+  readonly timing?: Partial<NodeTiming>;
+  readonly reconcile?: ReconcileSettings;
+}
+
+/** The injected layers; a node runs without either (row C8). */
+export interface NodeLayers {
+  readonly discovery: Discovery | null;
+  readonly rpcServer: RpcServer | null;
+}
+
+export interface NodeTiming {
+  /** How long RPC calls in flight may take to finish at the end. */
+  readonly rpcStopMs: number;
+  /** How long cancelled tasks may take to end: with the others below any init system's 30 s (row C4). */
+  readonly drainMs: number;
+  readonly goodbyeMs: number;
+  readonly cacheSaveMs: number;
+  readonly expireMs: number;
+}
+
+export const defaultTiming: NodeTiming = {
+  rpcStopMs: 2_000,
+  drainMs: 10_000,
+  goodbyeMs: 2_000,
+  cacheSaveMs: 5 * 60_000,
+  expireMs: 60_000,
+};

@@ -1,0 +1,68 @@
+/**
+ * What the operating system tells the process (rows C4, C5).
+ */
+
+/** The part of `process` that is used. */
+export interface SignalSource {
+  on(signal: NodeJS.Signals, listener: () => void): unknown;
+  off(signal: NodeJS.Signals, listener: () => void): unknown;
+}
+
+/**
+ * Listens from its construction on, which is why it is made before the first log line: whoever has seen one may send a
+ * signal and expect an orderly end.
+ */
+export class Signals {
+  readonly #source: SignalSource;
+  readonly #stop = new AbortController();
+  readonly #hurry = new AbortController();
+  #reloadWanted = false;
+  #onReload: (() => void) | null = null;
+
+  readonly #listeners: Readonly<Partial<Record<NodeJS.Signals, () => void>>> = {
+    SIGINT: () => this.stop(),
+    SIGTERM: () => this.stop(),
+    SIGHUP: () => this.#reload(),
+  };
+
+  constructor(source: SignalSource) {
+    this.#source = source;
+    for (const [signal, listener] of this.#entries()) source.on(signal, listener);
+  }
+
+  /** Aborted by the first request to stop. */
+  get stopSignal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Aborted by the second one: waiting is skipped, removal is not. */
+  get hurrySignal(): AbortSignal {
+    return this.#hurry.signal;
+  }
+
+  /** As SIGTERM does; also for a stop asked over RPC. */
+  stop(): void {
+    if (this.#stop.signal.aborted) this.#hurry.abort();
+    else this.#stop.abort();
+  }
+
+  /** Calls back for SIGHUP, also for one that came before. */
+  onReload(callback: () => void): void {
+    this.#onReload = callback;
+    if (this.#reloadWanted) this.#reload();
+  }
+
+  /** Gives the signals back to the process. */
+  close(): void {
+    for (const [signal, listener] of this.#entries()) this.#source.off(signal, listener);
+  }
+
+  #reload(): void {
+    this.#reloadWanted = this.#onReload === null;
+    this.#onReload?.();
+  }
+
+  #entries(): [NodeJS.Signals, () => void][] {
+    return Object.entries(this.#listeners) as [NodeJS.Signals, () => void][];
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * What the daemon asks of the operating system: real in linuxSystem.ts, in memory in tests.
+ */
+import type { NetworkSettings } from "../mesh/forwarding.ts";
+import type { RouteTable } from "../mesh/routes.ts";
+import type { HostNetwork } from "../mesh/underlay.ts";
+import type { Locks } from "./instanceLock.ts";
+
+export interface System {
+  readonly locks: Locks;
+  readonly host: HostNetwork;
+  readonly networkSettings: NetworkSettings;
+  readonly pid: number;
+  hostname(): string;
+  /** The index of the link, or null when there is none of that name. */
+  linkIndex(linkName: string): number | null;
+  /** Adds `address/prefix` to the link. */
+  addAddress(linkName: string, cidr: string): void;
+  /** The main routing table. */
+  routes(): readonly { readonly destination: string; readonly linkName: string | null }[];
+  routeTable(linkName: string): RouteTable;
+  /** sd_notify(3); does nothing without a service manager. */
+  notify(state: string): void;
+  /** No core dump, no ptrace by the same user (row B4). */
+  setNonDumpable(): void;
+  memoryBytes(): number;
+  openFiles(): number;
+}

@@ -1,0 +1,117 @@
+/**
+ * What the RPC server may ask of the node.
+ */
+import { endpointText } from "../core/types.ts";
+import type { Discovery } from "../discovery/seams.ts";
+import { isConnected } from "../mesh/connected.ts";
+import { ownEndpoint } from "../peers/localNode.ts";
+import type { Peer } from "../peers/peer.ts";
+import type { DaemonStatus, DaemonView, PeerView } from "../rpc/daemonView.ts";
+import type { RunningNode } from "./lifecycle.ts";
+import type { NodeParts } from "./parts.ts";
+import type { ReloadOutcome } from "./reloader.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+export interface NodeViewOptions {
+  readonly parts: NodeParts;
+  readonly node: RunningNode;
+  readonly discovery: Discovery | null;
+  readonly supervisor: Supervisor;
+  /** Monotonic time of the start, in milliseconds. */
+  readonly startedAtMs: number;
+  readonly reload: () => Promise<ReloadOutcome>;
+}
+
+export class NodeView implements DaemonView {
+  readonly #options: NodeViewOptions;
+
+  constructor(options: NodeViewOptions) {
+    this.#options = options;
+  }
+
+  status(): DaemonStatus {
+    const { parts, node, discovery, supervisor, startedAtMs } = this.#options;
+    const { options, system, clock, mesh, signals } = parts;
+    const own = node.self.snapshot;
+    const peers = this.peers();
+    return {
+      state: signals.stopSignal.aborted ? "stopping" : "running",
+      pid: system.pid,
+      version: parts.version,
+      uptimeMs: clock.monotonicMs() - startedAtMs,
+      interfaceName: options.interfaceName,
+      interfaceIndex: node.backend.interfaceIndex,
+      backend: node.backend.name,
+      meshIp: own.meshIp,
+      meshIpv6: own.meshIpv6,
+      publicKey: own.publicKey,
+      hostname: own.hostname,
+      listenPort: own.wireguardPort,
+      endpoint: endpointText(ownEndpoint(own)),
+      natType: own.natType,
+      networkId: mesh.networkId,
+      advertisedNetworks: own.networks,
+      peers: {
+        total: peers.length,
+        active: peers.filter((peer) => this.isActive(peer)).length,
+        connected: peers.filter((peer) => peer.state === "connected").length,
+      },
+      memoryBytes: system.memoryBytes(),
+      openFiles: system.openFiles(),
+      lastReconcile: node.reconciler.lastReport(),
+      failing: node.reconciler.failing(),
+      layers: discovery?.layers() ?? [],
+      counters: discovery?.counters() ?? {},
+      tasks: supervisor.statuses(),
+      warnings: this.#warnings(),
+    };
+  }
+
+  peers(): PeerView[] {
+    return this.#options.node.store.list().map((peer) => this.#peerView(peer));
+  }
+
+  isActive(peer: PeerView): boolean {
+    return this.#options.node.store.isActive(peer);
+  }
+
+  reload(): Promise<ReloadOutcome> {
+    return this.#options.reload();
+  }
+
+  shutdown(): void {
+    this.#options.parts.signals.stop();
+  }
+
+  #peerView(peer: Peer): PeerView {
+    const actual = this.#options.node.reconciler.actual(peer.publicKey);
+    const lastHandshakeMs = Math.max(peer.lastHandshakeMs, actual?.lastHandshakeMs ?? 0);
+    const connected = isConnected(lastHandshakeMs, this.#options.parts.clock.wallMs());
+    return {
+      ...peer,
+      lastHandshakeMs,
+      // Where WireGuard really sends to: it follows a peer that roams.
+      endpoint: actual?.endpoint ?? peer.endpoint,
+      state: connected ? "connected" : lastHandshakeMs > 0 ? "idle" : "known",
+      rxBytes: actual?.rxBytes ?? 0,
+      txBytes: actual?.txBytes ?? 0,
+      latencyMs: null,
+    };
+  }
+
+  #warnings(): string[] {
+    const { parts, node } = this.#options;
+    const { listenPort } = parts.options;
+    const warnings = node.reconciler
+      .refusedNetworks()
+      .map(
+        ({ network, publicKey, reason }) =>
+          `network ${network} of peer ${publicKey} is not routed: ${reason}`,
+      );
+    const bound = node.backend.listenPort();
+    if (listenPort !== null && listenPort !== bound) {
+      warnings.push(`UDP port ${listenPort} was in use: WireGuard listens on ${bound}`);
+    }
+    return warnings;
+  }
+}

@@ -1,0 +1,16 @@
+/** The addon's side of secrets, for the command line. */
+import { isatty } from "node:tty";
+import { generateSecretUri, MeshSecret } from "@wgmesh/native";
+import { type FoundSecret, findSecret, type SecretRequest } from "./secretSources.ts";
+
+export { generateSecretUri };
+
+/** {@link findSecret} with this process's environment, standard input and terminal. */
+export function openMeshSecret(request: SecretRequest): FoundSecret {
+  return findSecret(request, {
+    reader: MeshSecret,
+    env: process.env,
+    // Not process.stdin: touching it makes the descriptor non-blocking, and the addon reads it itself.
+    stdinIsTerminal: isatty(0),
+  });
+}

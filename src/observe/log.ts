@@ -1,0 +1,103 @@
+/**
+ * The log of a node: pino behind the `Log` seam. Lines go out synchronously (the last ones before an exit count most) and
+ * without pino's transports, which start threads from files that a single-file build does not have.
+ */
+import { writeSync } from "node:fs";
+import { type Logger, pino } from "pino";
+import type { Clock } from "../core/clock.ts";
+import { LOG_LEVELS, type Log, type LogLevel } from "../core/log.ts";
+import { redact } from "./redact.ts";
+import { RepeatLimiter } from "./repeats.ts";
+import { formatText } from "./textFormat.ts";
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  /** `auto`: text on a terminal, JSON elsewhere. */
+  readonly format: "auto" | "text" | "json";
+  /** Whether the lines end on a terminal, which gets text and, unless `noColour`, colours. */
+  readonly terminal: boolean;
+  /** $NO_COLOR is set (no-color.org). */
+  readonly noColour: boolean;
+  readonly clock: Clock;
+  /** Takes one line with its LF; must not throw. {@link writeToStderr} in production. */
+  readonly write: (line: string) => void;
+}
+
+/** The root log, and its level, which a reload may change for every child at once. */
+export interface NodeLog {
+  readonly log: Log;
+  level: LogLevel;
+}
+
+export function createLog(options: LogOptions): NodeLog {
+  const { clock, format, terminal, noColour, write } = options;
+  const text = format === "text" || (format === "auto" && terminal);
+  const colour = terminal && !noColour;
+  const repeats = new RepeatLimiter(clock);
+  let threshold = pino.levels.values[options.level] ?? 0;
+  let level = options.level;
+
+  const log = pino(
+    {
+      // Children of pino keep the level they were made with; the hook below applies ours to all of them, live.
+      level: LOG_LEVELS[0],
+      base: null,
+      timestamp: () => `,"time":"${new Date(clock.wallMs()).toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      hooks: {
+        logMethod(args, method, severity) {
+          if (severity < threshold) return;
+          const suppressed = severity === pino.levels.values.warn ? repeats.admit(keyOf(this, args)) : 0;
+          if (suppressed === null) return;
+          const [fields, ...rest] = args as unknown as [object, ...string[]];
+          const marked = suppressed === 0 ? fields : { ...fields, suppressed };
+          method.apply(this, [marked, ...rest] as unknown as typeof args);
+        },
+      },
+    },
+    {
+      write(line: string) {
+        const safe = redact(line);
+        write(text ? formatText(safe, colour) : safe);
+      },
+    },
+  );
+
+  return {
+    log,
+    get level() {
+      return level;
+    },
+    set level(next) {
+      level = next;
+      threshold = pino.levels.values[next] ?? 0;
+    },
+  };
+}
+
+/** Warnings of one module with one message are of a kind, whatever their fields. */
+function keyOf(logger: Logger, args: readonly unknown[]): string {
+  return `${String(logger.bindings().module)} ${String(args[1])}`;
+}
+
+/** How often a full pipe is tried again, 1 ms apart, before the line is given up: a stuck reader must not stop the node. */
+const FULL_PIPE_TRIES = 50;
+
+/** Writes to standard error. A reader that went away or a full disk costs the line, nothing else. */
+export function writeToStderr(line: string): void {
+  let rest = Buffer.from(line);
+  for (let tries = 0; rest.length > 0 && tries < FULL_PIPE_TRIES; ) {
+    try {
+      rest = rest.subarray(writeSync(2, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+      tries += 1;
+      pause(1);
+    }
+  }
+}
+
+/** Blocks the thread: at exit there is no later. */
+function pause(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
