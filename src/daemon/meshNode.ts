@@ -1,5 +1,5 @@
 /**
- * One node from its start to its end.
+ * One node from its start to its end: what the rest calls the daemon.
  */
 import { reloadFilePath } from "../config/paths.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
@@ -12,7 +12,7 @@ import { StepRunner } from "./stepRunner.ts";
 import { Supervisor } from "./supervisor.ts";
 import { NodeView } from "./view.ts";
 
-export class Daemon {
+export class MeshNode {
   readonly #parts: NodeParts;
   readonly #steps: StepRunner;
   readonly #supervisor: Supervisor;
@@ -26,7 +26,7 @@ export class Daemon {
     this.#supervisor = new Supervisor(parts.clock, parts.log.child({ module: "tasks" }));
   }
 
-  /** Before `open`. A daemon without discovery knows the peers of its cache. */
+  /** Before `open`. A node without discovery knows only the peers of its cache. */
   setDiscovery(discovery: Discovery): void {
     this.#discovery = discovery;
   }

@@ -1,0 +1,117 @@
+/**
+ * The composition root: the one place that knows every part by name and puts them together.
+ */
+import type { DaemonOptions } from "../config/options.ts";
+import { rpcSocketPath, stateFilePath } from "../config/paths.ts";
+import { systemClock } from "../core/clock.ts";
+import { systemRandom } from "../core/random.ts";
+import { parsePublicKey } from "../core/types.ts";
+import { version } from "../core/version.ts";
+import { MeshDiscovery } from "../discovery/meshDiscovery.ts";
+import { type MeshSecret, meshAddresses } from "../identity/derivation.ts";
+import { loadNodeIdentity, type NodeIdentity, saveNodeIdentity } from "../identity/nodeIdentity.ts";
+import { createLog, writeToStderr } from "../observe/log.ts";
+import { goPathFor } from "../rpc/goPath.ts";
+import { UnixRpcServer } from "../rpc/server.ts";
+import { openBackend } from "../wireguard/select.ts";
+import { linuxSystem } from "./linuxSystem.ts";
+import { MeshNode } from "./meshNode.ts";
+import * as os from "./os.ts";
+import type { Identity, NodeParts } from "./parts.ts";
+import { Signals } from "./signals.ts";
+
+/** LAN multicast of every mesh (PROTOCOL.md section 2). */
+const MULTICAST_PORT = 51830;
+
+/**
+ * Puts a node together. Nothing of it runs before {@link MeshNode.open}, but signals are listened to from here on, that is
+ * before the first log line.
+ */
+export function compose(options: DaemonOptions, secret: MeshSecret): MeshNode {
+  const signals = new Signals(process);
+  const clock = systemClock;
+  const terminal = process.stderr.isTTY === true;
+  const nodeLog = createLog({
+    level: options.logLevel,
+    format: options.logFormat,
+    terminal,
+    noColour: (process.env.NO_COLOR ?? "") !== "",
+    clock,
+    write: writeToStderr,
+  });
+  const { log } = nodeLog;
+  const mesh = secret.parameters();
+
+  // ---- above: reads configuration; below: touches the system, once the node is opened ----
+
+  let keys: NodeIdentity | null = null;
+  const parts: NodeParts = {
+    options,
+    version,
+    clock,
+    random: systemRandom,
+    log,
+    setLogLevel: (level) => {
+      nodeLog.level = level;
+    },
+    system: linuxSystem,
+    signals,
+    mesh,
+    addresses: meshAddresses(secret, options.meshSubnet),
+    sealer: secret,
+    loadIdentity: () => {
+      keys = loadNodeIdentity(stateFilePath(options));
+      return identityOf(keys);
+    },
+    openBackend: async () => {
+      if (keys === null) throw new TypeError("the interface is opened before the identity is known");
+      return openBackend({
+        choice: options.backend,
+        interfaceName: options.interfaceName,
+        mtu: options.mtu ?? 0,
+        keys: { identity: keys, secret },
+        log,
+      });
+    },
+  };
+
+  const node = new MeshNode(parts);
+  node.setDiscovery(
+    new MeshDiscovery({
+      gossipPort: mesh.gossipPort,
+      multicastGroup: mesh.multicastGroup,
+      multicastPort: MULTICAST_PORT,
+      lan: options.lanDiscovery,
+      staticPeers: options.peers,
+      noIpv6: !options.ipv6,
+      noPunching: !options.punching,
+      discoveryInterfaces: options.discoveryInterfaces,
+      excludeInterfaces: options.excludedInterfaces,
+    }),
+  );
+  node.setRpcServer(
+    new UnixRpcServer({
+      socketPath: rpcSocketPath(options),
+      goPath: goPathFor(options),
+      tryLock: os.lockFile,
+      credentialsOf: os.peerCredentials,
+      ownUid: process.geteuid?.() ?? 0,
+      version,
+      clock,
+      log: log.child({ module: "rpc" }),
+    }),
+  );
+  return node;
+}
+
+function identityOf(keys: NodeIdentity): Identity {
+  const publicKey = parsePublicKey(keys.publicKey);
+  if (publicKey === null) throw new TypeError("the addon gave a public key that is none");
+  return {
+    created: keys.created,
+    publicKey,
+    meshIp: keys.meshIp,
+    meshIpv6: keys.meshIpv6,
+    save: (meshIp, meshIpv6) => saveNodeIdentity(keys, meshIp, meshIpv6),
+  };
+}

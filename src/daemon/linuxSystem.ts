@@ -1,0 +1,32 @@
+/**
+ * The operating system the daemon really runs on: netlink and locks through the addon, kernel settings through /proc.
+ */
+import { readdirSync } from "node:fs";
+import { hostname } from "node:os";
+import * as os from "./os.ts";
+import { procSettings } from "./procSettings.ts";
+import type { System } from "./system.ts";
+
+export const linuxSystem: System = {
+  locks: { acquireName: os.lockNamespaceName, acquireFile: os.lockFile },
+  host: {
+    links: os.linkList,
+    addresses: () => os.addressList(),
+    watch: (onChange) => ({ close: os.watchNetwork(onChange) }),
+  },
+  networkSettings: procSettings(),
+  pid: process.pid,
+  hostname,
+  linkIndex: (linkName) => os.linkGet(linkName)?.index ?? null,
+  addAddress: os.addressAdd,
+  routes: () => os.routeList(),
+  routeTable: (linkName) => ({
+    list: () => os.routeList(linkName),
+    add: (destination, metric) => os.routeAdd(destination, linkName, metric),
+    remove: (destination, metric) => os.routeDelete(destination, linkName, metric),
+  }),
+  notify: (state) => void os.sdNotify(state),
+  setNonDumpable: os.setNonDumpable,
+  memoryBytes: () => process.memoryUsage.rss(),
+  openFiles: () => readdirSync("/proc/self/fd").length,
+};

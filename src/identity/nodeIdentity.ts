@@ -1,0 +1,35 @@
+/** The addon's side of the state file (rows B2, B3), with its errors as ours. */
+import { NodeIdentity } from "@wgmesh/native";
+import { type ErrorCode, messageOf, WgmeshError } from "../core/errors.ts";
+
+export type { NodeIdentity };
+
+const codes: Readonly<Record<string, ErrorCode>> = {
+  STATE_DAMAGED: "ERR_STATE_DAMAGED",
+  STATE_UNREADABLE: "ERR_STATE_UNREADABLE",
+  STATE_PERMISSIONS: "ERR_STATE_PERMISSIONS",
+  STATE_WRITE: "ERR_STATE_WRITE",
+};
+
+/**
+ * Reads the state file, or makes a key pair in memory when there is none. Throws ERR_STATE_DAMAGED, ERR_STATE_UNREADABLE
+ * or ERR_STATE_PERMISSIONS; the file stays as it is.
+ */
+export function loadNodeIdentity(path: string): NodeIdentity {
+  return translated(() => NodeIdentity.load(path));
+}
+
+/** Writes the state file atomically when it says something else. Throws ERR_STATE_WRITE. */
+export function saveNodeIdentity(identity: NodeIdentity, meshIp: string, meshIpv6: string | null): void {
+  translated(() => identity.save(meshIp, meshIpv6));
+}
+
+function translated<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (cause) {
+    const code = codes[String((cause as { code?: unknown }).code)];
+    if (code === undefined) throw cause;
+    throw new WgmeshError(code, messageOf(cause).replace(/^[A-Z_]+: /, ""), { cause });
+  }
+}
