@@ -30,8 +30,8 @@ export class Announcer {
   }
 
   /**
-   * A HELLO. `to` is the peer it is meant for; without one (only an address is known) and with `small` nobody is mentioned:
-   * an address that a third party told may be anybody's.
+   * A HELLO. `to` is the peer it is meant for, null when only an address is known. With `small` nobody is mentioned: an
+   * address that has not answered may be a victim's (weak point 10).
    */
   hello(to: PublicKey | null, small: boolean): Buffer {
     return this.#seal("HELLO", small ? [] : this.#candidates(to), to, "", MAX_DATAGRAM_BYTES);

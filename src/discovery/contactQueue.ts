@@ -23,7 +23,7 @@ export interface ContactRequest {
    * - `tell`: because something about us changed; replaces a HELLO that is open
    */
   readonly purpose: "meet" | "ask" | "tell";
-  /** Nobody is mentioned to an address that only a third party told. */
+  /** Nobody is mentioned: the address has not answered yet and may be a victim's. */
   readonly small: boolean;
 }
 

@@ -54,7 +54,10 @@ export class ControlSocket {
   /** Sends to an IP literal. Errors (no route, too long) are reported to `failed` and touch nothing else. */
   send(data: Uint8Array, to: Endpoint): void {
     const v6 = to.host.includes(":");
-    if (v6 && !this.#dualStack) return this.#options.failed(new Error("no IPv6 on this host"));
+    if (v6 && !this.#dualStack) {
+      this.#options.failed(new Error("no IPv6 on this host"));
+      return;
+    }
     const address = this.#dualStack && !v6 ? `::ffff:${to.host}` : to.host;
     this.#socket.send(data, to.port, address, (error) => {
       if (error) this.#options.failed(error);

@@ -180,7 +180,10 @@ export class Exchange {
     const { clock, counters, self, noIpv6, underlay } = this.#options;
     const { announcement, from, repeat } = message;
     const hello = repeat ? null : this.#hellos.close(from);
-    if (!hello) return counters.add("unsolicitedReplies");
+    if (!hello) {
+      counters.add("unsolicitedReplies");
+      return;
+    }
     const nowMs = clock.monotonicMs();
     this.#verified.verify(from, nowMs);
     this.#options.concluded(hello, announcement.publicKey);
@@ -291,10 +294,12 @@ export class Exchange {
 
   /** False when nobody knows where it is. */
   #contactPeer(peer: Peer, purpose: ContactRequest["purpose"]): boolean {
-    const [to] = this.controlEndpoints(peer);
-    if (!to) return false;
     const { publicKey } = peer;
-    this.contact({ to, publicKey, reason: "dht", purpose, small: peer.lastSeenMs === 0 });
+    const places = this.controlEndpoints(peer);
+    // Where it spoke from last comes first; when it is silent there, it may be beside its WireGuard.
+    const to = places[this.#plan.silence(publicKey) % places.length];
+    if (!to) return false;
+    this.contact({ to, publicKey, reason: "dht", purpose, small: !this.isVerified(to) });
     return true;
   }
 

@@ -54,8 +54,10 @@ export class GoodbyeJudge {
     const peer = store.get(publicKey);
     // Older than the peer's newest word: it has come back since.
     if (!peer || timestampSeconds < lastWordSeconds(publicKey)) return;
-    if (clock.wallMs() - peer.lastHandshakeMs >= FRESH_HANDSHAKE_MS) return this.#believe(goodbye);
-
+    if (clock.wallMs() - peer.lastHandshakeMs >= FRESH_HANDSHAKE_MS) {
+      this.#believe(goodbye);
+      return;
+    }
     const doubt = this.#doubts.get(publicKey);
     if (!doubt) {
       const nowMs = clock.monotonicMs();
@@ -76,7 +78,7 @@ export class GoodbyeJudge {
   #act(nowMs: number): void {
     for (const [publicKey, doubt] of this.#doubts) {
       if (doubt.probeAtMs === null) {
-        if (nowMs - doubt.lastProbeAtMs >= PROBE_AGAIN_MS) this.#doubts.delete(publicKey);
+        if (doubt.lastProbeAtMs + PROBE_AGAIN_MS <= nowMs) this.#doubts.delete(publicKey);
       } else if (doubt.probeAtMs <= nowMs) {
         doubt.probeAtMs = null;
         doubt.lastProbeAtMs = nowMs;
@@ -98,9 +100,12 @@ export class GoodbyeJudge {
   async #probe(goodbye: Goodbye): Promise<void> {
     const { counters, log, probe } = this.#options;
     const answers = await probe(goodbye.publicKey).catch(() => false);
-    if (!answers) return this.#believe(goodbye);
-    counters.add("goodbyesDoubted");
-    log.debug({ peer: goodbye.publicKey }, "goodbye not believed, the peer answers");
+    if (answers) {
+      counters.add("goodbyesDoubted");
+      log.debug({ peer: goodbye.publicKey }, "goodbye not believed, the peer answers");
+    } else {
+      this.#believe(goodbye);
+    }
   }
 
   #believe({ publicKey, timestampSeconds }: Goodbye): void {

@@ -72,14 +72,15 @@ export class HelloTable {
     const send: OpenHello[] = [];
     const unanswered: OpenHello[] = [];
     for (const [text, entry] of this.#open) {
-      const ageMs = nowMs - entry.hello.openedAtMs;
-      if (ageMs >= GIVE_UP_MS) {
+      const { openedAtMs } = entry.hello;
+      // The same sums as in nextAtMs: a difference could round to just under, and never be due.
+      if (openedAtMs + GIVE_UP_MS <= nowMs) {
         this.#open.delete(text);
         unanswered.push(entry.hello);
         continue;
       }
       const before = entry.sends;
-      while ((this.#schedule[entry.sends] ?? Number.POSITIVE_INFINITY) <= ageMs) entry.sends += 1;
+      while (openedAtMs + (this.#schedule[entry.sends] ?? GIVE_UP_MS) <= nowMs) entry.sends += 1;
       // After a stall several sends are due; one is enough.
       if (entry.sends > before) send.push(entry.hello);
     }

@@ -77,25 +77,30 @@ export class Inbound {
   }
 
   #receive(data: Buffer, from: Endpoint, door: Door): void {
-    const { clock, counters, sealer, ownKey } = this.#options;
+    const { counters, ownKey } = this.#options;
     counters.add("received");
-    if (data.length < MIN_BYTES || data.length > MAX_BYTES)
-      return this.#reject("sizeRejected", door, from, "size");
-    const nowMs = clock.monotonicMs();
-    const known = this.#options.isKnown(from);
-    if (!this.#sources.take(from.host, nowMs) || !this.#global.take(data.length, known, nowMs)) {
-      return this.#reject("limited", door, from, "rate");
+    const admitted = this.#admit(data, from);
+    if (admitted !== null) {
+      this.#reject(admitted, door, from, admitted);
+      return;
     }
-    const envelope = openEnvelope(data, sealer, clock.wallMs());
-    if (!envelope.ok) return this.#reject("sealRejected", door, from, envelope.stage);
+    const envelope = openEnvelope(data, this.#options.sealer, this.#options.clock.wallMs());
+    if (!envelope.ok) {
+      this.#reject("sealRejected", door, from, envelope.stage);
+      return;
+    }
     counters.add("sealOpened");
-
     const decoded = this.#decode(envelope, door);
-    if (typeof decoded === "string") return this.#reject("fieldsRejected", door, from, decoded);
+    if (typeof decoded === "string") {
+      this.#reject("fieldsRejected", door, from, decoded);
+      return;
+    }
     counters.add("fieldsAccepted");
-    // Our own multicast comes back to us.
-    if (decoded.value.publicKey === ownKey) return counters.add("own");
-
+    if (decoded.value.publicKey === ownKey) {
+      // Our own multicast comes back to us.
+      counters.add("own");
+      return;
+    }
     const verdict = this.#replays.check(envelope.nonce, endpointText(from));
     if (verdict !== "new") counters.add("replayed");
     if (verdict === "replay") return;
@@ -106,6 +111,14 @@ export class Inbound {
     } else if (!repeat) {
       this.#options.leaving(decoded.value, from);
     }
+  }
+
+  /** Null when the datagram is worth a look. */
+  #admit(data: Buffer, from: Endpoint): "sizeRejected" | "limited" | null {
+    if (data.length < MIN_BYTES || data.length > MAX_BYTES) return "sizeRejected";
+    const nowMs = this.#options.clock.monotonicMs();
+    if (!this.#sources.take(from.host, nowMs)) return "limited";
+    return this.#global.take(data.length, this.#options.isKnown(from), nowMs) ? null : "limited";
   }
 
   /** The message, or what is wrong with it. */

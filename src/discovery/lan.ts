@@ -103,7 +103,10 @@ export class Lan {
     const { counters, random, self, store, underlay } = this.#options;
     const { announcement, from, repeat } = message;
     if (repeat) return;
-    if (underlay.isInsideMesh(from.host)) return counters.add("refused");
+    if (underlay.isInsideMesh(from.host)) {
+      counters.add("refused");
+      return;
+    }
     const before = store.get(announcement.publicKey);
     const anew =
       before !== undefined && announcement.instance !== "" && announcement.instance !== before.instance;
@@ -111,8 +114,8 @@ export class Lan {
       ? lanEndpoint(announcement.wgEndpoint, from.host)
       : null;
     const peer = store.observe(directSighting(announcement, "lan", endpoint));
-    if (!peer) return counters.add("refused");
-    counters.add("stored");
+    counters.add(peer ? "stored" : "refused");
+    if (!peer) return;
     this.#options.heard(message, !peer.knowsUs);
     // Our HELLO would give it the address we have towards the Internet; only multicast says that we are near.
     if ((before === undefined || anew) && self.snapshot.externalHost !== null) {

@@ -45,7 +45,7 @@ interface Running {
   readonly lan: Lan | null;
   readonly statics: StaticPeers;
   readonly abort: AbortController;
-  unsubscribe(): void;
+  readonly unsubscribes: readonly (() => void)[];
 }
 
 /** The discovery layer (row C8): owns the sockets, the layers and their order of start and stop. */
@@ -62,7 +62,7 @@ export class MeshDiscovery implements Discovery {
   }
 
   async start(context: DiscoveryContext): Promise<void> {
-    const { clock, scope, self, store } = context;
+    const { scope, self } = context;
     const options = this.#options;
     const bind = options.bind ?? bindNodeUdp;
     const log = context.log.child({ module: "discovery" });
@@ -140,8 +140,8 @@ export class MeshDiscovery implements Discovery {
     const abort = new AbortController();
     const run = (body: (signal: AbortSignal) => Promise<void>) => (signal: AbortSignal) =>
       body(AbortSignal.any([signal, abort.signal]));
-    const unsubscribe = this.#followSelf(self);
-    this.#running = { context, socket, announcer, exchange, lan, statics, abort, unsubscribe };
+    const unsubscribes = [this.#followSelf(self), this.#followNetwork(context)];
+    this.#running = { context, socket, announcer, exchange, lan, statics, abort, unsubscribes };
     scope.start(
       "discovery.exchange",
       "restart",
@@ -159,7 +159,7 @@ export class MeshDiscovery implements Discovery {
         run((signal) => lan.run(signal)),
       );
     for (const { name, body } of statics.tasks()) scope.start(`discovery.${name}`, "restart", run(body));
-    log.info({ port: options.gossipPort, peers: store.size, at: clock.wallMs() }, "discovery listens");
+    log.info({ port: options.gossipPort, lan: options.lan }, "discovery listens");
   }
 
   announce(): void {
@@ -194,7 +194,7 @@ export class MeshDiscovery implements Discovery {
     this.#leaving = true;
     if (!running) return;
     running.abort.abort();
-    running.unsubscribe();
+    for (const unsubscribe of running.unsubscribes) unsubscribe();
     running.socket.close();
   }
 
@@ -230,6 +230,19 @@ export class MeshDiscovery implements Discovery {
     return discoveryInterfaces === undefined || discoveryInterfaces.includes(link.name);
   }
 
+  /** In another network what others said of our address is void; a new word comes with the answers to our HELLOs. */
+  #followNetwork(context: DiscoveryContext): () => void {
+    const { self, underlay } = context;
+    let before = networkText(context);
+    return underlay.onChange(() => {
+      const now = networkText(context);
+      if (now === before) return;
+      before = now;
+      if (self.snapshot.externalHost === null) this.announce();
+      else self.update({ externalHost: null });
+    });
+  }
+
   /** Others hear at once of what they would otherwise learn at the next refresh. */
   #followSelf(self: DiscoveryContext["self"]): () => void {
     let told = self.snapshot;
@@ -241,6 +254,12 @@ export class MeshDiscovery implements Discovery {
       if (differs) this.announce();
     });
   }
+}
+
+/** What changes when the host moves to another network. */
+function networkText({ underlay }: DiscoveryContext): string {
+  const links = underlay.suitableLinks();
+  return links.map(({ index, ipv4 }) => `${index} ${ipv4.join(" ")}`).join("\n");
 }
 
 async function resolveAll(host: string): Promise<string[]> {

@@ -33,8 +33,12 @@ export class Outbox {
   post(kind: MailKind, to: Endpoint, nowMs: number, build: Mail["build"]): void {
     const destination = endpointText(to);
     const waiting = this.#waiting[kind];
-    if (waiting.has(destination)) this.#counters.add("coalesced");
-    else if (waiting.size >= MAX_WAITING) return this.#counters.add("dropped");
+    if (waiting.has(destination)) {
+      this.#counters.add("coalesced");
+    } else if (waiting.size >= MAX_WAITING) {
+      this.#counters.add("dropped");
+      return;
+    }
     waiting.set(destination, { to, build });
     if (this.#budget.freeAtMs(destination, nowMs) <= nowMs) this.#dispatch(waiting, destination, nowMs);
   }

@@ -57,6 +57,11 @@ export class RefreshPlan {
     if (contact) contact.unanswered += 1;
   }
 
+  /** HELLOs in a row without an answer. */
+  silence(publicKey: PublicKey): number {
+    return this.#contacts.get(publicKey)?.unanswered ?? 0;
+  }
+
   forget(publicKey: PublicKey): void {
     this.#contacts.delete(publicKey);
   }

@@ -57,13 +57,15 @@ export class StaticPeers {
 
   constructor(options: StaticPeersOptions) {
     this.#options = options;
+    const texts = new Set<string>();
     for (const peer of options.peers) {
       const text = endpointText({ host: peer.host, port: peer.port ?? options.gossipPort });
-      this.#states.set(peer, { text, answeredBy: null, lastError: null });
+      if (!texts.has(text)) this.#states.set(peer, { text, answeredBy: null, lastError: null });
+      texts.add(text);
     }
   }
 
-  /** The peers and the text each is known by: one task for each, so that none waits for another's name. */
+  /** One task for each peer, so that none waits for another's name. */
   tasks(): { readonly name: string; readonly body: (signal: AbortSignal) => Promise<void> }[] {
     return Array.from(this.#states, ([peer, state]) => ({
       name: `static.${state.text}`,

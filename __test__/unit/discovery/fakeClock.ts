@@ -6,6 +6,9 @@ interface Timer {
   readonly callback: () => void;
 }
 
+/** More timers than this at one instant mean that work is due again and again without getting done. */
+const MAX_AT_ONCE = 10_000;
+
 /** Time that stands still until a test moves it. Timers run in order of time, then of creation. */
 export class FakeClock implements Clock {
   #nowMs = 0;
@@ -36,11 +39,13 @@ export class FakeClock implements Clock {
   async advance(byMs: number): Promise<void> {
     const untilMs = this.#nowMs + byMs;
     await settle();
-    for (;;) {
+    for (let atOnce = 0; ; ) {
       const next = this.#heap[0];
       if (!next || next.atMs > untilMs) break;
       this.#pop();
       if (this.#cancelled.delete(next)) continue;
+      atOnce = next.atMs > this.#nowMs ? 0 : atOnce + 1;
+      if (atOnce > MAX_AT_ONCE) throw new Error(`time stands still at ${this.#nowMs} ms: a timer spins`);
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       next.callback();
       const following = this.#heap[0];

@@ -36,11 +36,19 @@ export function testSealer(key = "the mesh of the tests"): Sealer {
   };
 }
 
-/** Chance that comes out the same in every run. */
-export function seededRandom(seed: number | string): Random {
-  let count = 0;
-  const next = (): Buffer => createHash("sha256").update(`${seed} ${count++}`).digest();
-  return { bytes: (size) => next().subarray(0, size), unit: () => next().readUInt32BE(0) / 2 ** 32 };
+/** Chance that comes out the same in every run (mulberry32). */
+export function seededRandom(seed: string): Random {
+  let state = createHash("sha256").update(seed).digest().readUInt32BE(0);
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return (mixed ^ (mixed >>> 14)) >>> 0;
+  };
+  return {
+    bytes: (size) => Buffer.from(Array.from({ length: size }, () => next() & 255)),
+    unit: () => next() / 2 ** 32,
+  };
 }
 
 export function testKey(name: string): PublicKey {
