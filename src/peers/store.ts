@@ -180,23 +180,29 @@ export class PeerStore {
     }
   }
 
-  /** The sighting without what the rules refuse. A claim equal to what is held needs no second judgement. */
+  /** The sighting without what the rules refuse: as a rule the sighting itself. */
   #allowed(sighting: Sighting, before: Peer | null): Sighting {
+    const keepsIp = this.#accepts(sighting, "ipv4", sighting.meshIp, before?.meshIp);
+    const keepsIpv6 = this.#accepts(sighting, "ipv6", sighting.meshIpv6, before?.meshIpv6);
+    const keepsEndpoint = !(this.#rules.noIpv6 && sighting.endpoint?.host.includes(":"));
+    if (keepsIp && keepsIpv6 && keepsEndpoint) return sighting;
     const { meshIp, meshIpv6, endpoint, ...rest } = sighting;
-    const keepsIp =
-      meshIp !== undefined && (meshIp === before?.meshIp || this.#accepts(sighting, "ipv4", meshIp));
-    const keepsIpv6 =
-      meshIpv6 !== undefined && (meshIpv6 === before?.meshIpv6 || this.#accepts(sighting, "ipv6", meshIpv6));
-    const keepsEndpoint = endpoint !== undefined && !(this.#rules.noIpv6 && endpoint.host.includes(":"));
     return {
       ...rest,
-      ...(keepsIp ? { meshIp } : {}),
-      ...(keepsIpv6 ? { meshIpv6 } : {}),
-      ...(keepsEndpoint ? { endpoint } : {}),
+      ...(keepsIp && meshIp !== undefined ? { meshIp } : {}),
+      ...(keepsIpv6 && meshIpv6 !== undefined ? { meshIpv6 } : {}),
+      ...(keepsEndpoint && endpoint !== undefined ? { endpoint } : {}),
     };
   }
 
-  #accepts(sighting: Sighting, family: "ipv4" | "ipv6", address: IpAddress): boolean {
+  /** A claim equal to what the peer holds needs no second judgement. */
+  #accepts(
+    sighting: Sighting,
+    family: "ipv4" | "ipv6",
+    address: IpAddress | undefined,
+    held: IpAddress | null | undefined,
+  ): boolean {
+    if (address === undefined || address === held) return true;
     // The cache is our own record of claims accepted before.
     const canPin = !isMention(sighting.method) || sighting.method === "cache";
     const holder = this.#holderOf(address, sighting.publicKey);

@@ -59,7 +59,9 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
   return {
     ok: true,
     value: {
-      ...node,
+      // Named one by one: V8 builds such an object many times faster than one that starts with a spread.
+      publicKey: node.publicKey,
+      meshIp: node.meshIp,
       hostname: members.hostname,
       meshIpv6: parseIp(members.mesh_ipv6),
       wgEndpoint: members.wg_endpoint,
@@ -78,7 +80,8 @@ function toNode(members: NonNullable<ReturnType<typeof readKnownPeer>>): KnownPe
   const node = checkNodeFields(members);
   if (typeof node === "string") return null;
   return {
-    ...node,
+    publicKey: node.publicKey,
+    meshIp: node.meshIp,
     hostname: members.hostname,
     meshIpv6: parseIp(members.mesh_ipv6),
     wgEndpoint: members.wg_endpoint,
