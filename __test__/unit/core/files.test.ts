@@ -94,6 +94,11 @@ describe("readSteeringFile", () => {
     await expect(readSteeringFile(path)).rejects.toMatchObject({ code: "ERR_STATE_PERMISSIONS" });
   });
 
+  test("takes a file of root's, whoever asks", async () => {
+    vi.spyOn(process, "geteuid").mockReturnValue(54_321);
+    expect(await readSteeringFile("/etc/passwd")).toContain("root");
+  });
+
   test("refuses a folder, a FIFO without waiting for a writer, and what is too large", async () => {
     await mkdir(path);
     await expect(readSteeringFile(path)).rejects.toMatchObject({ code: "ERR_STATE_UNREADABLE" });

@@ -130,6 +130,7 @@ describe("mesh addresses", () => {
     store.observe(word(1, { meshIp: second }));
     expect(store.observe(word(2, { meshIp: first }))?.meshIp).toBe(first);
     store.remove(keyOf(1), "expired");
+    store.observe(word(1));
     expect(store.observe(word(3, { meshIp: second }))?.meshIp).toBe(second);
   });
 

@@ -113,6 +113,18 @@ describe("encodeAnnouncement", () => {
     );
   });
 
+  test("a limit that just fits takes the last peer, one byte less does not", () => {
+    const sizeOf = (count: number): number => {
+      const all = { ...plain, knownPeers: Array.from({ length: count }, () => plain) };
+      return envelopeSize("REPLY", encodeAnnouncement("REPLY", all, NO_LIMIT).payload.length);
+    };
+    const many = { ...plain, knownPeers: Array.from({ length: 30 }, () => plain) };
+    for (let count = 1; count <= 20; count++) {
+      expect(encodeAnnouncement("REPLY", many, sizeOf(count)).knownPeersUsed).toBe(count);
+      expect(encodeAnnouncement("REPLY", many, sizeOf(count) - 1).knownPeersUsed).toBe(count - 1);
+    }
+  });
+
   test("by default a datagram passes every IPv6 link", () => {
     const knownPeers = Array.from({ length: 50 }, (_, index) => ({ ...plain, publicKey: keyOf(index) }));
     const { payload, knownPeersUsed } = encodeAnnouncement("HELLO", { ...plain, knownPeers });

@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { Tombstones } from "../../../src/peers/tombstones.ts";
+import { keyOf } from "../support/announcements.ts";
+
+test("a mention is blocked whatever it claims to know", () => {
+  const stones = new Tombstones();
+  stones.add(keyOf(1), 1000, "0123456789abcdef", 0);
+  const claim = { publicKey: keyOf(1), sentAtSeconds: 2000, instance: "fedcba9876543210" };
+  expect(stones.blocks({ ...claim, method: "gossip-transitive" }, 1)).toBe(true);
+  expect(stones.blocks({ ...claim, method: "gossip" }, 1)).toBe(false);
+  expect(stones.size).toBe(0);
+});
+
+test("old ones are forgotten, and there are never more than 1,024", () => {
+  const stones = new Tombstones();
+  for (let number = 0; number < 1030; number++) stones.add(keyOf(number), 0, "", number);
+  expect(stones.size).toBe(1024);
+  expect(stones.blocks({ publicKey: keyOf(5), method: "cache" }, 1030)).toBe(false);
+  expect(stones.blocks({ publicKey: keyOf(6), method: "cache" }, 1030)).toBe(true);
+  stones.forgetOld(600_000 + 29);
+  expect(stones.size).toBe(1001);
+});
