@@ -1,0 +1,7 @@
+import { describe } from "vitest";
+import { cases } from "./kernelDevice.cases.ts";
+import { testInVm } from "./runInVm.ts";
+
+describe("the kernel's WireGuard, real, in the VM", () => {
+  testInVm("kernelDevice.cases.ts", cases);
+});
