@@ -153,7 +153,7 @@ export class Lan {
       this.burst();
     } catch (error) {
       // The next look tries again; the other layers work without this one.
-      log.warn({ err: messageOf(error) }, "LAN discovery cannot listen");
+      log.warn({ reason: messageOf(error) }, "LAN discovery cannot listen");
     }
   }
 

@@ -70,7 +70,7 @@ export class Connection {
     } catch (error) {
       const expected = error instanceof LineLimitError;
       if (expected) log.warn({ pid: this.#caller.pid, reason: error.message }, "RPC client cut off");
-      else log.debug({ pid: this.#caller.pid, error: messageOf(error) }, "RPC connection broke");
+      else log.debug({ pid: this.#caller.pid, reason: messageOf(error) }, "RPC connection broke");
       this.#socket.destroy();
     }
   }
@@ -105,7 +105,7 @@ export class Connection {
       return resultResponse(request.id, await this.#within(answer));
     } catch (error) {
       const known = error instanceof WgmeshError;
-      if (!known) log.error({ method: request.method, error: messageOf(error) }, "RPC method failed");
+      if (!known) log.error({ method: request.method, reason: messageOf(error) }, "RPC method failed");
       return errorResponse(request.id, error);
     }
   }

@@ -83,7 +83,10 @@ export class UnixRpcServer implements RpcServer {
       });
       this.#listeners.push({ close: () => lock.release() });
     } catch (error) {
-      log.warn({ path: goPath.socketPath, error: messageOf(error) }, "RPC path of the Go peer is not served");
+      log.warn(
+        { path: goPath.socketPath, reason: messageOf(error) },
+        "RPC path of the Go peer is not served",
+      );
     }
   }
 
@@ -93,7 +96,7 @@ export class UnixRpcServer implements RpcServer {
     // Half-open: a client that closes its writing side still gets its answer.
     const server = net.createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, context));
     await listenOn(server, path);
-    server.on("error", (error) => log.error({ path, error: error.message }, "RPC listener failed"));
+    server.on("error", (error) => log.error({ path, reason: error.message }, "RPC listener failed"));
     this.#listeners.push({ close: () => server.close() });
     log.info({ path }, "RPC listens");
   }
@@ -123,7 +126,7 @@ export class UnixRpcServer implements RpcServer {
       if (caller.uid === 0 || caller.uid === ownUid) return caller;
       log.warn({ pid: caller.pid, uid: caller.uid }, "RPC refused to another user");
     } catch (error) {
-      log.warn({ error: messageOf(error) }, "RPC caller is unknown");
+      log.warn({ reason: messageOf(error) }, "RPC caller is unknown");
     }
     return null;
   }

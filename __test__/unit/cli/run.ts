@@ -2,7 +2,7 @@ import type { DaemonRequest } from "../../../src/cli/daemonCommand.ts";
 import { runDaemon } from "../../../src/cli/daemonCommand.ts";
 import type { Terminal } from "../../../src/cli/terminal.ts";
 import { runWgmesh } from "../../../src/cli/wgmeshCommand.ts";
-import { systemClock } from "../../../src/core/clock.ts";
+import { type Clock, systemClock } from "../../../src/core/clock.ts";
 import { ExitCode } from "../../../src/core/errors.ts";
 
 export interface Ran {
@@ -13,9 +13,19 @@ export interface Ran {
 
 type Environment = Record<string, string | undefined>;
 
+/** A clock whose time passes `speed` times as fast. */
+function fastClock(speed: number): Clock {
+  return {
+    wallMs: () => systemClock.wallMs(),
+    monotonicMs: () => systemClock.monotonicMs() * speed,
+    after: (delayMs, callback) => systemClock.after(delayMs / speed, callback),
+  };
+}
+
 function recorder(
   env: Environment,
   columns: number | null = null,
+  speed = 1,
 ): { terminal: Terminal; out: string[]; err: string[] } {
   const out: string[] = [];
   const err: string[] = [];
@@ -24,7 +34,7 @@ function recorder(
     err: (text) => void err.push(text),
     columns,
     env,
-    clock: systemClock,
+    clock: fastClock(speed),
   };
   return { terminal, out, err };
 }
@@ -44,8 +54,12 @@ export async function wgmeshd(
 }
 
 /** The real `wgmesh`, all of it. */
-export async function wgmesh(args: readonly string[], columns: number | null = null): Promise<Ran> {
-  const { terminal, out, err } = recorder({}, columns);
+export async function wgmesh(
+  args: readonly string[],
+  columns: number | null = null,
+  speed = 1,
+): Promise<Ran> {
+  const { terminal, out, err } = recorder({}, columns, speed);
   const code = await runWgmesh(args, terminal);
   return { code, out: out.join(""), err: err.join("") };
 }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { pidFilePath } from "../../config/paths.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
-import { WgmeshError } from "../../core/errors.ts";
+import { messageOf, WgmeshError } from "../../core/errors.ts";
 import { RpcClient } from "../../rpc/client.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
 import { identifyDaemon, identifyFromPidFile, isAlive, type ProcessIdentity, signal } from "../processes.ts";
@@ -34,21 +34,23 @@ export function addDown(program: Command, terminal: Terminal): void {
 
 async function stopDaemon(location: Location, force: boolean, clock: Clock): Promise<Outcome> {
   const recorded = identifyFromPidFile(pidFilePath(location));
+  let daemon = recorded;
+  let trouble: unknown;
   try {
-    const asked = (await askToStop(location)) ?? recorded;
-    const gone = (): boolean => !existsSync(location.socket) && (asked === null || !isAlive(asked));
+    daemon = (await askToStop(location, clock)) ?? recorded;
+    const gone = (): boolean => !existsSync(location.socket) && (daemon === null || !isAlive(daemon));
     if (await waitUntil(gone, ORDERLY_MS, clock)) return "stopped";
-    if (!force || asked === null) throw stillThere(location, asked);
-    return await end(asked, location, clock);
   } catch (error) {
-    if (!force || recorded === null || !isAlive(recorded)) throw error;
-    return await end(recorded, location, clock);
+    if (recorded === null || !isAlive(recorded)) throw error;
+    trouble = error;
   }
+  if (!force || daemon === null) throw stillThere(location, daemon, trouble);
+  return await end(daemon, location, clock);
 }
 
 /** Asks over RPC; resolves to the process that answered, or null when the daemon is too young to say. */
-async function askToStop(location: Location): Promise<ProcessIdentity | null> {
-  const client = await RpcClient.connect({ socketPath: location.socket });
+async function askToStop(location: Location, clock: Clock): Promise<ProcessIdentity | null> {
+  const client = await RpcClient.connect({ socketPath: location.socket, clock });
   try {
     const status = await client.call("daemon.status").catch((error: unknown) => {
       if (error instanceof WgmeshError && error.code === "ERR_NOT_READY") return null;
@@ -80,9 +82,11 @@ async function waitUntil(condition: () => boolean, limitMs: number, clock: Clock
   return true;
 }
 
-function stillThere(location: Location, daemon: ProcessIdentity | null): WgmeshError {
+function stillThere(location: Location, daemon: ProcessIdentity | null, cause?: unknown): WgmeshError {
   const process = daemon === null ? "the daemon" : `the daemon (PID ${daemon.pid})`;
-  return new WgmeshError("ERR_TIMEOUT", `${process} of ${location.interfaceName} is still there`, {
+  const reason = cause === undefined ? "" : `: ${messageOf(cause)}`;
+  return new WgmeshError("ERR_TIMEOUT", `${process} of ${location.interfaceName} is still there${reason}`, {
     hint: "look at its log, or use --force",
+    cause,
   });
 }

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { findMethod } from "../../../src/rpc/methods.ts";
+import { readRepositoryFile } from "../layout/repository.ts";
+import { vectorView } from "./fixtures.ts";
+
+const known = "42bZrfQyvO3RRyhGMazdDhDijZ1O4Luu/1r354JJAiw=";
+
+/** Names of all members, however deep; of lists the first entry speaks for all. Counters are free in their names. */
+function names(value: unknown): string[] {
+  if (Array.isArray(value)) return names(value[0]);
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => [
+    name,
+    ...(name === "counters" ? [] : names(inner)),
+  ]);
+}
+
+test.each([
+  "daemon.ping",
+  "daemon.status",
+  "peers.list",
+  "peers.get",
+  "peers.count",
+  "daemon.reload",
+  "daemon.shutdown",
+])("docs/rpc.md tells every member of %s", async (method) => {
+  const text = readRepositoryFile("docs/rpc.md");
+  const context = { view: vectorView(), version: "dev", afterAnswer: () => {} };
+  const members = names(await findMethod(method)(context, { pubkey: known }));
+  expect(members.length).toBeGreaterThan(0);
+  expect(text).toContain(`\`${method}\``);
+  expect(members.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+});
