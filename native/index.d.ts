@@ -2,8 +2,9 @@
  * `@wgmesh/native`: WireGuard, netlink and mesh identity for Node.js, without subprocesses.
  *
  * Every function is synchronous unless it returns a promise; its doc says how long it may take when that is more
- * than a millisecond. Every error is an `Error` with a `code` (an errno name such as `EPERM`, or one of `STATE_*`,
- * `SECRET_*`, `EINVAL`) and a message of the form `CODE: cannot <operation> <object>: <reason>`. Nothing panics.
+ * than a millisecond. Every error is an `Error` with a `code` (an errno name such as `EPERM`, `STATE_*`, `SECRET_*`; `EINVAL`
+ * also for an argument of the wrong type; `ENOTSUP` for what this platform lacks; `INTERNAL` for a bug) and a message of the
+ * form `CODE: cannot <operation> <object>: <reason>`. Nothing panics.
  */
 
 /** What an error of this package carries. */
@@ -22,7 +23,8 @@ export class MeshSecret {
   /** Takes any input form (PROTOCOL.md section 1). Errors: SECRET_SHORT (under 16 bytes), SECRET_URI (nothing after the prefix). */
   static fromText(text: string): MeshSecret;
   /**
-   * Reads a regular file of at most 64 KiB. Errors: ENOENT, EACCES, SECRET_FILE (others than owner and root can read or
+   * Reads a regular file or pipe of at most 64 KiB; a pipe blocks until its writer is done. A systemd credential may be
+   * readable by its group. Errors: ENOENT, EACCES, SECRET_FILE (others than owner and root can read or
    * write it, or another user owns it), SECRET_SHORT, SECRET_URI.
    */
   static fromFile(path: string): MeshSecret;
@@ -43,7 +45,7 @@ export class MeshSecret {
   meshIpv6(publicKey: string): string;
   /** AES-256-GCM under the gossip key, tag appended (PROTOCOL.md section 3). `nonce` is 12 bytes. */
   seal(nonce: Uint8Array, plaintext: Uint8Array): Buffer;
-  /** The opposite; null when the tag does not fit. */
+  /** The opposite; null when the tag does not fit. EINVAL for a nonce that is not 12 bytes, in both. */
   open(nonce: Uint8Array, ciphertext: Uint8Array): Buffer | null;
 }
 
@@ -55,7 +57,7 @@ export interface MeshParameters {
   meshId: string;
   /** `10.x.0.0/16` */
   meshSubnet: string;
-  /** `fd…::/64` */
+  /** `fd…::/64`, four digits a group as the Go peer prints it, so not always the canonical text. */
   meshIpv6Prefix: string;
   /** `239.192.a.b` */
   multicastGroup: string;
@@ -88,7 +90,8 @@ export class NodeIdentity {
   readonly meshIpv6: string | null;
   /**
    * Writes the state file atomically (temporary file in the same folder, 0600, fsync, rename, fsync of the folder), unknown
-   * members kept; does nothing when the file already says the same. Error: STATE_WRITE. May take tens of ms on a slow disk.
+   * members kept; does nothing when the file already says the same. `meshIpv6` null removes it. Errors: EINVAL, STATE_WRITE
+   * (also when the file has another identity by now), and those of `load` when it was spoilt meanwhile. May take tens of ms on a slow disk.
    */
   save(meshIp: string, meshIpv6: string | null): void;
 }
@@ -266,7 +269,10 @@ export type DeviceEvent =
 
 // ---- the operating system -------------------------------------------------------------------------------------
 
-/** An exclusive flock on a file that is made when missing (0600) and never removed or renamed. */
+/**
+ * An exclusive flock on a file that is made when missing (0600) and never removed or renamed. Keep the object: a lock that is
+ * collected is given back. No child inherits it.
+ */
 export class FileLock {
   private constructor();
   /** Null when another process holds it. */
@@ -275,23 +281,23 @@ export class FileLock {
   release(): void;
 }
 
-/** A name held in this network namespace, by an abstract Unix socket: gone when the process is. */
+/** A name held in this network namespace, by an abstract Unix socket: gone when the process, or the object, is. */
 export class NamespaceLock {
   private constructor();
-  /** The lock, or the PID of the process that holds the name (0 when it is in another PID namespace). */
+  /** The lock, or the PID of the process that holds the name (0 when it cannot be told). `name` has 1 to 100 bytes. */
   static tryAcquire(name: string): NamespaceLock | number;
   release(): void;
 }
 
-/** SO_PEERCRED of a connected Unix socket. */
+/** SO_PEERCRED of a connected Unix socket. ENOTCONN for any other. */
 export function peerCredentials(fd: number): { pid: number; uid: number; gid: number };
 /** SO_BINDTODEVICE. */
 export function bindToDevice(fd: number, linkName: string): void;
-/** Sends to $NOTIFY_SOCKET (sd_notify(3)); false when there is none. */
+/** Sends to $NOTIFY_SOCKET (sd_notify(3)); false when there is none. EAGAIN rather than a wait when its queue is full. */
 export function sdNotify(state: string): boolean;
 /** prctl(PR_SET_DUMPABLE, 0): no core dump, no ptrace by the same user. */
 export function setNonDumpable(): void;
-/** Whether the effective set has the capability, e.g. `CAP_NET_ADMIN`. */
+/** Whether the effective set has the capability, e.g. `CAP_NET_ADMIN`. EINVAL for an unknown name. */
 export function hasCapability(name: string): boolean;
 
 /** Version of this package. */

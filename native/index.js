@@ -1,4 +1,3 @@
-"use strict";
 // The hand-written face of the addon: finds the binary of this platform, and gives every error its `code`.
 // Each name is exported by its own statement, because that is what lets ESM import it by name (cjs-module-lexer).
 
@@ -41,7 +40,10 @@ function platformName() {
   const name = `${process.platform}-${process.arch}`;
   const supported = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"];
   if (!supported.includes(name)) {
-    throw coded("ENOTSUP", `cannot load @wgmesh/native: there is no binary for ${name}, only ${supported.join(", ")}`);
+    throw coded(
+      "ENOTSUP",
+      `cannot load @wgmesh/native: there is no binary for ${name}, only ${supported.join(", ")}`,
+    );
   }
   return process.platform === "linux" ? `${name}-${usesMusl() ? "musl" : "gnu"}` : name;
 }
@@ -88,7 +90,11 @@ function face(name) {
   if (target.prototype === undefined) return outer;
   copyWrapped(target, outer, name);
   copyWrapped(target.prototype, target.prototype, name);
-  Object.defineProperty(target.prototype, "constructor", { value: outer, writable: true, configurable: true });
+  Object.defineProperty(target.prototype, "constructor", {
+    value: outer,
+    writable: true,
+    configurable: true,
+  });
   outer.prototype = target.prototype;
   return outer;
 }
@@ -102,7 +108,8 @@ function copyWrapped(from, to, className) {
         return attempt(`${className}.${key}`, () => Reflect.apply(inner, this, args));
       };
     if (get !== undefined) Object.defineProperty(to, key, { get: wrap(get), enumerable, configurable: true });
-    else if (typeof value === "function") Object.defineProperty(to, key, { value: wrap(value), configurable: true });
+    else if (typeof value === "function")
+      Object.defineProperty(to, key, { value: wrap(value), configurable: true });
   }
 }
 

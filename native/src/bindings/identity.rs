@@ -96,6 +96,11 @@ impl MeshSecret {
 }
 
 impl MeshSecret {
+    #[cfg(feature = "test-exports")]
+    pub(crate) fn derived(&self) -> &Derived {
+        &self.0
+    }
+
     /// For the WireGuard bindings: the preshared key of every pair of peers.
     pub(crate) fn preshared_key(&self) -> PresharedKey {
         self.0.preshared_key()

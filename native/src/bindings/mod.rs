@@ -10,6 +10,8 @@ mod link;
 mod os;
 #[cfg(target_os = "linux")]
 mod os_linux;
+#[cfg(feature = "test-exports")]
+mod test_exports;
 #[cfg(target_os = "linux")]
 mod wireguard;
 

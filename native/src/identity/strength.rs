@@ -25,6 +25,8 @@ const SHORTEST_RUN: usize = 3;
 const SHORTEST_REPEAT: usize = 4;
 const MAX_CONSONANTS: usize = 4;
 
+type ByteTest = fn(&u8) -> bool;
+
 /// Estimated strength in whole bits, rounded down.
 pub fn bits(secret: &Secret) -> u32 {
     let text = &secret.as_bytes()[..secret.as_bytes().len().min(MAX_BYTES)];
@@ -48,11 +50,11 @@ fn alphabet_size(text: &[u8]) -> f64 {
     if text.iter().all(u8::is_ascii_digit) {
         return 10.0;
     }
-    let hex = |letters: fn(&u8) -> bool| text.iter().all(|byte| byte.is_ascii_hexdigit() && !letters(byte));
+    let hex = |letters: ByteTest| text.iter().all(|byte| byte.is_ascii_hexdigit() && !letters(byte));
     if hex(u8::is_ascii_uppercase) || hex(u8::is_ascii_lowercase) {
         return 16.0;
     }
-    let classes: [(f64, fn(&u8) -> bool); 5] = [
+    let classes: [(f64, ByteTest); 5] = [
         (26.0, u8::is_ascii_lowercase),
         (26.0, u8::is_ascii_uppercase),
         (10.0, u8::is_ascii_digit),

@@ -106,6 +106,14 @@ mod tests {
         assert_eq!(has_capability("CAP_NET_FUN").unwrap_err().code, "EINVAL");
     }
 
+    /// Stays in force for the other tests of this process, which need no core dump.
+    #[test]
+    fn the_process_is_not_dumpable_afterwards() {
+        set_non_dumpable().unwrap();
+        // SAFETY: prctl with integer arguments alone.
+        assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) }, 0);
+    }
+
     #[test]
     fn names_stand_at_their_numbers() {
         let numbers =
