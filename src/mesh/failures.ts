@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
 
 export interface Backoff {
   readonly firstMs: number;
@@ -28,11 +29,13 @@ interface Entry {
 export class FailureBook {
   readonly #clock: Clock;
   readonly #backoff: Backoff;
+  readonly #log: Log;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(clock: Clock, backoff: Backoff) {
+  constructor(clock: Clock, backoff: Backoff, log: Log) {
     this.#clock = clock;
     this.#backoff = backoff;
+    this.#log = log;
   }
 
   /** True while the object's pause runs. */
@@ -45,20 +48,19 @@ export class FailureBook {
     return this.#entries.has(object);
   }
 
-  /** Notes a failure and doubles the pause. True when it is news: the first one, or another reason than before. */
-  failed(object: string, reason: string): boolean {
+  /** Notes a failure and doubles the pause. Logged when it is news: the first one, or another reason than before. */
+  failed(object: string, reason: string): void {
     const nowMs = this.#clock.monotonicMs();
     const before = this.#entries.get(object);
-    const pauseMs =
-      before === undefined ? this.#backoff.firstMs : Math.min(before.pauseMs * 2, this.#backoff.maxMs);
+    const { firstMs, maxMs } = this.#backoff;
+    const pauseMs = before === undefined ? firstMs : Math.min(before.pauseMs * 2, maxMs);
     const sinceMs = before?.sinceMs ?? this.#clock.wallMs();
     this.#entries.set(object, { reason, sinceMs, retryAtMs: nowMs + pauseMs, pauseMs });
-    return before?.reason !== reason;
+    if (before?.reason !== reason) this.#log.warn({ object, reason }, "reconcile failed");
   }
 
-  /** Forgets the object. True when it had been failing. */
-  succeeded(object: string): boolean {
-    return this.#entries.delete(object);
+  succeeded(object: string): void {
+    if (this.#entries.delete(object)) this.#log.info({ object }, "reconcile succeeded again");
   }
 
   /** Forgets every object with this prefix that is not wanted any more. */

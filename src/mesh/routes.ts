@@ -94,8 +94,7 @@ export class RouteSync {
     try {
       action();
     } catch (error) {
-      const reason = messageOf(error);
-      if (this.#failures.failed(object, reason)) this.#log.warn({ network, reason }, "route failed");
+      this.#failures.failed(object, messageOf(error));
       return false;
     }
     this.#failures.succeeded(object);

@@ -12,7 +12,7 @@ const cidrs = (...texts: string[]): Cidr[] => texts as Cidr[];
 function setUp() {
   const clock = new ManualClock();
   const table = new FakeRoutes();
-  const failures = new FailureBook(clock, { firstMs: 1_000, maxMs: 4_000 });
+  const failures = new FailureBook(clock, { firstMs: 1_000, maxMs: 4_000 }, silentLog);
   return { clock, table, failures, routes: new RouteSync(table, failures, silentLog) };
 }
 

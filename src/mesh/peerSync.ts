@@ -1,0 +1,148 @@
+/**
+ * Keeps the peers of the interface equal to what is wanted (row E2, last third).
+ */
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import type { PublicKey } from "../core/types.ts";
+import type { Peer } from "../peers/peer.ts";
+import type { ActualDevice, ActualPeer, Backend, PeerChange, WantedPeer } from "../wireguard/backend.ts";
+import { isConnected } from "./connected.ts";
+import { difference, type ForeignChange } from "./difference.ts";
+import type { FailureBook } from "./failures.ts";
+import { type HandshakePeer, type HandshakeState, type Now, stepHandshakes } from "./handshake.ts";
+
+const PREFIX = "peer ";
+const objectOf = (publicKey: PublicKey): string => `${PREFIX}${publicKey}`;
+
+export interface PeerSyncOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly backend: Backend;
+  readonly failures: FailureBook;
+  readonly ownKey: PublicKey;
+  /** What the store knows of a peer. */
+  readonly known: (publicKey: PublicKey) => Peer | undefined;
+}
+
+/** Remembers what was written, since the difference to it tells our own changes from those of others. */
+export class PeerSync {
+  readonly #options: PeerSyncOptions;
+  /** What was last written with success, by peer. */
+  #applied: ReadonlyMap<PublicKey, WantedPeer> = new Map();
+  #handshakes: HandshakeState = new Map();
+  #dueAtMs: number | null = null;
+
+  constructor(options: PeerSyncOptions) {
+    this.#options = options;
+  }
+
+  /** Monotonic time at which a handshake is to be tried again, or null. */
+  get dueAtMs(): number | null {
+    return this.#dueAtMs;
+  }
+
+  /** One batch; a peer that fails is left out for a while. Returns how many peers changed. */
+  async sync(wanted: readonly WantedPeer[], device: ActualDevice): Promise<number> {
+    const { backend, failures, log } = this.#options;
+    const { changes, foreign } = difference(wanted, device.peers, this.#applied);
+    const actual = new Map(device.peers.map((peer) => [peer.publicKey, peer]));
+    const batch = this.#withRetriggers(changes, wanted, actual).filter(
+      (change) => !failures.isPaused(objectOf(keyOf(change))),
+    );
+    const refused = batch.length === 0 ? [] : await backend.apply(batch);
+
+    const refusedKeys = new Set(refused.map(({ publicKey }) => publicKey));
+    for (const { publicKey, reason } of refused) failures.failed(objectOf(publicKey), reason);
+    for (const publicKey of batch.map(keyOf)) {
+      if (!refusedKeys.has(publicKey)) failures.succeeded(objectOf(publicKey));
+    }
+    this.#rememberApplied(wanted, actual);
+    this.#reportForeign(foreign);
+    if (batch.length > 0) log.debug(countByKind(batch), "peers reconciled");
+    return batch.length - refused.length;
+  }
+
+  /** Adds to the changes those peers whose handshake is to be started again. */
+  #withRetriggers(
+    changes: readonly PeerChange[],
+    wanted: readonly WantedPeer[],
+    actual: ReadonlyMap<PublicKey, ActualPeer>,
+  ): PeerChange[] {
+    const now: Now = { wallMs: this.#options.clock.wallMs(), monotonicMs: this.#options.clock.monotonicMs() };
+    const watched = wanted.flatMap((peer) => this.#watched(peer, actual.get(peer.publicKey)));
+    const step = stepHandshakes(this.#handshakes, watched, this.#options.ownKey, now);
+    this.#handshakes = step.state;
+    this.#dueAtMs = step.wakeAtMs;
+
+    const again = new Set(step.retrigger);
+    for (const change of changes) {
+      // An initiation to the old endpoint may be under way, and WireGuard would wait 5 s before it tries the new one.
+      const moved = change.kind === "update" && change.endpoint !== undefined;
+      if (moved && !isConnected(actual.get(change.publicKey)?.lastHandshakeMs ?? 0, now.wallMs)) {
+        again.add(change.publicKey);
+      }
+    }
+    const batch = changes.filter((change) => change.kind !== "update" || !again.has(change.publicKey));
+    const added = new Set(batch.map(keyOf));
+    for (const peer of wanted) {
+      if (!again.has(peer.publicKey) || added.has(peer.publicKey)) continue;
+      const endpoint = peer.endpoint ?? actual.get(peer.publicKey)?.endpoint ?? null;
+      batch.push({ kind: "retrigger", peer: { ...peer, endpoint } });
+    }
+    return batch;
+  }
+
+  #watched({ publicKey, endpoint }: WantedPeer, actual: ActualPeer | undefined): HandshakePeer[] {
+    const peer = this.#options.known(publicKey);
+    if (peer === undefined) return [];
+    const { knowsUs, instance, lastSeenMs } = peer;
+    return [
+      {
+        publicKey,
+        hasEndpoint: endpoint !== null || (actual?.endpoint ?? null) !== null,
+        knowsUs,
+        instance,
+        lastSeenMs,
+        // Of the device, not of the store: a peer that was added again has no session, whatever was once seen.
+        lastHandshakeMs: actual?.lastHandshakeMs ?? 0,
+      },
+    ];
+  }
+
+  /** Peers whose change failed are believed to be what they were. */
+  #rememberApplied(wanted: readonly WantedPeer[], actual: ReadonlyMap<PublicKey, ActualPeer>): void {
+    const { failures } = this.#options;
+    const applied = new Map<PublicKey, WantedPeer>();
+    for (const peer of wanted) {
+      const current = this.#isFailing(peer.publicKey) ? this.#applied.get(peer.publicKey) : peer;
+      if (current !== undefined) applied.set(peer.publicKey, current);
+    }
+    this.#applied = applied;
+    failures.retain(PREFIX, (object) => {
+      const publicKey = object.slice(PREFIX.length) as PublicKey;
+      return (
+        applied.has(publicKey) || actual.has(publicKey) || wanted.some((peer) => peer.publicKey === publicKey)
+      );
+    });
+  }
+
+  #reportForeign(foreign: readonly ForeignChange[]): void {
+    const changes = foreign
+      .filter(({ publicKey }) => !this.#isFailing(publicKey))
+      .map(({ publicKey, what }) => `${what} ${publicKey}`);
+    if (changes.length > 0) this.#options.log.warn({ changes }, "foreign change mended");
+  }
+
+  #isFailing(publicKey: PublicKey): boolean {
+    return this.#options.failures.isFailing(objectOf(publicKey));
+  }
+}
+
+const keyOf = (change: PeerChange): PublicKey =>
+  change.kind === "add" || change.kind === "retrigger" ? change.peer.publicKey : change.publicKey;
+
+function countByKind(batch: readonly PeerChange[]): Record<PeerChange["kind"], number> {
+  const counts = { add: 0, update: 0, retrigger: 0, remove: 0 };
+  for (const change of batch) counts[change.kind] += 1;
+  return counts;
+}
