@@ -1,5 +1,6 @@
 /**
- * Bundles both binaries to dist/: one file each for what `--version` needs, the rest in chunks that are loaded when used.
+ * Bundles both binaries to dist/, or to the folder given: one file each for what `--version` needs, the rest in chunks that
+ * are loaded when used.
  */
 import { chmod, readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -7,11 +8,11 @@ import { build } from "esbuild";
 
 const root = path.resolve(import.meta.dirname, "..");
 const { version } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8"));
-const outdir = path.join(root, "dist");
+const outdir = path.resolve(process.argv[2] ?? path.join(root, "dist"));
 const binaries = ["wgmeshd", "wgmesh"];
 
 // Chunks have their hash in the name: old ones would pile up.
-await rm(outdir, { recursive: true, force: true });
+await rm(path.join(outdir, "chunks"), { recursive: true, force: true });
 await build({
   entryPoints: binaries.map((name) => path.join(root, "src/cli", `${name}.ts`)),
   outdir,

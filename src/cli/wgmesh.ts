@@ -12,6 +12,8 @@ if (asksForVersion(process.argv)) {
     import("./wgmeshCommand.ts"),
     import("./terminal.ts"),
   ]);
+  // The reader of a pipe may leave before the end, as `head` does.
+  process.stdout.on("error", () => process.exit(process.exitCode));
   // Not process.exit(): it would cut off output that a pipe has not taken yet.
   process.exitCode = await runWgmesh(process.argv.slice(2), processTerminal);
 }
