@@ -1,5 +1,5 @@
 /**
- * WireGuardDevice against the kernel's WireGuard, judged by `wg` and `ip`. Runs inside the VM (see runInVm.ts).
+ * WireGuardDevice against the kernel's WireGuard, judged by `wg` and `ip`. Runs inside the VM (see runInVm.ts and cases.ts).
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -16,7 +16,7 @@ import {
   type PeerChange,
   WireGuardDevice,
 } from "@wgmesh/native";
-import { note, type VmCases } from "./vmCases.ts";
+import { type Cases, note } from "./cases.ts";
 
 const require = createRequire(import.meta.url);
 const secret = MeshSecret.fromText("a secret for the tests of the kernel's WireGuard");
@@ -156,7 +156,7 @@ async function rejectsCode(call: Promise<unknown>, code: string, text: RegExp): 
   });
 }
 
-export const cases: VmCases = {
+export const cases: Cases = {
   "a new interface has the default MTU, is down and gets key and port": withDevice(async (device) => {
     assert.equal(device.kind, "kernel");
     assert.equal(device.adopted, false);

@@ -3,5 +3,5 @@ import { cases } from "./kernelDevice.cases.ts";
 import { testInVm } from "./runInVm.ts";
 
 describe("the kernel's WireGuard, real, in the VM", () => {
-  testInVm("kernelDevice.cases.ts", cases);
+  testInVm("__test__/vm/kernelDevice.cases.ts", cases);
 });
