@@ -343,7 +343,8 @@ export class Exchange {
   }
 
   #spread(): number {
-    return this.#contacts.size < FEW ? 0 : this.#options.random.unit() * SPREAD_MS;
+    const underWay = this.#contacts.size + this.#hellos.size;
+    return underWay < FEW ? 0 : this.#options.random.unit() * SPREAD_MS;
   }
 
   get #ownKey(): PublicKey {

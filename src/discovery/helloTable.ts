@@ -41,6 +41,10 @@ export class HelloTable {
     return this.#open.has(endpointText(to));
   }
 
+  get size(): number {
+    return this.#open.size;
+  }
+
   get full(): boolean {
     return this.#open.size >= MAX_OPEN;
   }

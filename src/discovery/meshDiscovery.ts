@@ -97,7 +97,7 @@ export class MeshDiscovery implements Discovery {
       gossipPort: options.gossipPort,
       noPunching: options.noPunching,
       noIpv6: options.noIpv6,
-      send: (data, to) => this.#send(socket, data, to),
+      send: (data, to) => this.#transmit(socket, data, to),
       concluded: (hello, publicKey) => statics.concluded(hello, publicKey),
     });
     const goodbyes = new GoodbyeJudge({
@@ -215,10 +215,6 @@ export class MeshDiscovery implements Discovery {
     return this.#counters.snapshot();
   }
 
-  #send(socket: ControlSocket, data: Uint8Array, to: Endpoint): void {
-    if (!this.#leaving) this.#transmit(socket, data, to);
-  }
-
   #transmit(socket: ControlSocket, data: Uint8Array, to: Endpoint): void {
     this.#counters.add("sent");
     socket.send(data, to);
@@ -247,11 +243,11 @@ export class MeshDiscovery implements Discovery {
   #followSelf(self: DiscoveryContext["self"]): () => void {
     let told = self.snapshot;
     return self.subscribe((snapshot) => {
-      const differs = (Object.keys(snapshot) as (keyof LocalNodeSnapshot)[]).some(
-        (key) => snapshot[key] !== told[key],
-      );
+      // A first external address is no news: whoever heard us took it from the datagram's source.
+      const same = told.externalHost === null ? { ...told, externalHost: snapshot.externalHost } : told;
       told = snapshot;
-      if (differs) this.announce();
+      const members = Object.keys(snapshot) as (keyof LocalNodeSnapshot)[];
+      if (members.some((member) => snapshot[member] !== same[member])) this.announce();
     });
   }
 }

@@ -288,6 +288,41 @@ describe("GOODBYE", () => {
   });
 });
 
+describe("good manners", () => {
+  test("of many who announce at once, one whose HELLO comes first gets a REPLY and no HELLO", async () => {
+    const group = { host: GROUP, port: LAN_PORT };
+    for (let index = 2; index < 30; index += 1) {
+      network.inject(
+        { host: `192.0.2.${index}`, port: 5 },
+        group,
+        sealed("ANNOUNCE", announcementOf(`p${index}`)),
+      );
+    }
+    await clock.advance(1);
+    const met = (address: Endpoint): boolean => sentTo(address).some((data) => typeOf(data) === "HELLO");
+    const late = Array.from({ length: 28 }, (_, index) => index + 2).filter((last) => !met(peerAt(last)));
+    expect(late.length).toBeGreaterThan(5);
+    for (const last of late) network.inject(peerAt(last), home, sealed("HELLO", announcementOf(`p${last}`)));
+    await clock.advance(150);
+    const replied = late.filter((last) => sentTo(peerAt(last)).map(typeOf).join() === "REPLY");
+    expect(replied).toEqual(late);
+  });
+
+  test("after its GOODBYE a node answers nothing and takes nothing in", async () => {
+    await deliver(sealed("HELLO", announcementOf("a")), peerAt(2));
+    const leaving = node.discovery.goodbye();
+    await clock.advance(100);
+    await leaving;
+    expect(sentTo(peerAt(2)).map(typeOf).slice(-2)).toEqual(["GOODBYE", "GOODBYE"]);
+    const fromMs = clock.monotonicMs();
+    await deliver(sealed("HELLO", announcementOf("b")), peerAt(3));
+    node.discovery.announce();
+    await clock.advance(20_000);
+    expect(network.sent.filter(({ atMs, from }) => atMs >= fromMs && from.startsWith(home.host))).toEqual([]);
+    expect(node.store.get(testKey("b"))).toBeUndefined();
+  });
+});
+
 describe("a flood", () => {
   const flip = (data: Buffer, count: number): Buffer => {
     const copy = Buffer.from(data);

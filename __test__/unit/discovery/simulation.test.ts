@@ -51,6 +51,9 @@ describe("a LAN", () => {
       for (let index = 0; index < count; index += 1) await addNode(index).start();
       const tookMs = await clock.until(() => isMesh(nodes), 1_000);
       expect(tookMs).toBeLessThanOrEqual(300);
+      // One HELLO and one REPLY a pair are the least there can be.
+      const unicasts = network.sent.filter(({ to }) => !to.startsWith("239."));
+      expect(unicasts.length).toBeLessThanOrEqual(1.3 * count * (count - 1));
       await clock.advance(10_000);
       expect(isMesh(nodes)).toBe(true);
       expect(busiestSecond()).toBeLessThanOrEqual(5);
