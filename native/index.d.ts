@@ -212,8 +212,9 @@ export class WireGuardDevice {
   /** Sets the handler of device events (embedded only): JSON {@link DeviceEvent}. */
   onEvent(callback: (eventJson: string) => void): void;
   /**
-   * Ends it: flushes the peers first, removes the interface when `remove` is true, joins the threads. Safe while packets flow,
-   * and safe to call twice. An embedded interface always goes. Takes up to 0.5 s with 1,000 peers.
+   * Ends it. With `remove` the peers are flushed first and then the interface is removed; without it the kernel's interface
+   * stays as it is, peers and tunnels included, to be adopted again. An embedded interface always goes, and its threads are
+   * joined. Safe while packets flow, waits for a call under way, and safe to call twice. Takes up to 0.5 s with 1,000 peers.
    */
   close(remove: boolean): void;
 }

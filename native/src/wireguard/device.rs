@@ -97,6 +97,7 @@ pub trait Device: Send {
     fn apply(&mut self, changes: Vec<PeerChange>) -> Result<Vec<PeerFailure>>;
     fn read(&mut self) -> Result<DeviceState>;
     fn on_event(&mut self, handler: EventHandler);
-    /// Flushes peers, then removes the interface when asked, and joins the threads. Twice is once.
+    /// With `remove`: flushes the peers, then removes the interface. Without: the kernel's interface stays as it is, peers
+    /// included, to be adopted again; the embedded one goes all the same. Joins the threads. Twice is once.
     fn close(&mut self, remove: bool) -> Result<()>;
 }

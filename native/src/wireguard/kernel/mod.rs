@@ -2,6 +2,11 @@
 //!
 //! The link is always named by its index: a link of the same name that somebody made meanwhile is never touched, and
 //! one that somebody removed is an error (`ENODEV`), never made again by accident.
+//!
+//! The messages are our own, over the sockets of [`crate::link::socket`], and not the crate `wireguard-control`: that one
+//! names links, and makes a missing one; has no update-only flag and no room for a long list of allowed IPs; returns a
+//! peer whose listing was cut as two; waits without a limit; and leaves copies of private and preshared keys in memory
+//! that is not zeroised, and in the text of an error.
 
 mod chunk;
 mod decode;

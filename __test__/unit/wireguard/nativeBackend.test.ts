@@ -1,0 +1,139 @@
+import { describe, expect, test } from "vitest";
+import type { Cidr, PublicKey } from "../../../src/core/types.ts";
+import type { BackendEvent, PeerChange, WantedPeer } from "../../../src/wireguard/backend.ts";
+import { NativeBackend, nativeChange } from "../../../src/wireguard/nativeBackend.ts";
+import { fakeDevice, keys, nativeError } from "./fakeDevice.ts";
+
+const publicKey = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=" as PublicKey;
+const peer: WantedPeer = {
+  publicKey,
+  endpoint: { host: "2001:db8::1", port: 51820 },
+  allowedIps: ["10.1.2.3/32" as Cidr],
+  keepaliveSeconds: 25,
+};
+const whole = {
+  publicKey,
+  presharedKey: true,
+  endpoint: "[2001:db8::1]:51820",
+  allowedIps: ["10.1.2.3/32"],
+  keepaliveSeconds: 25,
+};
+
+describe("a change for the addon", () => {
+  const table: readonly [what: string, change: PeerChange, expected: object][] = [
+    ["add", { kind: "add", peer }, whole],
+    ["retrigger", { kind: "retrigger", peer }, { ...whole, reset: true }],
+    ["remove", { kind: "remove", publicKey }, { publicKey, remove: true }],
+    ["update of nothing", { kind: "update", publicKey }, { publicKey, updateOnly: true }],
+    [
+      "update of all",
+      {
+        kind: "update",
+        publicKey,
+        endpoint: { host: "192.0.2.1", port: 1 },
+        allowedIps: [],
+        keepaliveSeconds: 0,
+        presharedKey: true,
+      },
+      {
+        publicKey,
+        updateOnly: true,
+        presharedKey: true,
+        endpoint: "192.0.2.1:1",
+        allowedIps: [],
+        keepaliveSeconds: 0,
+      },
+    ],
+  ];
+  test.each(table)("%s", (_what, change, expected) => {
+    expect(nativeChange(change)).toEqual(expected);
+  });
+
+  test("a peer without an endpoint names none", () => {
+    const change = nativeChange({ kind: "add", peer: { ...peer, endpoint: null } });
+    expect(change).not.toHaveProperty("endpoint");
+  });
+});
+
+describe("the backend", () => {
+  test("says what the device is", () => {
+    const backend = new NativeBackend(
+      fakeDevice("embedded", { name: "mesh0", index: 9, adopted: true }),
+      keys,
+    );
+    expect(backend).toMatchObject({
+      name: "embedded",
+      interfaceName: "mesh0",
+      interfaceIndex: 9,
+      adopted: true,
+    });
+  });
+
+  test("gives the handles to the addon and brings failures back", async () => {
+    const calls: unknown[] = [];
+    const device = fakeDevice("kernel", {
+      configure: (identity, port) => void calls.push([identity === keys.identity, port]),
+      apply: async (secret, json) => {
+        calls.push([secret === keys.secret, JSON.parse(json)]);
+        return JSON.stringify([{ publicKey, error: "EINVAL: cannot set peer" }]);
+      },
+    });
+    const backend = new NativeBackend(device, keys);
+    backend.configure(51820);
+    const failures = await backend.apply([{ kind: "remove", publicKey }]);
+    expect(failures).toEqual([{ publicKey, reason: "EINVAL: cannot set peer" }]);
+    expect(calls).toEqual([
+      [true, 51820],
+      [true, [{ publicKey, remove: true }]],
+    ]);
+  });
+
+  test("reads peers, endpoints as host and port", async () => {
+    const state = (endpoint: string | null) => ({
+      publicKey,
+      hasPresharedKey: true,
+      endpoint,
+      allowedIps: ["10.1.2.3/32"],
+      keepaliveSeconds: 25,
+      lastHandshakeMs: 5,
+      rxBytes: 1,
+      txBytes: 2,
+    });
+    const peers = [state("[2001:db8::1]:7"), state(null), state("[fe80::1%2]:7")];
+    const json = JSON.stringify({ publicKey, listenPort: 51820, fwmark: 0, peers });
+    const read = await new NativeBackend(fakeDevice("kernel", { read: async () => json }), keys).read();
+    expect(read).toMatchObject({ publicKey, listenPort: 51820 });
+    expect(read.peers.map((actual) => actual.endpoint)).toEqual([
+      { host: "2001:db8::1", port: 7 },
+      null,
+      null,
+    ]);
+    expect(read.peers[0]).toMatchObject({ publicKey, rxBytes: 1, txBytes: 2, lastHandshakeMs: 5 });
+  });
+
+  test("hands events on as objects", () => {
+    const seen: BackendEvent[] = [];
+    const device = fakeDevice("embedded", {
+      onEvent: (callback) => callback(JSON.stringify({ type: "handshake", publicKey })),
+    });
+    new NativeBackend(device, keys).onEvent((event) => seen.push(event));
+    expect(seen).toEqual([{ type: "handshake", publicKey }]);
+  });
+
+  test("turns native errors into ours, with the native one as the cause", async () => {
+    const inUse = nativeError("EADDRINUSE", "cannot bind UDP port 51820: Address already in use");
+    const fail = (): never => {
+      throw inUse;
+    };
+    const device = fakeDevice("kernel", { configure: fail, up: fail, read: async () => fail() });
+    const backend = new NativeBackend(device, keys);
+    const expected = {
+      code: "ERR_NO_PORT",
+      message: inUse.message,
+      cause: expect.objectContaining({ code: "EADDRINUSE" }),
+    };
+    expect(() => backend.configure(51820)).toThrow(expect.objectContaining(expected));
+    expect(() => backend.up()).toThrow(expect.objectContaining(expected));
+    await expect(backend.read()).rejects.toMatchObject(expected);
+  });
+});
