@@ -111,7 +111,7 @@ const backend: ValueParser<BackendChoice> = (text, source) => {
 /** WireGuard's usual port (PROTOCOL.md section 2). */
 export const DEFAULT_LISTEN_PORT = 51820;
 export const DEFAULT_RUN_DIR = "/run/wgmesh";
-export const DEFAULT_STATE_DIR = "/var/lib/wgmesh";
+const DEFAULT_STATE_DIR = "/var/lib/wgmesh";
 
 /** How `wgmesh` and `wgmeshd` find one node's files; shared by every verb. */
 export type LocationOptions = Pick<DaemonOptions, "interfaceName" | "runDir" | "socketPath">;

@@ -16,11 +16,6 @@ export function pidFilePath(options: Pick<DaemonOptions, "interfaceName" | "runD
   return join(options.runDir, `${options.interfaceName}.pid`);
 }
 
-/** The file whose flock says that a node runs; never unlinked or renamed. */
-export function lockFilePath(options: Pick<DaemonOptions, "interfaceName" | "runDir">): string {
-  return join(options.runDir, `${options.interfaceName}.lock`);
-}
-
 type StateLocation = Pick<DaemonOptions, "interfaceName" | "stateDir">;
 
 /** Key pair and pinned addresses (PROTOCOL.md section 14). */

@@ -26,7 +26,7 @@ export interface StaticPeer {
 export type RoutePolicy = "all" | "none" | readonly Cidr[];
 
 /** Go nodes refuse a message with more networks (PROTOCOL.md section 4.7). */
-export const MAX_ADVERTISED_NETWORKS = 100;
+const MAX_ADVERTISED_NETWORKS = 100;
 
 const quoted = (text: string): string => JSON.stringify(text);
 

@@ -68,12 +68,6 @@ export class RpcClient {
     return answer.result as MethodResults[Name];
   }
 
-  /** Resolves when the other side has closed. */
-  closed(): Promise<void> {
-    if (this.#socket.closed) return Promise.resolve();
-    return new Promise((resolve) => this.#socket.once("close", () => resolve()));
-  }
-
   close(): void {
     this.#socket.destroy();
   }
