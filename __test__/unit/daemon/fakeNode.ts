@@ -1,0 +1,223 @@
+import { EventEmitter } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type DaemonOptions, daemonOptions } from "../../../src/config/options.ts";
+import { systemClock } from "../../../src/core/clock.ts";
+import { systemRandom } from "../../../src/core/random.ts";
+import type { InterfaceName, PublicKey } from "../../../src/core/types.ts";
+import { MeshNode } from "../../../src/daemon/meshNode.ts";
+import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
+import { Signals } from "../../../src/daemon/signals.ts";
+import type { System } from "../../../src/daemon/system.ts";
+import type { Discovery, DiscoveryContext } from "../../../src/discovery/seams.ts";
+import type { DaemonView, RpcServer } from "../../../src/rpc/daemonView.ts";
+import { MemoryBackend, type MemoryBackendOptions } from "../../../src/wireguard/memoryBackend.ts";
+import { FakeRoutes } from "../mesh/fakeRoutes.ts";
+import { FakeSettings } from "../mesh/fakeSettings.ts";
+import { keyOf } from "../mesh/peers.ts";
+import { testDerivation } from "../support/derivation.ts";
+import { MemoryLog } from "../support/memoryLog.ts";
+
+/** A host: what several nodes share, or do not. */
+export class FakeHost {
+  readonly folder = mkdtempSync(join(tmpdir(), "wgmesh-node-"));
+  readonly names = new Map<string, number>();
+  readonly lockedFiles: Set<string>;
+
+  /** @param other a host whose disk this one shares, as two network namespaces of one machine do. */
+  constructor(other?: FakeHost) {
+    if (other !== undefined) this.folder = other.folder;
+    this.lockedFiles = other?.lockedFiles ?? new Set();
+  }
+
+  get stateDir(): string {
+    return join(this.folder, "state");
+  }
+
+  get runDir(): string {
+    return join(this.folder, "run");
+  }
+
+  /** Every file below the two folders. */
+  files(): string[] {
+    return [this.stateDir, this.runDir].flatMap((folder) =>
+      existsSync(folder) ? readdirSync(folder).sort() : [],
+    );
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export interface FakeNodeOptions {
+  readonly options?: Partial<DaemonOptions>;
+  readonly backend?: Partial<MemoryBackendOptions>;
+  readonly pid?: number;
+  readonly pinned?: Pick<Identity, "meshIp" | "meshIpv6">;
+  readonly withDiscovery?: boolean;
+  readonly withRpc?: boolean;
+  /** Called with the name of everything the node does; what it throws is what the operation fails with. */
+  readonly on?: (event: string) => void;
+}
+
+/** A whole node without a kernel: its files are real, everything else is in memory. */
+export class FakeNode {
+  readonly events: string[] = [];
+  readonly notified: string[] = [];
+  readonly log = new MemoryLog();
+  readonly source = new EventEmitter();
+  readonly settings = new FakeSettings();
+  readonly routes = new FakeRoutes();
+  readonly backend: MemoryBackend;
+  readonly node: MeshNode;
+  readonly publicKey: PublicKey = keyOf(1);
+  readonly levels: string[] = [];
+  linkIndex: number | null = null;
+  context: DiscoveryContext | null = null;
+  view: DaemonView | null = null;
+
+  readonly #host: FakeHost;
+  readonly #options: FakeNodeOptions;
+
+  constructor(host: FakeHost, options: FakeNodeOptions = {}) {
+    this.#host = host;
+    this.#options = options;
+    const interfaceName = "wg0" as InterfaceName;
+    this.backend = new MemoryBackend({ interfaceName, publicKey: this.publicKey, ...options.backend });
+    this.#observeBackend();
+    this.node = new MeshNode(this.#parts());
+    if (options.withDiscovery !== false) this.node.setDiscovery(this.#discovery());
+    if (options.withRpc !== false) this.node.setRpcServer(this.#rpcServer());
+  }
+
+  signal(name: "SIGTERM" | "SIGINT" | "SIGHUP"): void {
+    this.source.emit(name);
+  }
+
+  did(event: string): void {
+    this.events.push(event);
+    this.#options.on?.(event);
+  }
+
+  #parts(): NodeParts {
+    const defaults = Object.fromEntries(
+      Object.entries(daemonOptions).map(([key, row]) => [key, row.default]),
+    );
+    const { stateDir, runDir } = this.#host;
+    return {
+      options: { ...(defaults as unknown as DaemonOptions), stateDir, runDir, ...this.#options.options },
+      version: "1.2.3",
+      clock: systemClock,
+      random: systemRandom,
+      log: this.log,
+      setLogLevel: (level) => this.levels.push(level),
+      system: this.#system(),
+      signals: new Signals(this.source),
+      mesh: { networkId: "ab".repeat(20), gossipPort: 51_900, probePort: 0 },
+      addresses: testDerivation,
+      sealer: { seal: () => Buffer.alloc(0), open: () => null },
+      loadIdentity: () => this.#identity(),
+      openBackend: async () => {
+        this.did("open interface");
+        this.linkIndex = this.backend.interfaceIndex;
+        return this.backend;
+      },
+      timing: { rpcStopMs: 200, drainMs: 500, goodbyeMs: 200 },
+    };
+  }
+
+  #identity(): Identity {
+    this.did("load identity");
+    return {
+      created: true,
+      publicKey: this.publicKey,
+      meshIp: null,
+      meshIpv6: null,
+      ...this.#options.pinned,
+      save: (meshIp, meshIpv6) => this.did(`save ${meshIp} ${meshIpv6}`),
+    };
+  }
+
+  #system(): System {
+    const { pid = 4242 } = this.#options;
+    const { names, lockedFiles } = this.#host;
+    return {
+      pid,
+      locks: {
+        acquireName: (name) => {
+          const holder = names.get(name);
+          if (holder !== undefined) return holder;
+          names.set(name, pid);
+          return { release: () => void names.delete(name) };
+        },
+        acquireFile: (path) => {
+          if (lockedFiles.has(path)) return null;
+          lockedFiles.add(path);
+          return { release: () => void lockedFiles.delete(path) };
+        },
+      },
+      host: { links: () => [], addresses: () => [], watch: () => ({ close: () => this.did("unwatch") }) },
+      networkSettings: this.settings,
+      hostname: () => "höst",
+      linkIndex: () => this.linkIndex,
+      addAddress: (_, cidr) => this.did(`address ${cidr}`),
+      routes: () => [],
+      routeTable: () => this.routes,
+      notify: (state) => this.notified.push(state),
+      setNonDumpable: () => this.did("non-dumpable"),
+      memoryBytes: () => 1,
+      openFiles: () => 2,
+    };
+  }
+
+  #observeBackend(): void {
+    const { backend } = this;
+    const { reset, configure, up, close } = backend;
+    backend.reset = async () => {
+      this.did("reset");
+      await reset.call(backend);
+    };
+    backend.configure = (port) => {
+      this.did("configure");
+      configure.call(backend, port);
+    };
+    backend.up = () => {
+      this.did("up");
+      up.call(backend);
+    };
+    backend.close = (remove) => {
+      close.call(backend, remove);
+      this.did(remove ? "delete interface" : "leave interface");
+    };
+  }
+
+  #discovery(): Discovery {
+    return {
+      start: async (context) => {
+        this.did("discovery start");
+        this.context = context;
+        context.scope.start("fake", "critical", async (signal) => {
+          await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+          this.did("discovery task cancelled");
+        });
+      },
+      announce: () => this.did("announce"),
+      goodbye: async () => this.did("goodbye"),
+      stop: async () => this.did("discovery stop"),
+      layers: () => [],
+      counters: () => ({ received: 3 }),
+    };
+  }
+
+  #rpcServer(): RpcServer {
+    return {
+      start: async (view) => {
+        this.did("rpc start");
+        this.view = view;
+      },
+      stop: async () => this.did("rpc stop"),
+    };
+  }
+}

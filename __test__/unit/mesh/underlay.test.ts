@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import type { Cidr } from "../../../src/core/types.ts";
+import { type HostAddress, type HostLink, HostUnderlay } from "../../../src/mesh/underlay.ts";
+
+const link = (name: string, change: Partial<HostLink> = {}): HostLink => ({
+  index: 3,
+  name,
+  kind: "",
+  up: true,
+  loopback: false,
+  multicast: true,
+  pointToPoint: false,
+  ...change,
+});
+const address = (linkName: string, text: string): HostAddress => {
+  const [ip = "", prefix] = text.split("/");
+  return { linkName, address: ip, prefixLength: Number(prefix) };
+};
+
+function setUp(links: HostLink[], addresses: HostAddress[]) {
+  let notify = (): void => {};
+  let closed = 0;
+  const underlay = new HostUnderlay({
+    host: {
+      links: () => links,
+      addresses: () => addresses,
+      watch: (onChange) => {
+        notify = onChange;
+        return {
+          close: () => {
+            closed += 1;
+          },
+        };
+      },
+    },
+    interfaceName: "wg0",
+    meshNetworks: ["10.7.0.0/16", "fd00::/64"] as Cidr[],
+  });
+  return { underlay, notify: () => notify(), closed: () => closed };
+}
+
+describe("HostUnderlay", () => {
+  test("a suitable link is up, multicast, with IPv4, and no tunnel", () => {
+    const links = [
+      link("eth0", { index: 5 }),
+      link("eth1"),
+      link("down", { up: false }),
+      link("lo", { loopback: true }),
+      link("ppp0", { pointToPoint: true }),
+      link("dummy0", { multicast: false }),
+      link("wg1", { kind: "wireguard" }),
+      link("wg0", { kind: "tun" }),
+    ];
+    const addresses = links.flatMap(({ name }) => [
+      address(name, "192.0.2.1/24"),
+      address(name, "fd09::1/64"),
+    ]);
+    const { underlay } = setUp(
+      links,
+      addresses.filter(({ linkName, address: ip }) => linkName !== "eth1" || ip.includes(":")),
+    );
+    expect(underlay.suitableLinks()).toEqual([{ name: "eth0", index: 5, ipv4: ["192.0.2.1"] }]);
+  });
+
+  test("connected networks: all links' but ours and loopback", () => {
+    const links = [link("eth0"), link("lo", { loopback: true }), link("wg0")];
+    const addresses = [
+      address("eth0", "192.168.1.7/24"),
+      address("eth0", "192.168.1.8/24"),
+      address("eth0", "fd09::1/64"),
+      address("lo", "127.0.0.1/8"),
+      address("wg0", "10.7.0.1/16"),
+    ];
+    expect(setUp(links, addresses).underlay.connectedNetworks()).toEqual(["192.168.1.0/24", "fd09::/64"]);
+  });
+
+  test("inside the mesh: its own networks and those routed into it", () => {
+    const { underlay } = setUp([], []);
+    const inside = ["10.7.3.4", "::ffff:10.7.3.4", "fd00::9", "192.168.9.9", "192.0.2.1", "junk"];
+    const answers = (): boolean[] => inside.map((ip) => underlay.isInsideMesh(ip));
+    expect(answers()).toEqual([true, true, true, false, false, false]);
+    underlay.setAcceptedNetworks(["192.168.9.0/24" as Cidr]);
+    expect(answers()).toEqual([true, true, true, true, false, false]);
+    underlay.setAcceptedNetworks([]);
+    expect(answers()).toEqual([true, true, true, false, false, false]);
+  });
+
+  test("tells its listeners of changes while it is open", () => {
+    const { underlay, notify, closed } = setUp([], []);
+    let calls = 0;
+    underlay.open();
+    const end = underlay.onChange(() => {
+      calls += 1;
+    });
+    notify();
+    end();
+    notify();
+    underlay.close();
+    underlay.close();
+    expect([calls, closed()]).toEqual([1, 1]);
+  });
+});
