@@ -1,6 +1,6 @@
 //! The seam between the daemon and whatever moves packets.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::error::Result;
@@ -13,6 +13,25 @@ pub struct AllowedIp {
     pub address: IpAddr,
     /// 0..=32 or 0..=128
     pub prefix: u8,
+}
+
+impl AllowedIp {
+    /// The network that has the address; `None` when the prefix is too long for the family.
+    pub fn clear_host_bits(address: IpAddr, prefix: u8) -> Option<Self> {
+        let address = match address {
+            IpAddr::V4(a) => {
+                let host_bits = 32u32.checked_sub(prefix.into())?;
+                Ipv4Addr::from_bits(a.to_bits() & u32::MAX.checked_shl(host_bits).unwrap_or(0))
+                    .into()
+            }
+            IpAddr::V6(a) => {
+                let host_bits = 128u32.checked_sub(prefix.into())?;
+                Ipv6Addr::from_bits(a.to_bits() & u128::MAX.checked_shl(host_bits).unwrap_or(0))
+                    .into()
+            }
+        };
+        Some(Self { address, prefix })
+    }
 }
 
 /// One entry of a batch; `None` leaves a property as it is.

@@ -1,0 +1,226 @@
+//! The UDP sockets of a device: one for IPv4 and one for IPv6, on the same port.
+
+mod address;
+mod receive;
+mod send;
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(super) use self::receive::Receiver;
+pub(super) use self::send::Sender;
+use crate::error::{Error, Result};
+
+/// What wireguard-go asks for: a burst of several frames fits, so that a busy moment loses nothing.
+const SOCKET_BUFFER_BYTES: libc::c_int = 7 << 20;
+/// How often another free port is tried when a port is free for IPv4 only.
+const ANY_PORT_ATTEMPTS: usize = 10;
+
+pub(super) struct Sockets {
+    ipv4: Socket,
+    /// `None` on hosts without IPv6.
+    ipv6: Option<Socket>,
+    port: u16,
+}
+
+impl Sockets {
+    /// Binds both sockets to `port`, or to any free port when it is 0. `EADDRINUSE` when either is taken.
+    pub(super) fn bind(port: u16, fwmark: u32) -> Result<Self> {
+        let mut attempts = if port == 0 { ANY_PORT_ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            match Self::bind_once(port, fwmark) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => continue,
+                result => {
+                    return result
+                        .map_err(|e| Error::from_io(&e, "bind", format!("UDP port {port}")));
+                }
+            }
+        }
+    }
+
+    fn bind_once(port: u16, fwmark: u32) -> io::Result<Self> {
+        let ipv4 = Socket::bind((Ipv4Addr::UNSPECIFIED, port).into())?;
+        let port = ipv4.local_port()?;
+        let ipv6 = match Socket::bind((Ipv6Addr::UNSPECIFIED, port).into()) {
+            Ok(socket) => Some(socket),
+            Err(e)
+                if matches!(
+                    e.raw_os_error(),
+                    Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
+                ) =>
+            {
+                None
+            }
+            Err(e) => return Err(e),
+        };
+        let sockets = Self { ipv4, ipv6, port };
+        sockets.set_fwmark(fwmark)?;
+        Ok(sockets)
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// SO_MARK on all that is sent from now on, 0 for none.
+    pub(super) fn set_fwmark(&self, fwmark: u32) -> io::Result<()> {
+        for socket in [Some(&self.ipv4), self.ipv6.as_ref()].into_iter().flatten() {
+            // Unmarked is how a socket begins, and setting a mark needs CAP_NET_ADMIN.
+            if fwmark != socket.fwmark()? {
+                socket.set(libc::SOL_SOCKET, libc::SO_MARK, fwmark as libc::c_int)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn ipv4(&self) -> &Socket {
+        &self.ipv4
+    }
+
+    pub(super) fn ipv6(&self) -> Option<&Socket> {
+        self.ipv6.as_ref()
+    }
+
+    /// The socket that reaches the address.
+    fn towards(&self, address: &SocketAddr) -> Option<&Socket> {
+        if address.is_ipv4() {
+            Some(&self.ipv4)
+        } else {
+            self.ipv6.as_ref()
+        }
+    }
+}
+
+pub(super) struct Socket {
+    fd: OwnedFd,
+    /// One message of many datagrams (UDP_SEGMENT) works, as far as is known.
+    segmentation: AtomicBool,
+}
+
+impl Socket {
+    fn bind(address: SocketAddr) -> io::Result<Self> {
+        let family = if address.is_ipv4() {
+            libc::AF_INET
+        } else {
+            libc::AF_INET6
+        };
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: socket takes no pointers; the descriptor is owned by nobody else.
+        let fd = unsafe {
+            let fd = libc::socket(family, kind, 0);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        let socket = Self {
+            fd,
+            segmentation: AtomicBool::new(false),
+        };
+        if address.is_ipv6() {
+            socket.set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        } else {
+            // As the kernel's WireGuard: routers may fragment what is too large for them, since the MTU of the tunnel is fixed.
+            socket.set(
+                libc::IPPROTO_IP,
+                libc::IP_MTU_DISCOVER,
+                libc::IP_PMTUDISC_DONT,
+            )?;
+        }
+        let (raw, length) = address::encode(&address);
+        // SAFETY: `raw` holds `length` bytes of a socket address.
+        if unsafe { libc::bind(socket.fd.as_raw_fd(), (&raw const raw).cast(), length) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        socket.enlarge_buffers();
+        // Kernels before 5.0 refuse it: then each datagram comes alone.
+        let _single_datagrams = socket.set(libc::IPPROTO_UDP, libc::UDP_GRO, 1);
+        // Kernels before 4.18 do not know it: then each datagram goes alone.
+        let segmentation = socket.set(libc::IPPROTO_UDP, libc::UDP_SEGMENT, 0).is_ok();
+        socket.segmentation.store(segmentation, Ordering::Relaxed);
+        Ok(socket)
+    }
+
+    /// As far as the host allows; beyond its limit only with CAP_NET_ADMIN.
+    fn enlarge_buffers(&self) {
+        let pairs = [
+            (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
+            (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF),
+        ];
+        for (forced, polite) in pairs {
+            if self
+                .set(libc::SOL_SOCKET, forced, SOCKET_BUFFER_BYTES)
+                .is_err()
+            {
+                let _smaller = self.set(libc::SOL_SOCKET, polite, SOCKET_BUFFER_BYTES);
+            }
+        }
+    }
+
+    fn set(&self, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+        // SAFETY: all options used here take one int.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                level,
+                option,
+                (&raw const value).cast(),
+                INT_LEN,
+            )
+        };
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn fwmark(&self) -> io::Result<u32> {
+        let mut value: libc::c_int = 0;
+        let mut length = INT_LEN;
+        // SAFETY: SO_MARK gives one int.
+        let result = unsafe {
+            let fd = self.fd.as_raw_fd();
+            libc::getsockopt(
+                fd,
+                libc::SOL_SOCKET,
+                libc::SO_MARK,
+                (&raw mut value).cast(),
+                &raw mut length,
+            )
+        };
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(value as u32)
+        }
+    }
+
+    fn local_port(&self) -> io::Result<u16> {
+        let mut raw = address::empty();
+        let mut length = address::CAPACITY;
+        // SAFETY: `raw` has room for `length` bytes.
+        if unsafe { libc::getsockname(self.fd.as_raw_fd(), (&raw mut raw).cast(), &raw mut length) }
+            < 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+        let address = address::decode(&raw)
+            .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?;
+        Ok(address.port())
+    }
+}
+
+const INT_LEN: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Waiting for descriptors, and ending such a wait from another thread.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// An eventfd: `wake` makes the thread that waits on it return at once, or its next wait if it is not waiting now.
+pub(super) struct Wake(OwnedFd);
+
+impl Wake {
+    pub(super) fn new() -> io::Result<Self> {
+        // SAFETY: eventfd takes no pointers; the descriptor it returns is owned by nobody else.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: as above.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    pub(super) fn wake(&self) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: the buffer is the eight bytes an eventfd wants. It fails only when the counter is full, which means awake.
+        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Takes back all earlier `wake` calls.
+    pub(super) fn drain(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: the buffer is the eight bytes an eventfd gives; without a pending wake it returns EAGAIN.
+        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+impl AsRawFd for Wake {
+    fn as_raw_fd(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+/// What a wait is for.
+#[derive(Clone, Copy)]
+pub(super) enum Interest {
+    Readable,
+    Writable,
+}
+
+/// Waits until one of the descriptors is ready, `wake` is called, or the time is over (`None` waits for ever).
+///
+/// Returns the readiness of each descriptor in order: poll(2) `revents`, 0 when it is not ready. A wake is taken back.
+pub(super) fn wait<const N: usize>(
+    wake: &Wake,
+    descriptors: [Option<(BorrowedFd<'_>, Interest)>; N],
+    timeout: Option<Duration>,
+) -> io::Result<[i16; N]> {
+    const { assert!(N < 8) };
+    let mut fds = [libc::pollfd {
+        fd: -1,
+        events: 0,
+        revents: 0,
+    }; 8];
+    fds[0] = libc::pollfd {
+        fd: wake.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    for (slot, descriptor) in fds[1..].iter_mut().zip(descriptors) {
+        if let Some((fd, interest)) = descriptor {
+            let events = match interest {
+                Interest::Readable => libc::POLLIN,
+                Interest::Writable => libc::POLLOUT,
+            };
+            *slot = libc::pollfd {
+                fd: fd.as_raw_fd(),
+                events,
+                revents: 0,
+            };
+        }
+    }
+    let timeout_ms = timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap_or(i32::MAX));
+    // SAFETY: `fds` outlives the call and holds at least N + 1 entries.
+    let ready = unsafe { libc::poll(fds.as_mut_ptr(), (N + 1) as libc::nfds_t, timeout_ms) };
+    if ready < 0 {
+        let error = io::Error::last_os_error();
+        return if error.kind() == io::ErrorKind::Interrupted {
+            Ok([0; N])
+        } else {
+            Err(error)
+        };
+    }
+    if fds[0].revents != 0 {
+        wake.drain();
+    }
+    Ok(std::array::from_fn(|i| fds[i + 1].revents))
+}
