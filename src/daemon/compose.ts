@@ -85,7 +85,9 @@ export function compose(options: DaemonOptions, secret: MeshSecret): MeshNode {
       staticPeers: options.peers,
       noIpv6: !options.ipv6,
       noPunching: !options.punching,
-      discoveryInterfaces: options.discoveryInterfaces,
+      ...(options.discoveryInterfaces.length === 0
+        ? {}
+        : { discoveryInterfaces: options.discoveryInterfaces }),
       excludeInterfaces: options.excludedInterfaces,
     }),
   );
