@@ -45,8 +45,10 @@ impl PrivateKey {
         // Three bytes for every four characters: one more than the key has.
         let mut bytes = Zeroizing::new([0u8; 33]);
         let length = STANDARD.decode_slice(text, bytes.as_mut()).ok()?;
-        let key = bytes[..length].try_into().ok()?;
-        Some(Self(key))
+        // Copied into its place at once: a plain array on the way would stay on the stack.
+        let mut key = Self([0; 32]);
+        (length == key.0.len()).then(|| key.0.copy_from_slice(&bytes[..length]))?;
+        Some(key)
     }
 
     /// The form of the state file.
@@ -58,12 +60,12 @@ impl PrivateKey {
 
     /// A new key from the system's random source.
     pub fn generate() -> Result<Self> {
-        let mut bytes = [0u8; 32];
-        getrandom::fill(&mut bytes)
+        let mut key = Self([0; 32]);
+        getrandom::fill(&mut key.0)
             .map_err(|e| Error::new("EIO", "read", "the system's random source", e.to_string()))?;
-        bytes[0] &= 248;
-        bytes[31] = (bytes[31] & 127) | 64;
-        Ok(Self(bytes))
+        key.0[0] &= 248;
+        key.0[31] = (key.0[31] & 127) | 64;
+        Ok(key)
     }
 
     pub fn public_key(&self) -> PublicKey {
