@@ -1,4 +1,4 @@
-//! Telling the service manager (sd_notify(3)). It must come from the main process, so no helper program can do it.
+//! Telling the service manager (sd_notify(3)). It must come from the main process, so no other program can do it for us.
 
 use std::ffi::OsStr;
 use std::io;
