@@ -86,9 +86,13 @@ export class Lab {
     return node;
   }
 
-  /** The end of every node's log, for a test that failed. */
+  /** The end of the log of every node that said something since the last call, for a test that failed. */
   describe(lines = 40): string {
-    return this.nodes.map((node) => `--- ${node.name}\n${node.logTail(lines)}`).join("\n");
+    return this.nodes
+      .map((node) => ({ node, news: node.takeNews() }))
+      .filter(({ news }) => news.length > 0)
+      .map(({ node, news }) => `--- ${node.name}\n${news.slice(-lines).join("\n")}`)
+      .join("\n");
   }
 
   /** Ends everything that was started here and removes all of it. */

@@ -78,6 +78,7 @@ export class MeshNode {
   readonly log: LogLine[] = [];
   readonly #options: NodeOptions;
   readonly #uapiDir: string;
+  #told = 0;
   #child: ChildProcess | null = null;
   #exit: Promise<Pick<Outcome, "code" | "signal">> = Promise.resolve({ code: null, signal: null });
 
@@ -264,6 +265,13 @@ export class MeshNode {
       .slice(-lines)
       .map(({ text }) => text)
       .join("\n");
+  }
+
+  /** Log lines since the last call. */
+  takeNews(): string[] {
+    const news = this.log.slice(this.#told).map(({ text }) => text);
+    this.#told = this.log.length;
+    return news;
   }
 
   #collect(stream: NodeJS.ReadableStream): void {

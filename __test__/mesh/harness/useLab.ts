@@ -5,7 +5,8 @@ import { Lab } from "./lab.ts";
 export function useLab(): Lab {
   const lab = new Lab();
   afterEach(({ task }) => {
-    if (task.result?.state === "fail") console.error(lab.describe());
+    const news = lab.describe();
+    if (task.result?.state === "fail" && news !== "") console.error(news);
   });
   afterAll(() => lab.dispose());
   return lab;

@@ -1,0 +1,42 @@
+/** The mesh tests once more, with the host's build, on a kernel that has WireGuard (row C7). */
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { type Finished, finish, root } from "./elsewhere.ts";
+
+const timeoutSeconds = 1000;
+
+/** vitest's summary line; it is all that comes out of the VM. */
+const allPassed = /^\s*Tests\s+(\d+) passed \((\d+)\)\s*$/m;
+
+/** Runs the test files of a project that match `file`, inside the VM. */
+function vitestInVm(project: string, file: string): Promise<Finished> {
+  const vitest = ["node", "node_modules/vitest/vitest.mjs", "run", "--reporter=verbose"];
+  return finish(path.join(root, "scripts/run-in-vm.sh"), [root, ...vitest, "--project", project, file], {
+    ...process.env,
+    WGMESH_TEST_BACKEND: "kernel",
+    NO_COLOR: "1",
+    VM_ENV: "WGMESH_TEST_BACKEND NO_COLOR",
+    VM_EXCLUDE: ".git target bench native/src",
+    VM_MEM: "2048",
+    VM_TIMEOUT: String(timeoutSeconds),
+  });
+}
+
+describe("on a kernel with WireGuard", () => {
+  test.each([
+    ["two nodes form a mesh without the stranger", "mesh", "case1-two-nodes"],
+    ["nodes need no Internet", "mesh", "case2-no-internet"],
+    ["a killed node comes back", "mesh", "case3-kill"],
+    ["SIGTERM at any instant leaves nothing behind", "mesh", "case4-stop"],
+    ["a reload costs no packet", "mesh", "case5-reload"],
+    ["no process is started", "mesh", "case6-no-processes"],
+    ["interfaces are adopted or refused, and backends mix", "inside-vm", "kernel"],
+  ])("%s", async (_what, project, file) => {
+    const { exitCode, stdout, stderr } = await vitestInVm(project, file);
+    console.log(stdout);
+    expect(exitCode, stderr).toBe(0);
+    const [, passed, all] = allPassed.exec(stdout) ?? [];
+    expect(Number(passed)).toBeGreaterThan(0);
+    expect(all).toBe(passed);
+  });
+});
