@@ -8,6 +8,7 @@ pub mod kernel;
 use crate::error::{Error, Result};
 use crate::link::name::InterfaceName;
 use device::Device;
+use embedded::EmbeddedDevice;
 use kernel::KernelDevice;
 
 /// What moves the packets.
@@ -37,7 +38,7 @@ impl Kind {
     pub fn open(self, name: &InterfaceName, mtu: u16) -> Result<Box<dyn Device>> {
         match self {
             Self::Kernel => Ok(Box::new(KernelDevice::open(name, mtu)?)),
-            Self::Embedded => Err(Error::new("EOPNOTSUPP", "create", name.as_str(), "no embedded engine")),
+            Self::Embedded => Ok(Box::new(EmbeddedDevice::open(name, mtu)?)),
         }
     }
 }
