@@ -31,8 +31,13 @@ describe("bad input ends wgmeshd with a clear message and changes nothing", () =
     const links = await node.exec(["ip", "-oneline", "address"]);
     const routes = await node.exec(["ip", "-oneline", "route", "show", "table", "all"]);
     // The link-local address of eth0 comes by itself, at its own time.
-    const settled = (text: string): string[] => text.split("\n").filter((line) => !/fe80::|ff00::/.test(line));
-    return { files: snapshot(node.host.folder), links: settled(links.stdout), routes: settled(routes.stdout) };
+    const settled = (text: string): string[] =>
+      text.split("\n").filter((line) => !/fe80::|ff00::/.test(line));
+    return {
+      files: snapshot(node.host.folder),
+      links: settled(links.stdout),
+      routes: settled(routes.stdout),
+    };
   }
 
   async function expectRefusal(

@@ -117,19 +117,11 @@ export class MeshNode {
   /** The daemon's command line. */
   daemonCommand(...flags: string[]): string[] {
     const { secretFile } = this.#options;
+    const files = ["--state-dir", this.stateDir, "--run-dir", this.runDir];
     return [
-      process.execPath,
-      daemonProgram,
-      ...[
-        "--iface",
-        this.iface,
-        "--backend",
-        this.backend,
-        "--state-dir",
-        this.stateDir,
-        "--run-dir",
-        this.runDir,
-      ],
+      ...(this.#options.program ?? [process.execPath, daemonProgram]),
+      ...["--iface", this.iface, "--backend", this.backend],
+      ...files,
       ...(secretFile === undefined || secretFile === null ? [] : ["--secret-file", secretFile]),
       ...["--log-format", "json", "--log-level", "debug"],
       ...(this.#options.flags ?? []),
