@@ -16,7 +16,7 @@ const stages = {
   limiter: ["sizeRejected", "limited"],
   seal: ["sealRejected", "sealOpened"],
   fields: ["fieldsRejected", "fieldsAccepted"],
-  store: ["stored", "refused"],
+  store: ["stored"],
 } as const;
 
 const status = (node: MeshNode): Promise<StatusJson> => node.rpc<StatusJson>("daemon.status");
