@@ -44,8 +44,12 @@ describe("source files", () => {
   const typescript = sourcesBelow("src", ".ts");
   const rust = sourcesBelow("native/src", ".rs");
 
+  /** Rust tests stand beside the code and do not count. */
+  const lineCount = (text: string): number =>
+    text.replace(/\n#\[cfg\(test\)\]\nmod tests \{[\s\S]*/, "").split("\n").length;
+
   test("have at most 400 lines", () => {
-    const long = [...typescript, ...rust].filter(([, text]) => text.split("\n").length > 401);
+    const long = [...typescript, ...rust].filter(([, text]) => lineCount(text) > 401);
     expect(long.map(([file]) => file)).toEqual([]);
   });
 
