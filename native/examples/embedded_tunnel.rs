@@ -9,9 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use wgmesh_native::wireguard::device::Device;
     use wgmesh_native::wireguard::embedded::EmbeddedDevice;
 
-    let name = std::env::args()
-        .nth(1)
-        .ok_or("usage: embedded_tunnel <interface>")?;
+    let name = std::env::args().nth(1).ok_or("usage: embedded_tunnel <interface>")?;
     let mut device = EmbeddedDevice::open(&InterfaceName::parse(&name)?, 0)?;
     device.on_event(Arc::new(|event| println!("{event:?}")));
     device.up()?;

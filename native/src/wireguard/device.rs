@@ -21,13 +21,11 @@ impl AllowedIp {
         let address = match address {
             IpAddr::V4(a) => {
                 let host_bits = 32u32.checked_sub(prefix.into())?;
-                Ipv4Addr::from_bits(a.to_bits() & u32::MAX.checked_shl(host_bits).unwrap_or(0))
-                    .into()
+                Ipv4Addr::from_bits(a.to_bits() & u32::MAX.checked_shl(host_bits).unwrap_or(0)).into()
             }
             IpAddr::V6(a) => {
                 let host_bits = 128u32.checked_sub(prefix.into())?;
-                Ipv6Addr::from_bits(a.to_bits() & u128::MAX.checked_shl(host_bits).unwrap_or(0))
-                    .into()
+                Ipv6Addr::from_bits(a.to_bits() & u128::MAX.checked_shl(host_bits).unwrap_or(0)).into()
             }
         };
         Some(Self { address, prefix })

@@ -16,10 +16,7 @@ pub(super) struct AllowedIps<T> {
 
 impl<T> Default for AllowedIps<T> {
     fn default() -> Self {
-        Self {
-            ipv4: Family::new(32),
-            ipv6: Family::new(128),
-        }
+        Self { ipv4: Family::new(32), ipv6: Family::new(128) }
     }
 }
 
@@ -61,18 +58,12 @@ struct Family<T> {
 
 impl<T> Family<T> {
     fn new(width: u8) -> Self {
-        Self {
-            width,
-            by_host_bits: BTreeMap::new(),
-        }
+        Self { width, by_host_bits: BTreeMap::new() }
     }
 
     fn insert(&mut self, bits: u128, prefix: u8, owner: T) -> Option<T> {
         let host_bits = self.width.saturating_sub(prefix);
-        self.by_host_bits
-            .entry(host_bits)
-            .or_default()
-            .insert(clear_host_bits(bits, host_bits), owner)
+        self.by_host_bits.entry(host_bits).or_default().insert(clear_host_bits(bits, host_bits), owner)
     }
 
     fn remove(&mut self, bits: u128, prefix: u8) -> Option<T> {
@@ -108,10 +99,7 @@ mod tests {
 
     fn network(text: &str) -> AllowedIp {
         let (address, prefix) = text.split_once('/').expect("address/prefix");
-        AllowedIp {
-            address: address.parse().expect("address"),
-            prefix: prefix.parse().expect("prefix"),
-        }
+        AllowedIp { address: address.parse().expect("address"), prefix: prefix.parse().expect("prefix") }
     }
 
     fn address(text: &str) -> IpAddr {
@@ -121,20 +109,12 @@ mod tests {
     #[test]
     fn the_longest_prefix_wins() {
         let mut table = AllowedIps::default();
-        for (text, owner) in [
-            ("0.0.0.0/0", 'd'),
-            ("10.0.0.0/8", 'a'),
-            ("10.1.0.0/16", 'b'),
-            ("10.1.2.3/32", 'c'),
-        ] {
+        for (text, owner) in
+            [("0.0.0.0/0", 'd'), ("10.0.0.0/8", 'a'), ("10.1.0.0/16", 'b'), ("10.1.2.3/32", 'c')]
+        {
             table.insert(network(text), owner);
         }
-        for (text, owner) in [
-            ("10.1.2.3", 'c'),
-            ("10.1.2.4", 'b'),
-            ("10.2.0.1", 'a'),
-            ("192.0.2.1", 'd'),
-        ] {
+        for (text, owner) in [("10.1.2.3", 'c'), ("10.1.2.4", 'b'), ("10.2.0.1", 'a'), ("192.0.2.1", 'd')] {
             assert_eq!(table.find(address(text)), Some(&owner), "{text}");
         }
         assert_eq!(table.find(address("2001:db8::1")), None);
@@ -160,10 +140,8 @@ mod tests {
             for _ in 0..120 {
                 let candidate = random_network(&mut random);
                 let owner = random.below(4) as u8;
-                let before = model
-                    .iter()
-                    .position(|(n, _)| same(n, &candidate))
-                    .map(|i| model.swap_remove(i).1);
+                let before =
+                    model.iter().position(|(n, _)| same(n, &candidate)).map(|i| model.swap_remove(i).1);
                 if random.below(4) == 0 {
                     assert_eq!(table.remove(candidate), before);
                 } else {
@@ -186,17 +164,11 @@ mod tests {
         if random.below(2) == 0 {
             let bits = 0x0a00_0000 | random.below(16) as u32 | (random.below(4) as u32) << 16;
             let prefix = [0, 8, 14, 16, 30, 31, 32][random.below(7)];
-            AllowedIp {
-                address: Ipv4Addr::from_bits(bits).into(),
-                prefix,
-            }
+            AllowedIp { address: Ipv4Addr::from_bits(bits).into(), prefix }
         } else {
             let bits = 0xfd << 120 | random.below(16) as u128 | (random.below(4) as u128) << 64;
             let prefix = [0, 8, 62, 64, 126, 127, 128][random.below(7)];
-            AllowedIp {
-                address: Ipv6Addr::from_bits(bits).into(),
-                prefix,
-            }
+            AllowedIp { address: Ipv6Addr::from_bits(bits).into(), prefix }
         }
     }
 

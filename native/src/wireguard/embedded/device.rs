@@ -10,9 +10,7 @@ use super::{uapi, workers};
 use crate::error::{Error, Result};
 use crate::identity::keys::PrivateKey;
 use crate::link::name::InterfaceName;
-use crate::wireguard::device::{
-    Device, DeviceEvent, DeviceState, EventHandler, PeerChange, PeerFailure,
-};
+use crate::wireguard::device::{Device, DeviceEvent, DeviceState, EventHandler, PeerChange, PeerFailure};
 
 /// The MTU when none is asked for: 1500 less the overhead of WireGuard over IPv6.
 const DEFAULT_MTU: u16 = 1420;
@@ -43,38 +41,20 @@ impl EmbeddedDevice {
         let index = tun.index();
         let started = |e: std::io::Error| Error::from_io(&e, "start", name.as_str());
         let shared = Arc::new(Shared::new(tun, mtu).map_err(started)?);
-        let mut running = Running {
-            shared: Arc::clone(&shared),
-            threads: Vec::with_capacity(4),
-        };
-        running
-            .threads
-            .push(workers::spawn(&shared, "outgoing", workers::outgoing).map_err(started)?);
-        running
-            .threads
-            .push(workers::spawn(&shared, "incoming", workers::incoming).map_err(started)?);
-        running
-            .threads
-            .push(workers::spawn(&shared, "timers", workers::timers).map_err(started)?);
+        let mut running = Running { shared: Arc::clone(&shared), threads: Vec::with_capacity(4) };
+        running.threads.push(workers::spawn(&shared, "outgoing", workers::outgoing).map_err(started)?);
+        running.threads.push(workers::spawn(&shared, "incoming", workers::incoming).map_err(started)?);
+        running.threads.push(workers::spawn(&shared, "timers", workers::timers).map_err(started)?);
         if let Some(listener) = listen(name, &shared) {
             let serve = move |shared: &Shared| uapi::serve(listener, shared);
-            running
-                .threads
-                .push(workers::spawn(&shared, "uapi", serve).map_err(started)?);
+            running.threads.push(workers::spawn(&shared, "uapi", serve).map_err(started)?);
         }
-        Ok(Self {
-            name: name.clone(),
-            index,
-            running: Some(running),
-        })
+        Ok(Self { name: name.clone(), index, running: Some(running) })
     }
 
     fn shared(&self) -> Result<&Shared> {
         let closed = || Error::new("ENODEV", "use", self.name.as_str(), "the device was closed");
-        self.running
-            .as_ref()
-            .map(|running| &*running.shared)
-            .ok_or_else(closed)
+        self.running.as_ref().map(|running| &*running.shared).ok_or_else(closed)
     }
 }
 

@@ -104,10 +104,7 @@ impl Engine {
 
     /// Runs all timers. True while there is something to time.
     pub(super) fn tick(&self, effects: &mut Effects) -> bool {
-        let peers: Vec<Arc<Peer>> = read(&self.peers)
-            .all()
-            .map(|(peer, _)| Arc::clone(peer))
-            .collect();
+        let peers: Vec<Arc<Peer>> = read(&self.peers).all().map(|(peer, _)| Arc::clone(peer)).collect();
         let context = self.context();
         let mut busy = false;
         for peer in &peers {
@@ -116,13 +113,7 @@ impl Engine {
         busy
     }
 
-    fn open_run(
-        &self,
-        from: SocketAddr,
-        index: Option<u32>,
-        inbox: &mut Inbox,
-        effects: &mut Effects,
-    ) {
+    fn open_run(&self, from: SocketAddr, index: Option<u32>, inbox: &mut Inbox, effects: &mut Effects) {
         let Some(index) = index else { return };
         let Inbox { run, opened } = inbox;
         let Some(peer) = self.indices.find(index) else {
@@ -136,9 +127,7 @@ impl Engine {
                 continue;
             };
             if last_source != Some(source) {
-                let owned = read(&self.peers)
-                    .route(source)
-                    .is_some_and(|owner| Arc::ptr_eq(owner, &peer));
+                let owned = read(&self.peers).route(source).is_some_and(|owner| Arc::ptr_eq(owner, &peer));
                 if !owned {
                     continue;
                 }
@@ -156,9 +145,7 @@ impl Engine {
                     return;
                 };
                 match own.admit(from, packet) {
-                    Ok(WgKind::HandshakeInit(message)) => {
-                        self.initiation(from, message, &own, effects)
-                    }
+                    Ok(WgKind::HandshakeInit(message)) => self.initiation(from, message, &own, effects),
                     Ok(WgKind::HandshakeResp(message)) => {
                         if let Some(peer) = self.indices.find(message.receiver_idx.get()) {
                             peer.response(from, message, &self.context(), effects);
@@ -191,19 +178,14 @@ impl Engine {
         let Ok(half) = parse_handshake_anon(&own.private, &own.public, &message) else {
             return;
         };
-        let peer = read(&self.peers)
-            .get(&PublicKey(half.peer_static_public))
-            .cloned();
+        let peer = read(&self.peers).get(&PublicKey(half.peer_static_public)).cloned();
         if let Some(peer) = peer {
             peer.initiation(from, message, &self.context(), effects);
         }
     }
 
     fn context(&self) -> Context<'_> {
-        Context {
-            indices: &self.indices,
-            mtu: self.mtu.load(Ordering::Relaxed),
-        }
+        Context { indices: &self.indices, mtu: self.mtu.load(Ordering::Relaxed) }
     }
 
     // ---- changes -----------------------------------------------------------------------------------------------------
@@ -218,10 +200,7 @@ impl Engine {
         self.remove(&own.public_key());
         self.indices.prune();
         *write(&self.own) = Some(Arc::clone(&own));
-        let peers: Vec<Arc<Peer>> = read(&self.peers)
-            .all()
-            .map(|(peer, _)| Arc::clone(peer))
-            .collect();
+        let peers: Vec<Arc<Peer>> = read(&self.peers).all().map(|(peer, _)| Arc::clone(peer)).collect();
         for peer in peers {
             peer.set_own_key(&own, &self.indices);
         }
@@ -237,11 +216,7 @@ impl Engine {
     }
 
     /// Applies changes in order; one that fails leaves the others alone.
-    pub(super) fn apply(
-        &self,
-        changes: Vec<PeerChange>,
-        effects: &mut Effects,
-    ) -> Vec<PeerFailure> {
+    pub(super) fn apply(&self, changes: Vec<PeerChange>, effects: &mut Effects) -> Vec<PeerFailure> {
         let mut failures = Vec::new();
         for change in changes {
             match change {
@@ -263,9 +238,7 @@ impl Engine {
     /// Takes networks from a peer, those that are its own.
     pub(super) fn disallow(&self, key: &PublicKey, networks: &[AllowedIp]) {
         let mut peers = write(&self.peers);
-        networks
-            .iter()
-            .for_each(|network| peers.disallow(*network, key));
+        networks.iter().for_each(|network| peers.disallow(*network, key));
     }
 
     /// Removes all peers; when this returns, nothing goes to them or comes from them.
@@ -307,14 +280,9 @@ impl Engine {
             let key = &settings.public_key;
             if let Some(networks) = settings.allowed_ips {
                 peers.disallow_all(key);
-                networks
-                    .into_iter()
-                    .for_each(|network| peers.allow(network, key));
+                networks.into_iter().for_each(|network| peers.allow(network, key));
             }
-            settings
-                .add_allowed_ips
-                .into_iter()
-                .for_each(|network| peers.allow(network, key));
+            settings.add_allowed_ips.into_iter().for_each(|network| peers.allow(network, key));
         }
         peer.change(properties, fresh, &self.context(), effects);
         Ok(())
@@ -375,11 +343,7 @@ fn check(settings: &PeerSettings) -> Result<(), String> {
     {
         return Err(format!("nothing can be sent to {endpoint}"));
     }
-    let networks = settings
-        .allowed_ips
-        .iter()
-        .flatten()
-        .chain(&settings.add_allowed_ips);
+    let networks = settings.allowed_ips.iter().flatten().chain(&settings.add_allowed_ips);
     for AllowedIp { address, prefix } in networks {
         if *prefix > if address.is_ipv4() { 32 } else { 128 } {
             return Err(format!("{address}/{prefix} is no network"));
@@ -387,3 +351,6 @@ fn check(settings: &PeerSettings) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

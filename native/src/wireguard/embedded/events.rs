@@ -43,3 +43,26 @@ impl Events {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_happened_before_there_was_a_handler_is_told_to_it_in_order() {
+        let events = Events::default();
+        for n in 0..BACKLOG + 5 {
+            events.emit(DeviceEvent::Notice(n.to_string()));
+        }
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&heard);
+        events.set_handler(Arc::new(move |event| lock(&sink).push(event)));
+        events.emit(DeviceEvent::Notice("later".to_owned()));
+        let heard = lock(&heard);
+        assert_eq!(heard.len(), BACKLOG + 1);
+        assert_eq!(heard[0], DeviceEvent::Notice("0".to_owned()));
+        assert_eq!(heard[BACKLOG], DeviceEvent::Notice("later".to_owned()));
+    }
+}

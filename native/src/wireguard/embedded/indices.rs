@@ -26,14 +26,8 @@ struct Map {
 
 impl Indices {
     pub(super) fn new() -> Self {
-        let map = Map {
-            peers: HashMap::new(),
-            prune_at: PRUNE_STEP,
-        };
-        Self {
-            table: IndexTable::from_os_rng(),
-            map: RwLock::new(map),
-        }
+        let map = Map { peers: HashMap::new(), prune_at: PRUNE_STEP };
+        Self { table: IndexTable::from_os_rng(), map: RwLock::new(map) }
     }
 
     pub(super) fn table(&self) -> IndexTable {
@@ -50,6 +44,11 @@ impl Indices {
 
     pub(super) fn find(&self, index: u32) -> Option<Arc<Peer>> {
         read(&self.map).peers.get(&index).cloned()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        read(&self.map).peers.len()
     }
 
     /// Forgets the entries of sessions that are gone, and with them the peers that were removed.

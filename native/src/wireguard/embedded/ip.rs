@@ -18,31 +18,24 @@ pub(super) fn destination(packet: &[u8]) -> Option<IpAddr> {
 /// one of an IP packet or claims more than is there.
 pub(super) fn source_and_length(packet: &[u8]) -> Option<(IpAddr, usize)> {
     let (source, length) = match packet.first()? >> 4 {
-        4 if packet.len() >= IPV4_HEADER => (
-            ipv4(&packet[12..16])?,
-            usize::from(u16::from_be_bytes([packet[2], packet[3]])),
-        ),
+        4 if packet.len() >= IPV4_HEADER => {
+            (ipv4(&packet[12..16])?, usize::from(u16::from_be_bytes([packet[2], packet[3]])))
+        }
         6 if packet.len() >= IPV6_HEADER => {
             let payload = usize::from(u16::from_be_bytes([packet[4], packet[5]]));
             (ipv6(&packet[8..24])?, payload + IPV6_HEADER)
         }
         _ => return None,
     };
-    (IPV4_HEADER..=packet.len())
-        .contains(&length)
-        .then_some((source, length))
+    (IPV4_HEADER..=packet.len()).contains(&length).then_some((source, length))
 }
 
 fn ipv4(bytes: &[u8]) -> Option<IpAddr> {
-    <[u8; 4]>::try_from(bytes)
-        .ok()
-        .map(|b| Ipv4Addr::from(b).into())
+    <[u8; 4]>::try_from(bytes).ok().map(|b| Ipv4Addr::from(b).into())
 }
 
 fn ipv6(bytes: &[u8]) -> Option<IpAddr> {
-    <[u8; 16]>::try_from(bytes)
-        .ok()
-        .map(|b| Ipv6Addr::from(b).into())
+    <[u8; 16]>::try_from(bytes).ok().map(|b| Ipv6Addr::from(b).into())
 }
 
 #[cfg(test)]
@@ -56,14 +49,8 @@ mod tests {
         packet[3] = 21;
         packet[12..16].copy_from_slice(&[10, 0, 0, 1]);
         packet[16..20].copy_from_slice(&[10, 0, 0, 2]);
-        assert_eq!(
-            source_and_length(&packet),
-            Some((Ipv4Addr::new(10, 0, 0, 1).into(), 21))
-        );
-        assert_eq!(
-            destination(&packet),
-            Some(Ipv4Addr::new(10, 0, 0, 2).into())
-        );
+        assert_eq!(source_and_length(&packet), Some((Ipv4Addr::new(10, 0, 0, 1).into(), 21)));
+        assert_eq!(destination(&packet), Some(Ipv4Addr::new(10, 0, 0, 2).into()));
     }
 
     #[test]

@@ -36,13 +36,7 @@ impl OwnKey {
         let public = x25519::PublicKey::from(&private);
         let per_address = Arc::new(RateLimiter::new(&public, PER_ADDRESS));
         let always = RateLimiter::new(&public, 0);
-        Self {
-            private,
-            public,
-            per_address,
-            always,
-            second: Mutex::new((Instant::now(), 0)),
-        }
+        Self { private, public, per_address, always, second: Mutex::new((Instant::now(), 0)) }
     }
 
     pub(super) fn public_key(&self) -> PublicKey {
@@ -55,30 +49,19 @@ impl OwnKey {
 
     /// Whether a secret can be agreed on with this peer: with a key of low order everybody would know it.
     pub(super) fn agrees_with(&self, peer: &PublicKey) -> bool {
-        self.private
-            .diffie_hellman(&x25519::PublicKey::from(peer.0))
-            .was_contributory()
+        self.private.diffie_hellman(&x25519::PublicKey::from(peer.0)).was_contributory()
     }
 
     /// Checks a handshake message before anything expensive: its first MAC, and the cookie when there is a flood. `Err` has
     /// the reply to send, if any.
-    pub(super) fn admit(
-        &self,
-        from: SocketAddr,
-        message: Packet,
-    ) -> Result<WgKind, Option<Packet>> {
+    pub(super) fn admit(&self, from: SocketAddr, message: Packet) -> Result<WgKind, Option<Packet>> {
         self.per_address.try_reset_count();
-        let message = self
-            .per_address
-            .verify_packet(from, message)
-            .map_err(reply)?;
+        let message = self.per_address.verify_packet(from, message).map_err(reply)?;
         if self.count() <= IN_ALL {
             return Ok(message);
         }
         self.always.try_reset_count();
-        self.always
-            .verify_packet(from, message.into())
-            .map_err(reply)
+        self.always.verify_packet(from, message.into()).map_err(reply)
     }
 
     /// Messages in this second, with this one.

@@ -158,11 +158,7 @@ impl Peer {
                 noise.set_persistent_keepalive(Some(seconds));
             }
         }
-        let waited = moved
-            && tunnel
-                .noise
-                .as_ref()
-                .is_some_and(|noise| !noise.has_active_session());
+        let waited = moved && tunnel.noise.as_ref().is_some_and(|noise| !noise.has_active_session());
         if tunnel.keepalive_seconds > 0 && (fresh || !had_keepalive || waited) {
             Work::new(self, tunnel, context, effects).keepalive_now(moved);
         }
@@ -238,12 +234,7 @@ impl<'a> Work<'a> {
         context: &'a Context<'a>,
         effects: &'a mut Effects,
     ) -> Self {
-        Self {
-            peer,
-            tunnel,
-            context,
-            effects,
-        }
+        Self { peer, tunnel, context, effects }
     }
 
     fn seal(&mut self, packets: impl Iterator<Item = Packet>) {
@@ -276,9 +267,7 @@ impl<'a> Work<'a> {
         };
         for message in messages {
             let length = WgDataHeader::LEN + message.encrypted_encapsulated_packet_and_tag.len();
-            if let TunnResult::WriteToTunnel(packet) =
-                noise.handle_incoming_packet(WgKind::Data(message))
-            {
+            if let TunnResult::WriteToTunnel(packet) = noise.handle_incoming_packet(WgKind::Data(message)) {
                 authentic_bytes += length;
                 if !packet.is_empty() {
                     opened.push(packet);
@@ -324,22 +313,14 @@ impl<'a> Work<'a> {
         if self.tunnel.endpoint != Some(from) {
             self.tunnel.endpoint = Some(from);
         }
-        self.peer
-            .rx_bytes
-            .fetch_add(bytes as u64, Ordering::Relaxed);
+        self.peer.rx_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     /// Both sides have the session: tells it, and sends what waited for it.
     fn session_made(&mut self) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        self.peer
-            .last_handshake_ms
-            .store(now.as_millis() as u64, Ordering::Relaxed);
-        self.effects
-            .events
-            .push(DeviceEvent::Handshake(self.peer.key));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.peer.last_handshake_ms.store(now.as_millis() as u64, Ordering::Relaxed);
+        self.effects.events.push(DeviceEvent::Handshake(self.peer.key));
         self.effects.wake_timers = true;
         let mut mtu = MtuWatcher::new(self.context.mtu);
         let Some(noise) = &mut self.tunnel.noise else {
@@ -356,16 +337,19 @@ impl<'a> Work<'a> {
         if self.tunnel.endpoint.is_none() {
             return;
         }
+        let before = self.effects.datagrams.len();
         self.catch_up();
+        // The timers may have had the same thought.
+        if self.effects.datagrams.len() > before {
+            return;
+        }
         let Some(noise) = &mut self.tunnel.noise else {
             return;
         };
         let message = if noise.has_active_session() {
             noise.handle_outgoing_packet(Packet::default(), None)
         } else {
-            noise
-                .format_handshake_initiation(again)
-                .map(WgKind::HandshakeInit)
+            noise.format_handshake_initiation(again).map(WgKind::HandshakeInit)
         };
         if let Some(message) = message {
             self.send(message);
@@ -382,13 +366,7 @@ impl<'a> Work<'a> {
         if self.tunnel.endpoint.is_none() {
             return false;
         }
-        let Tunnel {
-            noise: Some(noise),
-            keepalive_seconds,
-            last_initiation,
-            ..
-        } = &mut *self.tunnel
-        else {
+        let Tunnel { noise: Some(noise), keepalive_seconds, last_initiation, .. } = &mut *self.tunnel else {
             return false;
         };
         let message = match noise.update_timers() {
@@ -398,9 +376,7 @@ impl<'a> Work<'a> {
             Err(_) => {
                 let pause = Duration::from_secs((*keepalive_seconds).into()).max(REKEY_TIMEOUT);
                 let due = last_initiation.is_none_or(|at| at.elapsed() >= pause);
-                due.then(|| noise.format_handshake_initiation(false))
-                    .flatten()
-                    .map(WgKind::HandshakeInit)
+                due.then(|| noise.format_handshake_initiation(false)).flatten().map(WgKind::HandshakeInit)
             }
         };
         if let Some(message) = message {
@@ -428,25 +404,19 @@ impl<'a> Work<'a> {
     fn send(&mut self, message: WgKind) {
         match &message {
             WgKind::HandshakeInit(initiation) => {
-                self.context
-                    .indices
-                    .insert(initiation.sender_idx.get(), self.peer);
+                self.context.indices.insert(initiation.sender_idx.get(), self.peer);
                 self.tunnel.last_initiation = Some(Instant::now());
                 self.effects.wake_timers = true;
             }
             WgKind::HandshakeResp(response) => {
-                self.context
-                    .indices
-                    .insert(response.sender_idx.get(), self.peer);
+                self.context.indices.insert(response.sender_idx.get(), self.peer);
                 self.effects.wake_timers = true;
             }
             WgKind::CookieReply(_) | WgKind::Data(_) => {}
         }
         if let Some(endpoint) = self.tunnel.endpoint {
             let packet = Packet::from(message);
-            self.peer
-                .tx_bytes
-                .fetch_add(packet.len() as u64, Ordering::Relaxed);
+            self.peer.tx_bytes.fetch_add(packet.len() as u64, Ordering::Relaxed);
             self.effects.datagrams.push((endpoint, packet));
         }
     }

@@ -28,9 +28,7 @@ impl Peers {
 
     /// Each peer with its networks.
     pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<Peer>, &BTreeSet<AllowedIp>)> {
-        self.by_key
-            .values()
-            .map(|entry| (&entry.peer, &entry.networks))
+        self.by_key.values().map(|entry| (&entry.peer, &entry.networks))
     }
 
     /// The peer that packets for the address go to, and that packets from it must come from.
@@ -40,13 +38,7 @@ impl Peers {
 
     /// Adds a peer without networks. One with the same key must have been removed before.
     pub(super) fn insert(&mut self, peer: Arc<Peer>) {
-        self.by_key.insert(
-            peer.key,
-            Entry {
-                peer,
-                networks: BTreeSet::new(),
-            },
-        );
+        self.by_key.insert(peer.key, Entry { peer, networks: BTreeSet::new() });
     }
 
     pub(super) fn remove(&mut self, key: &PublicKey) -> Option<Arc<Peer>> {
@@ -70,11 +62,7 @@ impl Peers {
 
     /// Takes a network from the peer, if it is the peer's.
     pub(super) fn disallow(&mut self, network: AllowedIp, key: &PublicKey) {
-        if self
-            .by_key
-            .get_mut(key)
-            .is_some_and(|entry| entry.networks.remove(&network))
-        {
+        if self.by_key.get_mut(key).is_some_and(|entry| entry.networks.remove(&network)) {
             self.by_network.remove(network);
         }
     }

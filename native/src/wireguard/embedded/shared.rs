@@ -48,11 +48,7 @@ impl Shared {
             timers: Wake::new()?,
             uapi: Wake::new()?,
             sockets: RwLock::new(None),
-            control: Mutex::new(Control {
-                fwmark: 0,
-                sender: Sender::new(),
-                effects: Effects::default(),
-            }),
+            control: Mutex::new(Control { fwmark: 0, sender: Sender::new(), effects: Effects::default() }),
         })
     }
 
@@ -67,9 +63,7 @@ impl Shared {
     /// Tells all threads to end.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        [&self.outgoing, &self.incoming, &self.timers, &self.uapi]
-            .into_iter()
-            .for_each(Wake::wake);
+        [&self.outgoing, &self.incoming, &self.timers, &self.uapi].into_iter().for_each(Wake::wake);
     }
 
     /// Sends datagrams, emits events, wakes the timers. The packets are the caller's.
@@ -80,10 +74,7 @@ impl Shared {
             }
             effects.datagrams.clear();
         }
-        effects
-            .events
-            .drain(..)
-            .for_each(|event| self.events.emit(event));
+        effects.events.drain(..).for_each(|event| self.events.emit(event));
         if std::mem::take(&mut effects.wake_timers) {
             self.timers.wake();
         }
@@ -137,9 +128,7 @@ impl Shared {
     fn change<T>(&self, change: impl FnOnce(&mut Control) -> T) -> T {
         let mut control = lock(&self.control);
         let result = change(&mut control);
-        let Control {
-            sender, effects, ..
-        } = &mut *control;
+        let Control { sender, effects, .. } = &mut *control;
         self.carry_out(effects, sender, &self.uapi);
         result
     }
@@ -167,12 +156,7 @@ impl Shared {
             public_key: self.engine.public_key(),
             listen_port: self.port(),
             fwmark: lock(&self.control).fwmark,
-            peers: self
-                .engine
-                .peers()
-                .into_iter()
-                .map(|(state, _)| state)
-                .collect(),
+            peers: self.engine.peers().into_iter().map(|(state, _)| state).collect(),
         }
     }
 

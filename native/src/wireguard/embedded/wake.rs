@@ -54,27 +54,15 @@ pub(super) fn wait<const N: usize>(
     timeout: Option<Duration>,
 ) -> io::Result<[i16; N]> {
     const { assert!(N < 8) };
-    let mut fds = [libc::pollfd {
-        fd: -1,
-        events: 0,
-        revents: 0,
-    }; 8];
-    fds[0] = libc::pollfd {
-        fd: wake.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let mut fds = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 8];
+    fds[0] = libc::pollfd { fd: wake.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     for (slot, descriptor) in fds[1..].iter_mut().zip(descriptors) {
         if let Some((fd, interest)) = descriptor {
             let events = match interest {
                 Interest::Readable => libc::POLLIN,
                 Interest::Writable => libc::POLLOUT,
             };
-            *slot = libc::pollfd {
-                fd: fd.as_raw_fd(),
-                events,
-                revents: 0,
-            };
+            *slot = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
         }
     }
     let timeout_ms = timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap_or(i32::MAX));
@@ -82,11 +70,7 @@ pub(super) fn wait<const N: usize>(
     let ready = unsafe { libc::poll(fds.as_mut_ptr(), (N + 1) as libc::nfds_t, timeout_ms) };
     if ready < 0 {
         let error = io::Error::last_os_error();
-        return if error.kind() == io::ErrorKind::Interrupted {
-            Ok([0; N])
-        } else {
-            Err(error)
-        };
+        return if error.kind() == io::ErrorKind::Interrupted { Ok([0; N]) } else { Err(error) };
     }
     if fds[0].revents != 0 {
         wake.drain();

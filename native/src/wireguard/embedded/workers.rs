@@ -33,18 +33,12 @@ pub(super) fn spawn(
 ) -> io::Result<JoinHandle<()>> {
     let shared = Arc::clone(shared);
     // The kernel shows 15 bytes of a thread's name.
-    thread::Builder::new()
-        .name(format!("wg-{role}"))
-        .spawn(move || {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) {
-                let reason = format!(
-                    "the {role} thread of {} ended: {}",
-                    shared.tun.name(),
-                    panic_text(&*panic)
-                );
-                shared.events.emit(DeviceEvent::Failed(reason));
-            }
-        })
+    thread::Builder::new().name(format!("wg-{role}")).spawn(move || {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) {
+            let reason = format!("the {role} thread of {} ended: {}", shared.tun.name(), panic_text(&*panic));
+            shared.events.emit(DeviceEvent::Failed(reason));
+        }
+    })
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
@@ -89,10 +83,7 @@ pub(super) fn outgoing(shared: &Shared) {
 
 /// The TUN descriptor is of no use any more: the interface was deleted.
 fn lost(shared: &Shared, error: &io::Error) {
-    let reason = format!(
-        "the interface {} cannot be read any more: {error}",
-        shared.tun.name()
-    );
+    let reason = format!("the interface {} cannot be read any more: {error}", shared.tun.name());
     shared.events.emit(DeviceEvent::Failed(reason));
 }
 
@@ -109,20 +100,12 @@ pub(super) fn incoming(shared: &Shared) {
     while !shared.stopping() {
         // Looked up each time: the port may have changed.
         let sockets = shared.sockets();
-        let pair = [
-            sockets.as_deref().map(Sockets::ipv4),
-            sockets.as_deref().and_then(Sockets::ipv6),
-        ];
-        let received: usize = pair
-            .iter()
-            .flatten()
-            .map(|socket| flow.receive(socket))
-            .sum();
+        let pair = [sockets.as_deref().map(Sockets::ipv4), sockets.as_deref().and_then(Sockets::ipv6)];
+        let received: usize = pair.iter().flatten().map(|socket| flow.receive(socket)).sum();
         if received > 0 {
             continue;
         }
-        let interests =
-            pair.map(|socket| socket.map(|socket| (socket.as_fd(), Interest::Readable)));
+        let interests = pair.map(|socket| socket.map(|socket| (socket.as_fd(), Interest::Readable)));
         if let Err(error) = wait(&shared.incoming, interests, None) {
             let reason = format!("{} cannot receive any more: {error}", shared.tun.name());
             shared.events.emit(DeviceEvent::Failed(reason));
@@ -144,22 +127,9 @@ impl Incoming<'_> {
     /// Takes one batch from the socket through to the TUN device; how many messages it was. An error is a message that was
     /// not there: waiting comes next.
     fn receive(&mut self, socket: &Socket) -> usize {
-        let Self {
-            shared,
-            writer,
-            receiver,
-            sender,
-            inbox,
-            effects,
-        } = self;
+        let Self { shared, writer, receiver, sender, inbox, effects } = self;
         let result = receiver.receive(socket, |message| {
-            shared.engine.incoming(
-                message.from,
-                message.bytes,
-                message.datagram_size,
-                inbox,
-                effects,
-            );
+            shared.engine.incoming(message.from, message.bytes, message.datagram_size, inbox, effects);
             writer.write(&mut effects.packets);
             shared.carry_out(effects, sender, &shared.incoming);
         });
@@ -179,11 +149,7 @@ pub(super) fn timers(shared: &Shared) {
         shared.carry_out(&mut effects, &mut sender, &shared.timers);
         if mtu_read.elapsed() >= MTU_INTERVAL {
             mtu_read = Instant::now();
-            shared
-                .tun
-                .mtu()
-                .into_iter()
-                .for_each(|mtu| shared.engine.set_mtu(mtu));
+            shared.tun.mtu().into_iter().for_each(|mtu| shared.engine.set_mtu(mtu));
         }
         if let Err(error) = wait(&shared.timers, [], busy.then_some(TICK)) {
             let reason = format!("{} cannot keep time any more: {error}", shared.tun.name());

@@ -6,9 +6,7 @@
 pub(super) fn sum(bytes: &[u8]) -> u64 {
     let chunks = bytes.chunks_exact(4);
     let tail = chunks.remainder();
-    let mut native: u64 = chunks
-        .map(|c| u64::from(u32::from_ne_bytes([c[0], c[1], c[2], c[3]])))
-        .sum();
+    let mut native: u64 = chunks.map(|c| u64::from(u32::from_ne_bytes([c[0], c[1], c[2], c[3]]))).sum();
     if !tail.is_empty() {
         let mut last = [0u8; 4];
         last[..tail.len()].copy_from_slice(tail);
@@ -37,10 +35,7 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_1071() {
-        assert_eq!(
-            fold(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])),
-            0xddf2
-        );
+        assert_eq!(fold(sum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])), 0xddf2);
     }
 
     #[test]
@@ -48,10 +43,8 @@ mod tests {
         let mut random = Random::new(3);
         for length in 0..300 {
             let bytes: Vec<u8> = (0..length).map(|_| random.next() as u8).collect();
-            let naive: u64 = bytes
-                .chunks(2)
-                .map(|c| u64::from(u16::from_be_bytes([c[0], *c.get(1).unwrap_or(&0)])))
-                .sum();
+            let naive: u64 =
+                bytes.chunks(2).map(|c| u64::from(u16::from_be_bytes([c[0], *c.get(1).unwrap_or(&0)]))).sum();
             assert_eq!(fold(sum(&bytes)), fold(naive), "length {length}");
         }
     }

@@ -30,9 +30,7 @@ unsafe impl Send for Coalescer {}
 
 impl Coalescer {
     pub(super) fn new() -> Self {
-        Self {
-            parts: Vec::with_capacity(128),
-        }
+        Self { parts: Vec::with_capacity(128) }
     }
 
     /// Calls `write` for each frame in order: a virtio header and the packet or packets behind it.
@@ -46,11 +44,8 @@ impl Coalescer {
                     let mut headers = [0; HEADER_LEN + MAX_HEADERS];
                     let headers = run.headers(&mut headers, first);
                     self.parts.push(part(headers));
-                    self.parts.extend(
-                        rest[..run.count]
-                            .iter()
-                            .map(|packet| part(&packet[run.stream.headers..])),
-                    );
+                    self.parts
+                        .extend(rest[..run.count].iter().map(|packet| part(&packet[run.stream.headers..])));
                     write(&self.parts);
                     rest = &rest[run.count..];
                 }
@@ -67,10 +62,7 @@ impl Coalescer {
 }
 
 fn part(bytes: &[u8]) -> libc::iovec {
-    libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    }
+    libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() }
 }
 
 /// What a packet that may be joined looks like.
@@ -100,12 +92,9 @@ impl Stream {
                 let claimed = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
                 (false, 20, if fragment { 0 } else { packet[9] }, claimed)
             }
-            first if first >> 4 == 6 && packet.len() >= 60 => (
-                true,
-                40,
-                packet[6],
-                40 + usize::from(u16::from_be_bytes([packet[4], packet[5]])),
-            ),
+            first if first >> 4 == 6 && packet.len() >= 60 => {
+                (true, 40, packet[6], 40 + usize::from(u16::from_be_bytes([packet[4], packet[5]])))
+            }
             _ => return None,
         };
         let headers = transport + usize::from(packet.get(transport + 12)? >> 4) * 4;
@@ -115,23 +104,13 @@ impl Stream {
             && claimed == packet.len()
             && headers >= transport + 20
             && headers < packet.len())
-        .then(|| Self {
-            ipv6,
-            transport,
-            headers,
-            payload: packet.len() - headers,
-        })
+        .then(|| Self { ipv6, transport, headers, payload: packet.len() - headers })
     }
 
     /// How many of the packets, of which this is the first, go into one frame.
     fn run(self, packets: &[Packet]) -> Run {
         let first: &[u8] = &packets[0];
-        let mut run = Run {
-            count: 1,
-            length: first.len(),
-            push: self.pushes(first),
-            stream: self,
-        };
+        let mut run = Run { count: 1, length: first.len(), push: self.pushes(first), stream: self };
         for next in &packets[1..] {
             let data = next.len().saturating_sub(run.stream.headers);
             let full = run.count == MAX_PACKETS || run.length + data > MAX_FRAME;
@@ -158,8 +137,7 @@ impl Stream {
         let Some(other) = Self::of(next) else {
             return false;
         };
-        if other.ipv6 != self.ipv6 || other.headers != self.headers || other.payload > self.payload
-        {
+        if other.ipv6 != self.ipv6 || other.headers != self.headers || other.payload > self.payload {
             return false;
         }
         let same = |range: std::ops::Range<usize>| first[range.clone()] == next[range];
@@ -175,8 +153,7 @@ impl Stream {
             && same(tcp + 8..tcp + 13)
             && same(tcp + 14..tcp + 16)
             && same(tcp + 18..self.headers);
-        let sequence =
-            |p: &[u8]| u32::from_be_bytes([p[tcp + 4], p[tcp + 5], p[tcp + 6], p[tcp + 7]]);
+        let sequence = |p: &[u8]| u32::from_be_bytes([p[tcp + 4], p[tcp + 5], p[tcp + 6], p[tcp + 7]]);
         let expected = sequence(first).wrapping_add((length - self.headers) as u32);
         same_ip && same_tcp && sequence(next) == expected
     }
@@ -188,11 +165,7 @@ impl Run {
         let stream = &self.stream;
         let header = Header {
             flags: virtio::NEEDS_CHECKSUM,
-            gso_type: if stream.ipv6 {
-                virtio::GSO_TCPV6
-            } else {
-                virtio::GSO_TCPV4
-            },
+            gso_type: if stream.ipv6 { virtio::GSO_TCPV6 } else { virtio::GSO_TCPV4 },
             header_len: stream.headers as u16,
             gso_size: stream.payload as u16,
             checksum_start: stream.transport as u16,
@@ -207,15 +180,9 @@ impl Run {
     }
 
     fn rewrite(&self, headers: &mut [u8]) {
-        let Stream {
-            ipv6, transport, ..
-        } = self.stream;
+        let Stream { ipv6, transport, .. } = self.stream;
         let addresses = if ipv6 { 8..40 } else { 12..20 };
-        let partial = fold(pseudo_header(
-            &headers[addresses],
-            TCP,
-            self.length - transport,
-        ));
+        let partial = fold(pseudo_header(&headers[addresses], TCP, self.length - transport));
         headers[transport + 16..transport + 18].copy_from_slice(&partial.to_be_bytes());
         if self.push {
             headers[transport + 13] |= PSH;

@@ -23,11 +23,7 @@ pub(super) fn refuse_existing(name: &InterfaceName) -> Result<()> {
         let reason = format!("a {kind} link of that name exists; another process may be using it");
         return Err(Error::new("EEXIST", "create", name.as_str(), reason));
     }
-    let described = if kind.is_empty() {
-        "another kind".to_owned()
-    } else {
-        format!("kind {kind:?}")
-    };
+    let described = if kind.is_empty() { "another kind".to_owned() } else { format!("kind {kind:?}") };
     Err(Error::new(
         "NOT_WIREGUARD",
         "create",
@@ -57,12 +53,7 @@ pub(super) fn attach(file: &File, name: &InterfaceName) -> Result<bool> {
 fn creation_error(error: &io::Error, name: &InterfaceName) -> Error {
     match error.raw_os_error() {
         // IFF_TUN_EXCL: somebody was faster.
-        Some(libc::EBUSY) => Error::new(
-            "EEXIST",
-            "create",
-            name.as_str(),
-            "a tun link of that name exists",
-        ),
+        Some(libc::EBUSY) => Error::new("EEXIST", "create", name.as_str(), "a tun link of that name exists"),
         // The name was free a moment ago, so this is about the link that took it.
         Some(libc::EINVAL) if index(name).is_some() => Error::new(
             "NOT_WIREGUARD",
@@ -83,13 +74,7 @@ fn set_interface(file: &File, name: &InterfaceName, flags: libc::c_int) -> io::R
 
 fn set_offloads(file: &File, offloads: libc::c_uint) -> io::Result<()> {
     // SAFETY: TUNSETOFFLOAD takes its argument by value.
-    check(unsafe {
-        libc::ioctl(
-            file.as_raw_fd(),
-            libc::TUNSETOFFLOAD as _,
-            libc::c_ulong::from(offloads),
-        )
-    })
+    check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETOFFLOAD as _, libc::c_ulong::from(offloads)) })
 }
 
 /// The link's index, `None` when there is none of that name.
@@ -110,8 +95,7 @@ pub(super) fn mtu(name: &InterfaceName) -> Option<u16> {
 pub(super) fn set_mtu(name: &InterfaceName, mtu: u16) -> Result<()> {
     let mut request = request(name);
     request.ifr_ifru.ifru_mtu = libc::c_int::from(mtu);
-    ioctl(libc::SIOCSIFMTU as _, &mut request)
-        .map_err(|e| Error::from_io(&e, "set MTU of", name.as_str()))
+    ioctl(libc::SIOCSIFMTU as _, &mut request).map_err(|e| Error::from_io(&e, "set MTU of", name.as_str()))
 }
 
 pub(super) fn set_up(name: &InterfaceName) -> Result<()> {
@@ -119,8 +103,7 @@ pub(super) fn set_up(name: &InterfaceName) -> Result<()> {
     let mut request = request(name);
     ioctl(libc::SIOCGIFFLAGS as _, &mut request).map_err(failed)?;
     // SAFETY: SIOCGIFFLAGS filled this member.
-    request.ifr_ifru.ifru_flags =
-        unsafe { request.ifr_ifru.ifru_flags } | libc::IFF_UP as libc::c_short;
+    request.ifr_ifru.ifru_flags = unsafe { request.ifr_ifru.ifru_flags } | libc::IFF_UP as libc::c_short;
     ioctl(libc::SIOCSIFFLAGS as _, &mut request).map_err(failed)
 }
 
@@ -133,11 +116,7 @@ fn driver(name: &InterfaceName) -> Option<String> {
         driver: [u8; 32],
         rest: [u8; 160],
     }
-    let mut info = DriverInfo {
-        command: ETHTOOL_GDRVINFO,
-        driver: [0; 32],
-        rest: [0; 160],
-    };
+    let mut info = DriverInfo { command: ETHTOOL_GDRVINFO, driver: [0; 32], rest: [0; 160] };
     let mut request = request(name);
     request.ifr_ifru.ifru_data = (&raw mut info).cast();
     ioctl(libc::SIOCETHTOOL as _, &mut request).ok()?;
@@ -168,9 +147,5 @@ fn ioctl(command: libc::c_ulong, request: &mut libc::ifreq) -> io::Result<()> {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -48,14 +48,9 @@ impl Tun {
             .open("/dev/net/tun")
             .map_err(|e| Error::from_io(&e, "open", "/dev/net/tun"))?;
         let offload = control::attach(&file, name)?;
-        let index = control::index(name)
-            .ok_or_else(|| Error::from_errno(libc::ENODEV, "find", name.as_str()))?;
-        let tun = Self {
-            file,
-            name: name.clone(),
-            index,
-            offload,
-        };
+        let index =
+            control::index(name).ok_or_else(|| Error::from_errno(libc::ENODEV, "find", name.as_str()))?;
+        let tun = Self { file, name: name.clone(), index, offload };
         control::set_mtu(name, mtu)?;
         Ok(tun)
     }
@@ -79,18 +74,11 @@ impl Tun {
     }
 
     pub(super) fn reader(&self) -> TunReader<'_> {
-        TunReader {
-            tun: self,
-            frame: vec![0; HEADER_LEN + MAX_PACKET],
-            pool: Pool::new(256),
-        }
+        TunReader { tun: self, frame: vec![0; HEADER_LEN + MAX_PACKET], pool: Pool::new(256) }
     }
 
     pub(super) fn writer(&self) -> TunWriter<'_> {
-        TunWriter {
-            tun: self,
-            coalescer: Coalescer::new(),
-        }
+        TunWriter { tun: self, coalescer: Coalescer::new() }
     }
 }
 

@@ -78,22 +78,12 @@ impl Layout {
         let ip_minimum = if ipv6 { 40 } else { 20 };
         let payload = usize::from(header.gso_size);
         (transport >= ip_minimum && headers >= minimum && headers < packet.len() && payload > 0)
-            .then_some(Self {
-                ipv6,
-                protocol,
-                transport,
-                headers,
-                payload,
-            })
+            .then_some(Self { ipv6, protocol, transport, headers, payload })
     }
 
     fn split(&self, packet: &[u8], pool: &Pool, packets: &mut Vec<Packet>) {
         let (headers, data) = packet.split_at(self.headers);
-        let addresses = if self.ipv6 {
-            &packet[8..40]
-        } else {
-            &packet[12..20]
-        };
+        let addresses = if self.ipv6 { &packet[8..40] } else { &packet[12..20] };
         let last = data.len().div_ceil(self.payload) - 1;
         for (i, chunk) in data.chunks(self.payload).enumerate() {
             let mut segment = whole(headers, pool);

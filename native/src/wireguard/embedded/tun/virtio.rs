@@ -43,12 +43,9 @@ impl Header {
         let mut bytes = [0; HEADER_LEN];
         bytes[0] = self.flags;
         bytes[1] = self.gso_type;
-        for (at, field) in [
-            (2, self.header_len),
-            (4, self.gso_size),
-            (6, self.checksum_start),
-            (8, self.checksum_offset),
-        ] {
+        for (at, field) in
+            [(2, self.header_len), (4, self.gso_size), (6, self.checksum_start), (8, self.checksum_offset)]
+        {
             bytes[at..at + 2].copy_from_slice(&field.to_ne_bytes());
         }
         bytes

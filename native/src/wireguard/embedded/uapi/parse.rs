@@ -47,9 +47,7 @@ pub(super) fn parse(text: &str) -> Result<Request, Refusal> {
             for line in lines {
                 let (key, value) = line.split_once('=').ok_or(WRONG_PROTOCOL)?;
                 match (key, set.peers.last_mut()) {
-                    ("public_key", _) => set
-                        .peers
-                        .push(PeerRequest::new(PublicKey(key_bytes(value)?))),
+                    ("public_key", _) => set.peers.push(PeerRequest::new(PublicKey(key_bytes(value)?))),
                     (_, Some(peer)) => peer.line(key, value)?,
                     (_, None) => set.line(key, value)?,
                 }
@@ -85,11 +83,7 @@ impl PeerRequest {
             add_allowed_ips: Vec::new(),
             keepalive_seconds: None,
         };
-        Self {
-            remove: false,
-            settings,
-            remove_allowed_ips: Vec::new(),
-        }
+        Self { remove: false, settings, remove_allowed_ips: Vec::new() }
     }
 
     fn line(&mut self, key: &str, value: &str) -> Result<(), Refusal> {
@@ -98,9 +92,7 @@ impl PeerRequest {
             "remove" => self.remove = truth(value)?,
             "update_only" => settings.update_only = truth(value)?,
             "preshared_key" => settings.preshared_key = Some(PresharedKey(key_bytes(value)?)),
-            "endpoint" => {
-                settings.endpoint = Some(value.parse::<SocketAddr>().map_err(|_| INVALID)?)
-            }
+            "endpoint" => settings.endpoint = Some(value.parse::<SocketAddr>().map_err(|_| INVALID)?),
             "persistent_keepalive_interval" => settings.keepalive_seconds = Some(number(value)?),
             "replace_allowed_ips" if truth(value)? => {
                 settings.allowed_ips = Some(Vec::new());
@@ -145,10 +137,7 @@ fn number<T: TryFrom<u32>>(text: &str) -> Result<T, Refusal> {
     if !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(INVALID);
     }
-    text.parse::<u32>()
-        .ok()
-        .and_then(|n| T::try_from(n).ok())
-        .ok_or(INVALID)
+    text.parse::<u32>().ok().and_then(|n| T::try_from(n).ok()).ok_or(INVALID)
 }
 
 /// The protocol knows `true` only; a property that is false is not mentioned.

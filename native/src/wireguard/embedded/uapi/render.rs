@@ -11,9 +11,7 @@ pub(super) fn device(shared: &Shared) -> Zeroizing<String> {
     let peers = shared.peers();
     let networks: usize = peers.iter().map(|(peer, _)| peer.allowed_ips.len()).sum();
     // Large enough not to grow, which would leave copies of the keys behind.
-    let mut text = Zeroizing::new(String::with_capacity(
-        512 + peers.len() * 512 + networks * 64,
-    ));
+    let mut text = Zeroizing::new(String::with_capacity(512 + peers.len() * 512 + networks * 64));
     if let Some(key) = shared.engine.private_key() {
         line_hex(&mut text, "private_key", &key.0);
     }
@@ -31,29 +29,13 @@ pub(super) fn device(shared: &Shared) -> Zeroizing<String> {
         if let Some(endpoint) = peer.endpoint {
             line(&mut text, "endpoint", endpoint);
         }
-        line(
-            &mut text,
-            "last_handshake_time_sec",
-            peer.last_handshake_ms / 1000,
-        );
-        line(
-            &mut text,
-            "last_handshake_time_nsec",
-            peer.last_handshake_ms % 1000 * 1_000_000,
-        );
+        line(&mut text, "last_handshake_time_sec", peer.last_handshake_ms / 1000);
+        line(&mut text, "last_handshake_time_nsec", peer.last_handshake_ms % 1000 * 1_000_000);
         line(&mut text, "tx_bytes", peer.tx_bytes);
         line(&mut text, "rx_bytes", peer.rx_bytes);
-        line(
-            &mut text,
-            "persistent_keepalive_interval",
-            peer.keepalive_seconds,
-        );
+        line(&mut text, "persistent_keepalive_interval", peer.keepalive_seconds);
         for network in &peer.allowed_ips {
-            line(
-                &mut text,
-                "allowed_ip",
-                format_args!("{}/{}", network.address, network.prefix),
-            );
+            line(&mut text, "allowed_ip", format_args!("{}/{}", network.address, network.prefix));
         }
     }
     text.push_str(&status(0));

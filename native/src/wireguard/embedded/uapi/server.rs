@@ -47,21 +47,16 @@ pub(in super::super) struct Listener {
 impl Listener {
     /// Binds the socket, in place of one left behind by a process that is gone.
     pub(in super::super) fn claim(name: &InterfaceName) -> Result<Claim> {
-        let path = Path::new(DIRECTORY).join(format!("{name}.sock"));
+        Self::claim_in(Path::new(DIRECTORY), name)
+    }
+
+    fn claim_in(directory: &Path, name: &InterfaceName) -> Result<Claim> {
+        let path = directory.join(format!("{name}.sock"));
         let failed = |e: io::Error| Error::from_io(&e, "listen on", path.display().to_string());
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(DIRECTORY)
-            .map_err(failed)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
         if let Ok(metadata) = fs::symlink_metadata(&path) {
             if !metadata.file_type().is_socket() {
-                return Err(Error::new(
-                    "EEXIST",
-                    "listen on",
-                    path.display().to_string(),
-                    "not a socket",
-                ));
+                return Err(Error::new("EEXIST", "listen on", path.display().to_string(), "not a socket"));
             }
             if UnixStream::connect(&path).is_ok() {
                 return Ok(Claim::Theirs(path));
@@ -70,11 +65,7 @@ impl Listener {
         let socket = bind_over(&path).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let metadata = fs::symlink_metadata(&path).map_err(failed)?;
-        Ok(Claim::Ours(Self {
-            socket,
-            path,
-            identity: (metadata.dev(), metadata.ino()),
-        }))
+        Ok(Claim::Ours(Self { socket, path, identity: (metadata.dev(), metadata.ino()) }))
     }
 }
 
@@ -95,8 +86,7 @@ fn bind_over(path: &Path) -> io::Result<UnixListener> {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let ours =
-            fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity);
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.identity);
         if ours {
             let _gone = fs::remove_file(&self.path);
         }
@@ -108,20 +98,11 @@ pub(in super::super) fn serve(listener: Listener, shared: &Shared) {
     while !shared.stopping() {
         match listener.socket.accept() {
             // A client that went away or broke the rules is gone; that is no failure of ours.
-            Ok((client, _)) => drop(
-                Client {
-                    stream: client,
-                    shared,
-                    rest: Zeroizing::new(Vec::new()),
-                }
-                .serve(),
-            ),
+            Ok((client, _)) => {
+                drop(Client { stream: client, shared, rest: Zeroizing::new(Vec::new()) }.serve())
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let waited = wait(
-                    &shared.uapi,
-                    [Some((listener.socket.as_fd(), Interest::Readable))],
-                    None,
-                );
+                let waited = wait(&shared.uapi, [Some((listener.socket.as_fd(), Interest::Readable))], None);
                 if waited.is_err() {
                     return;
                 }
@@ -165,10 +146,7 @@ impl Client<'_> {
         let deadline = Instant::now() + PATIENCE;
         let mut searched = 0;
         loop {
-            if let Some(at) = self.rest[searched..]
-                .windows(2)
-                .position(|pair| pair == b"\n\n")
-            {
+            if let Some(at) = self.rest[searched..].windows(2).position(|pair| pair == b"\n\n") {
                 let end = searched + at + 1;
                 let request = Zeroizing::new(self.rest[..end].to_vec());
                 let after = Zeroizing::new(self.rest[end + 1..].to_vec());
@@ -176,12 +154,7 @@ impl Client<'_> {
                 return Ok(Some(request));
             }
             searched = self.rest.len().saturating_sub(1);
-            let line = self
-                .rest
-                .iter()
-                .rev()
-                .position(|b| *b == b'\n')
-                .unwrap_or(self.rest.len());
+            let line = self.rest.iter().rev().position(|b| *b == b'\n').unwrap_or(self.rest.len());
             if self.rest.len() > MAX_REQUEST || line > MAX_LINE {
                 return Err(io::ErrorKind::InvalidData.into());
             }
@@ -201,8 +174,7 @@ impl Client<'_> {
     /// Appends what was read, without leaving copies of keys behind when the buffer grows.
     fn keep(&mut self, bytes: &[u8]) {
         if self.rest.capacity() < self.rest.len() + bytes.len() {
-            let mut larger =
-                Zeroizing::new(Vec::with_capacity((self.rest.len() + bytes.len()) * 2));
+            let mut larger = Zeroizing::new(Vec::with_capacity((self.rest.len() + bytes.len()) * 2));
             larger.extend_from_slice(&self.rest);
             self.rest = larger;
         }
@@ -230,12 +202,7 @@ impl Client<'_> {
         if left.is_zero() || self.shared.stopping() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        wait(
-            &self.shared.uapi,
-            [Some((self.stream.as_fd(), interest))],
-            Some(left),
-        )
-        .map(|_| ())
+        wait(&self.shared.uapi, [Some((self.stream.as_fd(), interest))], Some(left)).map(|_| ())
     }
 }
 
@@ -261,15 +228,11 @@ fn apply_parts(
     changed: &mut Vec<String>,
 ) -> std::result::Result<(), Refusal> {
     if let Some(port) = set.listen_port {
-        shared
-            .set_port(port)
-            .map_err(|_| Refusal(libc::EADDRINUSE))?;
+        shared.set_port(port).map_err(|_| Refusal(libc::EADDRINUSE))?;
         changed.push(format!("listen port set to {}", shared.port()));
     }
     if let Some(fwmark) = set.fwmark {
-        shared
-            .set_fwmark(fwmark)
-            .map_err(|_| Refusal(libc::EPERM))?;
+        shared.set_fwmark(fwmark).map_err(|_| Refusal(libc::EPERM))?;
         changed.push(format!("fwmark set to {fwmark:#x}"));
     }
     if let Some(key) = set.private_key {
@@ -313,3 +276,6 @@ fn apply_peer(
 fn shortened(key: &PublicKey) -> String {
     key.text().chars().take(8).chain(['…']).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,9 +17,7 @@ pub(super) fn encode(address: &SocketAddr) -> (libc::sockaddr_storage, libc::soc
             let raw = libc::sockaddr_in {
                 sin_family: libc::AF_INET as libc::sa_family_t,
                 sin_port: a.port().to_be(),
-                sin_addr: libc::in_addr {
-                    s_addr: a.ip().to_bits().to_be(),
-                },
+                sin_addr: libc::in_addr { s_addr: a.ip().to_bits().to_be() },
                 sin_zero: [0; 8],
             };
             // SAFETY: a sockaddr_storage has room and alignment for every socket address.
@@ -31,9 +29,7 @@ pub(super) fn encode(address: &SocketAddr) -> (libc::sockaddr_storage, libc::soc
                 sin6_family: libc::AF_INET6 as libc::sa_family_t,
                 sin6_port: a.port().to_be(),
                 sin6_flowinfo: a.flowinfo(),
-                sin6_addr: libc::in6_addr {
-                    s6_addr: a.ip().octets(),
-                },
+                sin6_addr: libc::in6_addr { s6_addr: a.ip().octets() },
                 sin6_scope_id: a.scope_id(),
             };
             // SAFETY: as above.

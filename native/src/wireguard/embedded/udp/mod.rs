@@ -34,8 +34,7 @@ impl Sockets {
             match Self::bind_once(port, fwmark) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => continue,
                 result => {
-                    return result
-                        .map_err(|e| Error::from_io(&e, "bind", format!("UDP port {port}")));
+                    return result.map_err(|e| Error::from_io(&e, "bind", format!("UDP port {port}")));
                 }
             }
         }
@@ -46,14 +45,7 @@ impl Sockets {
         let port = ipv4.local_port()?;
         let ipv6 = match Socket::bind((Ipv6Addr::UNSPECIFIED, port).into()) {
             Ok(socket) => Some(socket),
-            Err(e)
-                if matches!(
-                    e.raw_os_error(),
-                    Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)
-                ) =>
-            {
-                None
-            }
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) => None,
             Err(e) => return Err(e),
         };
         let sockets = Self { ipv4, ipv6, port };
@@ -86,11 +78,7 @@ impl Sockets {
 
     /// The socket that reaches the address.
     fn towards(&self, address: &SocketAddr) -> Option<&Socket> {
-        if address.is_ipv4() {
-            Some(&self.ipv4)
-        } else {
-            self.ipv6.as_ref()
-        }
+        if address.is_ipv4() { Some(&self.ipv4) } else { self.ipv6.as_ref() }
     }
 }
 
@@ -102,11 +90,7 @@ pub(super) struct Socket {
 
 impl Socket {
     fn bind(address: SocketAddr) -> io::Result<Self> {
-        let family = if address.is_ipv4() {
-            libc::AF_INET
-        } else {
-            libc::AF_INET6
-        };
+        let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: socket takes no pointers; the descriptor is owned by nobody else.
         let fd = unsafe {
@@ -116,19 +100,12 @@ impl Socket {
             }
             OwnedFd::from_raw_fd(fd)
         };
-        let socket = Self {
-            fd,
-            segmentation: AtomicBool::new(false),
-        };
+        let socket = Self { fd, segmentation: AtomicBool::new(false) };
         if address.is_ipv6() {
             socket.set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
         } else {
             // As the kernel's WireGuard: routers may fragment what is too large for them, since the MTU of the tunnel is fixed.
-            socket.set(
-                libc::IPPROTO_IP,
-                libc::IP_MTU_DISCOVER,
-                libc::IP_PMTUDISC_DONT,
-            )?;
+            socket.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
         }
         let (raw, length) = address::encode(&address);
         // SAFETY: `raw` holds `length` bytes of a socket address.
@@ -146,15 +123,9 @@ impl Socket {
 
     /// As far as the host allows; beyond its limit only with CAP_NET_ADMIN.
     fn enlarge_buffers(&self) {
-        let pairs = [
-            (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
-            (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF),
-        ];
+        let pairs = [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)];
         for (forced, polite) in pairs {
-            if self
-                .set(libc::SOL_SOCKET, forced, SOCKET_BUFFER_BYTES)
-                .is_err()
-            {
+            if self.set(libc::SOL_SOCKET, forced, SOCKET_BUFFER_BYTES).is_err() {
                 let _smaller = self.set(libc::SOL_SOCKET, polite, SOCKET_BUFFER_BYTES);
             }
         }
@@ -163,19 +134,9 @@ impl Socket {
     fn set(&self, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
         // SAFETY: all options used here take one int.
         let result = unsafe {
-            libc::setsockopt(
-                self.fd.as_raw_fd(),
-                level,
-                option,
-                (&raw const value).cast(),
-                INT_LEN,
-            )
+            libc::setsockopt(self.fd.as_raw_fd(), level, option, (&raw const value).cast(), INT_LEN)
         };
-        if result < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(())
-        }
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     fn fwmark(&self) -> io::Result<u32> {
@@ -184,32 +145,20 @@ impl Socket {
         // SAFETY: SO_MARK gives one int.
         let result = unsafe {
             let fd = self.fd.as_raw_fd();
-            libc::getsockopt(
-                fd,
-                libc::SOL_SOCKET,
-                libc::SO_MARK,
-                (&raw mut value).cast(),
-                &raw mut length,
-            )
+            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MARK, (&raw mut value).cast(), &raw mut length)
         };
-        if result < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(value as u32)
-        }
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value as u32) }
     }
 
     fn local_port(&self) -> io::Result<u16> {
         let mut raw = address::empty();
         let mut length = address::CAPACITY;
         // SAFETY: `raw` has room for `length` bytes.
-        if unsafe { libc::getsockname(self.fd.as_raw_fd(), (&raw mut raw).cast(), &raw mut length) }
-            < 0
-        {
+        if unsafe { libc::getsockname(self.fd.as_raw_fd(), (&raw mut raw).cast(), &raw mut length) } < 0 {
             return Err(io::Error::last_os_error());
         }
-        let address = address::decode(&raw)
-            .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?;
+        let address =
+            address::decode(&raw).ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?;
         Ok(address.port())
     }
 }

@@ -60,11 +60,7 @@ impl Receiver {
             // SAFETY: the kernel wrote the first `length` bytes of the buffer, whose capacity it was told.
             unsafe { self.buffers[i].set_len(length) };
             let bytes = self.buffers[i].split_to(length);
-            handle(Message {
-                from,
-                bytes,
-                datagram_size: size.map_or(length, usize::from).max(1),
-            });
+            handle(Message { from, bytes, datagram_size: size.map_or(length, usize::from).max(1) });
         }
         Ok(count)
     }
@@ -79,10 +75,8 @@ impl Receiver {
             if !buffer.try_reclaim(CAPACITY) {
                 *buffer = BytesMut::with_capacity(CAPACITY);
             }
-            parts[i] = libc::iovec {
-                iov_base: buffer.spare_capacity_mut().as_mut_ptr().cast(),
-                iov_len: CAPACITY,
-            };
+            parts[i] =
+                libc::iovec { iov_base: buffer.spare_capacity_mut().as_mut_ptr().cast(), iov_len: CAPACITY };
             let header = &mut headers[i].msg_hdr;
             header.msg_name = (&raw mut self.addresses[i]).cast();
             header.msg_namelen = address::CAPACITY;
@@ -119,9 +113,7 @@ fn joined_size(header: &libc::msghdr) -> Option<u16> {
         let mut message = libc::CMSG_FIRSTHDR(header);
         while let Some(control) = message.as_ref() {
             if control.cmsg_level == libc::IPPROTO_UDP && control.cmsg_type == libc::UDP_GRO {
-                let size = libc::CMSG_DATA(control)
-                    .cast::<libc::c_int>()
-                    .read_unaligned();
+                let size = libc::CMSG_DATA(control).cast::<libc::c_int>().read_unaligned();
                 return u16::try_from(size).ok();
             }
             message = libc::CMSG_NXTHDR(header, control);

@@ -44,13 +44,7 @@ struct Group {
 
 impl Sender {
     pub(in super::super) fn new() -> Self {
-        Self {
-            groups: vec![],
-            addresses: vec![],
-            controls: vec![],
-            parts: vec![],
-            headers: vec![],
-        }
+        Self { groups: vec![], addresses: vec![], controls: vec![], parts: vec![], headers: vec![] }
     }
 
     /// Sends the datagrams in order. What cannot be sent is lost, as on any network; `wake` ends a wait for buffer space.
@@ -62,10 +56,7 @@ impl Sender {
     ) {
         let mut rest = datagrams;
         while let Some((first, _)) = rest.first() {
-            let family = rest
-                .iter()
-                .take_while(|(to, _)| to.is_ipv4() == first.is_ipv4())
-                .count();
+            let family = rest.iter().take_while(|(to, _)| to.is_ipv4() == first.is_ipv4()).count();
             if let Some(socket) = sockets.towards(first) {
                 self.send_family(socket, &rest[..family], wake);
             }
@@ -85,15 +76,10 @@ impl Sender {
                     Some(libc::EINTR) => {}
                     Some(libc::EAGAIN) if !waited => {
                         waited = true;
-                        let _timeout = wait(
-                            wake,
-                            [Some((socket.as_fd(), Interest::Writable))],
-                            Some(PATIENCE),
-                        );
+                        let _timeout =
+                            wait(wake, [Some((socket.as_fd(), Interest::Writable))], Some(PATIENCE));
                     }
-                    Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE)
-                        if self.groups[at].count > 1 =>
-                    {
+                    Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE) if self.groups[at].count > 1 => {
                         // EIO: a device on the way lacks checksum offload. The others: the datagrams are larger than the path's
                         // MTU, so they need fragmenting, which this message form cannot do.
                         if error.raw_os_error() == Some(libc::EIO) {
@@ -115,19 +101,14 @@ impl Sender {
         for (i, (to, packet)) in datagrams.iter().enumerate() {
             let length = packet.len();
             if open && let Some(group) = self.groups.last_mut() {
-                let fits =
-                    group.count < MAX_SEGMENTS && (group.count + 1) * group.size <= MAX_MESSAGE;
+                let fits = group.count < MAX_SEGMENTS && (group.count + 1) * group.size <= MAX_MESSAGE;
                 if fits && length <= group.size && *to == datagrams[group.start].0 {
                     group.count += 1;
                     open = length == group.size;
                     continue;
                 }
             }
-            self.groups.push(Group {
-                start: i,
-                count: 1,
-                size: length,
-            });
+            self.groups.push(Group { start: i, count: 1, size: length });
             open = segmentation;
         }
     }
@@ -137,18 +118,12 @@ impl Sender {
         self.controls.clear();
         self.parts.clear();
         self.headers.clear();
-        self.parts
-            .extend(datagrams.iter().map(|(_, packet)| libc::iovec {
-                iov_base: packet.as_ptr().cast_mut().cast(),
-                iov_len: packet.len(),
-            }));
-        self.addresses.extend(
-            self.groups
-                .iter()
-                .map(|group| address::encode(&datagrams[group.start].0)),
-        );
-        self.controls
-            .resize(self.groups.len(), Control([0; CONTROL]));
+        self.parts.extend(datagrams.iter().map(|(_, packet)| libc::iovec {
+            iov_base: packet.as_ptr().cast_mut().cast(),
+            iov_len: packet.len(),
+        }));
+        self.addresses.extend(self.groups.iter().map(|group| address::encode(&datagrams[group.start].0)));
+        self.controls.resize(self.groups.len(), Control([0; CONTROL]));
         // From here on no list grows, so pointers into them stay good.
         for (i, group) in self.groups.iter().enumerate() {
             // SAFETY: zeros are a valid message header: no buffers, no address.
@@ -171,14 +146,7 @@ impl Sender {
             // SAFETY: packet and address are live, with the lengths beside them. A failure loses the packet.
             unsafe {
                 let fd = socket.fd.as_raw_fd();
-                libc::sendto(
-                    fd,
-                    packet.as_ptr().cast(),
-                    packet.len(),
-                    0,
-                    (&raw const raw).cast(),
-                    length,
-                )
+                libc::sendto(fd, packet.as_ptr().cast(), packet.len(), 0, (&raw const raw).cast(), length)
             };
         }
     }
@@ -186,19 +154,8 @@ impl Sender {
 
 fn send_messages(socket: &Socket, headers: &mut [libc::mmsghdr]) -> io::Result<usize> {
     // SAFETY: every pointer in `headers` is to a live buffer of the length beside it.
-    let sent = unsafe {
-        libc::sendmmsg(
-            socket.fd.as_raw_fd(),
-            headers.as_mut_ptr(),
-            headers.len() as _,
-            0,
-        )
-    };
-    if sent < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(sent as usize)
-    }
+    let sent = unsafe { libc::sendmmsg(socket.fd.as_raw_fd(), headers.as_mut_ptr(), headers.len() as _, 0) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
 }
 
 fn set_segment_size(message: &mut libc::msghdr, control: &mut Control, size: u16) {
