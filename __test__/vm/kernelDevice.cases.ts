@@ -2,9 +2,10 @@
  * WireGuardDevice against the kernel's WireGuard, judged by `wg` and `ip`. Runs inside the VM (see runInVm.ts and cases.ts).
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import {
   addressAdd,
@@ -116,6 +117,55 @@ const openAsNobody = `
   process.setuid(65534);
   try { WireGuardDevice.open("kernel", process.argv[2], 0); } catch (error) { console.log(error.message); }
 `;
+
+/** A WireGuard interface `wgfar` (10.77.0.2) in a namespace `far`, 192.0.2.2 on the underlay; its public key. */
+function farNode(port: number, nearPort: number): string {
+  const inFar = (...args: string[]) => run("ip", "netns", "exec", "far", ...args);
+  run("ip", "netns", "add", "far");
+  run("ip", "link", "add", "near0", "type", "veth", "peer", "name", "far0", "netns", "far");
+  run("ip", "addr", "add", "192.0.2.1/24", "dev", "near0");
+  run("ip", "link", "set", "near0", "up");
+  inFar("ip", "addr", "add", "192.0.2.2/24", "dev", "far0");
+  inFar("ip", "link", "set", "far0", "up");
+  inFar("ip", "link", "add", "wgfar", "type", "wireguard");
+  writeFileSync("/run/far.key", run("wg", "genkey"), { mode: 0o600 });
+  const nearPeer = [
+    "peer",
+    identity.publicKey,
+    "endpoint",
+    `192.0.2.1:${nearPort}`,
+    "allowed-ips",
+    "10.77.0.1/32",
+  ];
+  inFar("wg", "set", "wgfar", "listen-port", `${port}`, "private-key", "/run/far.key", ...nearPeer);
+  inFar("ip", "addr", "add", "10.77.0.2/24", "dev", "wgfar");
+  inFar("ip", "link", "set", "wgfar", "up");
+  return inFar("wg", "show", "wgfar", "public-key").trim();
+}
+
+/** Pings without pause while `meanwhile` is called over and over; how often, and how many answers were missing. */
+async function pinging(
+  target: string,
+  meanwhile: () => Promise<void>,
+): Promise<{ rounds: number; lost: number }> {
+  const ping = spawn("ping", ["-f", "-q", "-c", "3000", target], { stdio: ["ignore", "pipe", "inherit"] });
+  let said = "";
+  ping.stdout.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const ended = once(ping, "close");
+  let rounds = 0;
+  while (ping.exitCode === null) {
+    await meanwhile();
+    rounds += 1;
+    // Even work that never waits lets the end of ping be seen.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await ended;
+  const [, sent = "", answered = ""] = /(\d+) packets transmitted, (\d+) received/.exec(said) ?? [];
+  assert.equal(sent, "3000", said);
+  return { rounds, lost: Number(sent) - Number(answered) };
+}
 
 let interfaces = 0;
 
@@ -276,6 +326,34 @@ export const cases: Cases = {
     await applyAll(device, [{ publicKey: key(1), updateOnly: true, allowedIps: ["10.1.0.1/32"] }]);
     assert.deepEqual(await allowedIps(device, 1), ["10.1.0.1/32"]);
     await assertSameAsWg(device, 1);
+  }),
+
+  "networks of a peer come and go without losing a packet": withDevice(async (device) => {
+    device.configure(identity, 51890);
+    device.up();
+    addressAdd(device.name, "10.77.0.1/24");
+    const far = farNode(51891, 51890);
+    try {
+      const mesh = "10.77.0.2/32";
+      await applyAll(device, [{ publicKey: far, endpoint: "192.0.2.2:51891", allowedIps: [mesh] }]);
+      run("ping", "-q", "-c", "1", "-w", "30", "10.77.0.2");
+      let wide = false;
+      const { rounds, lost } = await pinging("10.77.0.2", async () => {
+        wide = !wide;
+        const allowedIps = wide ? [mesh, "10.88.0.0/16", "10.89.0.0/16"] : [mesh, "10.89.0.0/16"];
+        await applyAll(device, [{ publicKey: far, updateOnly: true, allowedIps }]);
+      });
+      const replaced = await pinging("10.77.0.2", async () => {
+        run("wg", "set", device.name, "peer", far, "allowed-ips", mesh);
+      });
+      note(
+        `3,000 pings during ${rounds} changes; ${replaced.lost} lost during ${replaced.rounds} plain replacements`,
+      );
+      assert.ok(rounds > 10, `${rounds} changes`);
+      assert.equal(lost, 0);
+    } finally {
+      run("ip", "netns", "del", "far");
+    }
   }),
 
   "a reset peer keeps its settings and loses its counters": withDevice(async (device) => {
