@@ -71,23 +71,20 @@ async function goTunnel(lab: Lab, name: string, program: string): Promise<Tunnel
 async function megabits({ from, to, target }: Tunnel): Promise<number> {
   const server = spawn("ip", ["netns", "exec", to.host.namespace, "iperf3", "-s", "-1"], { stdio: "ignore" });
   try {
-    return await until("iperf3 listens", 10_000, async () => {
-      const { code, stdout } = await from.exec([
-        "iperf3",
-        "-c",
-        target,
-        "-t",
-        String(seconds),
-        "-O",
-        "1",
-        "-J",
-      ]);
-      if (code !== 0) return null;
-      return (JSON.parse(stdout).end.sum_received.bits_per_second as number) / 1e6;
-    });
+    const listening = "ss --listening --tcp --numeric | grep -q :5201";
+    await until("iperf3 listens", 10_000, async () => (await to.exec(["sh", "-c", listening])).code === 0);
+    const client = ["iperf3", "-c", target, "-t", String(seconds), "-O", "1", "-J"];
+    const { error, end } = JSON.parse((await from.exec(client)).stdout) as IperfResult;
+    if (end.sum_received === undefined) throw new Error(`iperf3: ${error}`);
+    return end.sum_received.bits_per_second / 1e6;
   } finally {
     server.kill("SIGKILL");
   }
+}
+
+interface IperfResult {
+  readonly error?: string;
+  readonly end: { readonly sum_received?: { readonly bits_per_second: number } };
 }
 
 /** `go install` of the newest wireguard-go into a folder of the lab. */
