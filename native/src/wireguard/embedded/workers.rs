@@ -12,6 +12,7 @@ use gotatun::packet::Packet;
 
 use super::effects::Effects;
 use super::engine::Inbox;
+use super::events::Events;
 use super::shared::Shared;
 use super::tun::TunWriter;
 use super::udp::{Receiver, Sender, Socket, Sockets};
@@ -34,11 +35,15 @@ pub(super) fn spawn(
     let shared = Arc::clone(shared);
     // The kernel shows 15 bytes of a thread's name.
     thread::Builder::new().name(format!("wg-{role}")).spawn(move || {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&shared))) {
-            let reason = format!("the {role} thread of {} ended: {}", shared.tun.name(), panic_text(&*panic));
-            shared.events.emit(DeviceEvent::Failed(reason));
-        }
+        let what = format!("the {role} thread of {}", shared.tun.name());
+        report_panic(&shared.events, &what, || body(&shared));
     })
+}
+
+fn report_panic(events: &Events, what: &str, body: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
+        events.emit(DeviceEvent::Failed(format!("{what} ended: {}", panic_text(&*panic))));
+    }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
@@ -156,5 +161,25 @@ pub(super) fn timers(shared: &Shared) {
             shared.events.emit(DeviceEvent::Failed(reason));
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::lock;
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_event() {
+        let events = Events::default();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&heard);
+        events.set_handler(Arc::new(move |event| lock(&sink).push(event)));
+        report_panic(&events, "the test thread of wg0", || panic!("peer {} is odd", 7));
+        report_panic(&events, "the calm thread of wg0", || {});
+        let expected = DeviceEvent::Failed("the test thread of wg0 ended: peer 7 is odd".to_owned());
+        assert_eq!(*lock(&heard), [expected]);
     }
 }
