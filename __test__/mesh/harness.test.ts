@@ -1,4 +1,6 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { attempt, run } from "./harness/exec.ts";
 import { Lab } from "./harness/lab.ts";
@@ -25,12 +27,16 @@ describe("the lab", () => {
   test("sweeps what a dead run left, and not what a living one has", async () => {
     const dead = await run(["sh", "-c", "echo $$"]);
     const left = `wgmt-${dead.stdout.trim()}-abcdef-left`;
+    const leftFolder = path.join(tmpdir(), left);
     const living = new Lab();
     try {
       addNamespace(left);
+      mkdirSync(leftFolder);
       sweepDeadRuns();
       expect(namespaces()).not.toContain(left);
+      expect(existsSync(leftFolder)).toBe(false);
       expect(namespaces()).toContain(living.id);
+      expect(existsSync(living.folder)).toBe(true);
     } finally {
       attempt(["ip", "netns", "delete", left]);
       living.dispose();

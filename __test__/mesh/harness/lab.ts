@@ -1,6 +1,6 @@
 /**
  * A lab: one bridge in a namespace of its own, node namespaces hanging on it by veth, no default route, no DNS, no way
- * out. Nothing is made outside these namespaces and one temporary folder.
+ * out. Nothing is made outside these namespaces and one temporary folder, but an empty /run/wireguard where there is none.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

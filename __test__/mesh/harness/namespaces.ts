@@ -3,7 +3,9 @@
  * them, so that a later run can tell what a dead one left behind.
  */
 import { randomBytes } from "node:crypto";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { attempt, isAlive, must } from "./exec.ts";
 
 const prefix = "wgmt";
@@ -24,17 +26,18 @@ export function deleteNamespace(name: string): void {
   attempt(["ip", "netns", "delete", name]);
 }
 
-/** Removes namespaces of runs whose process has died without cleaning up. */
+/** Removes namespaces and temporary folders of runs whose process has died without cleaning up. */
 export function sweepDeadRuns(): void {
-  const pattern = new RegExp(`^${prefix}-(\\d+)-`);
-  let names: string[] = [];
-  try {
-    names = readdirSync("/run/netns");
-  } catch {
-    return; // no namespace was ever made on this machine
-  }
-  for (const name of names) {
-    const pid = pattern.exec(name)?.[1];
-    if (pid !== undefined && !isAlive(Number(pid))) deleteNamespace(name);
-  }
+  for (const name of leftByDeadRuns("/run/netns")) deleteNamespace(name);
+  for (const name of leftByDeadRuns(tmpdir()))
+    rmSync(path.join(tmpdir(), name), { recursive: true, force: true });
+}
+
+/** Entries of a folder that carry the name of a run whose process is gone. */
+function leftByDeadRuns(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder).filter((name) => {
+    const pid = new RegExp(`^${prefix}-(\\d+)-`).exec(name)?.[1];
+    return pid !== undefined && !isAlive(Number(pid));
+  });
 }
