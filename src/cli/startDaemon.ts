@@ -1,13 +1,11 @@
 import type { ExitCode } from "../core/errors.ts";
 import type { DaemonRequest } from "./daemonCommand.ts";
-import type { Terminal } from "./terminal.ts";
 
 /** Loads the addon and the daemon only now: bad arguments are told at once, also where the addon cannot load. */
-export async function startDaemon({ options, secret }: DaemonRequest, terminal: Terminal): Promise<ExitCode> {
+export async function startDaemon({ options, secret }: DaemonRequest): Promise<ExitCode> {
   const { openMeshSecret } = await import("../identity/meshSecret.ts");
   const found = openMeshSecret(secret);
-  for (const warning of found.warnings) terminal.err(`wgmeshd: warning: ${warning}\n`);
   const { Daemon } = await import("../daemon/door.ts");
-  const daemon = await Daemon.open(options, found.secret);
+  const daemon = await Daemon.open(options, found.secret, found.warnings);
   return await daemon.serve();
 }

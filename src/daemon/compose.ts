@@ -25,9 +25,9 @@ const MULTICAST_PORT = 51830;
 
 /**
  * Puts a node together. Nothing of it runs before {@link MeshNode.open}, but signals are listened to from here on, that is
- * before the first log line.
+ * before the first log line. `warnings` are sentences about how the secret came in (row B4).
  */
-export function compose(options: DaemonOptions, secret: MeshSecret): MeshNode {
+export function compose(options: DaemonOptions, secret: MeshSecret, warnings: readonly string[]): MeshNode {
   const signals = new Signals(process);
   const clock = systemClock;
   const terminal = process.stderr.isTTY === true;
@@ -40,6 +40,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret): MeshNode {
     write: writeToStderr,
   });
   const { log } = nodeLog;
+  for (const warning of warnings) log.warn({}, warning);
   const mesh = secret.parameters();
 
   // ---- above: reads configuration; below: touches the system, once the node is opened ----

@@ -16,10 +16,14 @@ export class Daemon {
 
   /**
    * Starts a node. Rejects with a WgmeshError that has the exit code, nothing left behind. A signal during the start ends it
-   * in order: it resolves then, and `serve` returns at once.
+   * in order: it resolves then, and `serve` returns at once. `warnings` about the secret become log lines.
    */
-  static async open(options: DaemonOptions, secret: MeshSecret): Promise<Daemon> {
-    const node = compose(options, secret);
+  static async open(
+    options: DaemonOptions,
+    secret: MeshSecret,
+    warnings: readonly string[] = [],
+  ): Promise<Daemon> {
+    const node = compose(options, secret, warnings);
     await node.open();
     return new Daemon(node);
   }

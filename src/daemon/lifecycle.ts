@@ -133,7 +133,7 @@ class Lifecycle {
       publicKey: identity.publicKey,
       pinned: identity,
       derivation: addresses,
-      ipv6: options.ipv6,
+      ipv6: options.ipv6 && this.#hostHasIpv6(),
     });
     for (const { from, to } of choice.replaced) {
       log.warn({ from, to }, "mesh address changed: the stored one lies outside the mesh's network");
@@ -144,6 +144,18 @@ class Lifecycle {
     }
     log.info({ meshIp: choice.meshIp, meshIpv6: choice.meshIpv6 }, "mesh addresses set");
     return choice;
+  }
+
+  /** The kernel refuses IPv6 addresses where IPv6 was left out or switched off; the mesh works over IPv4 alone then. */
+  #hostHasIpv6(): boolean {
+    const { options, system, log } = this.#parts;
+    const disabled = system.networkSettings.read(`ipv6/conf/${options.interfaceName}/disable_ipv6`);
+    if (disabled === "0") return true;
+    log.warn(
+      { interfaceName: options.interfaceName },
+      "no mesh IPv6 address: IPv6 is switched off on this host",
+    );
+    return false;
   }
 
   /** The port can be lost between its check and the socket of the interface, which is bound only now. */

@@ -65,7 +65,7 @@ export class MeshDiscovery implements Discovery {
     const { scope, self } = context;
     const options = this.#options;
     const bind = options.bind ?? bindNodeUdp;
-    const log = context.log.child({ module: "discovery" });
+    const { log } = context;
     const counters = this.#counters;
     const announcer = new Announcer(context);
 

@@ -314,6 +314,20 @@ describe("the interface", () => {
     expect(fake.events.filter((event) => event.startsWith("address"))).toEqual([`address ${meshIp}/16`]);
     expect(fake.events).toContain(`save ${meshIp} null`);
   });
+
+  test.each(["1", null])(
+    "a host without IPv6 (disable_ipv6 = %s) gets no IPv6 address and is warned",
+    async (disabled) => {
+      const fake = make();
+      if (disabled === null) fake.settings.values.delete("ipv6/conf/wg0/disable_ipv6");
+      else fake.settings.values.set("ipv6/conf/wg0/disable_ipv6", disabled);
+      await fake.node.open();
+      expect(fake.events.filter((event) => event.startsWith("address"))).toEqual([`address ${meshIp}/16`]);
+      expect(fake.log.lines.map((line) => line.message)).toContain(
+        "no mesh IPv6 address: IPv6 is switched off on this host",
+      );
+    },
+  );
 });
 
 describe("peers", () => {

@@ -10,6 +10,7 @@ export class FakeSettings implements NetworkSettings {
       this.values.set(`ipv4/conf/${link}/forwarding`, "0");
       this.values.set(`ipv6/conf/${link}/forwarding`, "0");
       this.values.set(`ipv6/conf/${link}/accept_ra`, "0");
+      this.values.set(`ipv6/conf/${link}/disable_ipv6`, "0");
     }
   }
 
