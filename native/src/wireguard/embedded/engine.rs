@@ -7,11 +7,11 @@ use std::sync::{Arc, RwLock};
 
 use bytes::BytesMut;
 use gotatun::noise::handshake::parse_handshake_anon;
-use gotatun::packet::{Packet, WgData, WgHandshakeInit, WgKind};
+use gotatun::packet::{Packet, WgCookieReply, WgData, WgHandshakeInit, WgHandshakeResp, WgKind};
 
 use super::effects::Effects;
 use super::indices::Indices;
-use super::own_key::OwnKey;
+use super::own_key::{Limits, OwnKey};
 use super::peer::{Context, Peer, PeerProperties};
 use super::peers::Peers;
 use super::{ip, read, write};
@@ -24,6 +24,17 @@ const RESPONSE: u8 = 2;
 const COOKIE: u8 = 3;
 const DATA: u8 = 4;
 
+/// Whether a datagram can be a message of its kind, by its length: what cannot is dropped before anything looks into it.
+fn plausible(datagram: &[u8]) -> bool {
+    match (datagram.first(), datagram.len()) {
+        (Some(&INITIATION), length) => length == WgHandshakeInit::LEN,
+        (Some(&RESPONSE), length) => length == WgHandshakeResp::LEN,
+        (Some(&COOKIE), length) => length == WgCookieReply::LEN,
+        (Some(&DATA), length) => length >= WgData::OVERHEAD,
+        _ => false,
+    }
+}
+
 /// Locks, in the order they are taken when more than one is held: `own`, `peers`, a peer's tunnel, `indices`. The read side
 /// of `own` and `peers` is held for a look-up only; a tunnel's lock is held for the cryptography of one batch of one peer.
 /// Changes (`set_private_key`, `apply`, `clear`) must come from one caller at a time.
@@ -32,6 +43,7 @@ pub(super) struct Engine {
     peers: RwLock<Peers>,
     indices: Indices,
     mtu: AtomicU16,
+    limits: Limits,
 }
 
 /// Scratch space of one thread that receives.
@@ -43,12 +55,13 @@ pub(super) struct Inbox {
 }
 
 impl Engine {
-    pub(super) fn new(mtu: u16) -> Self {
+    pub(super) fn new(mtu: u16, limits: Limits) -> Self {
         Self {
             own: RwLock::new(None),
             peers: RwLock::new(Peers::default()),
             indices: Indices::new(),
             mtu: AtomicU16::new(mtu),
+            limits,
         }
     }
 
@@ -83,6 +96,9 @@ impl Engine {
         let mut run_index = None;
         while !bytes.is_empty() {
             let datagram = bytes.split_to(datagram_size.min(bytes.len()));
+            if !plausible(&datagram) {
+                continue;
+            }
             let kind = datagram[0];
             let packet = Packet::from_bytes(datagram);
             if kind == DATA {
@@ -163,7 +179,6 @@ impl Engine {
                     peer.cookie(message);
                 }
             }
-            // Not WireGuard.
             _ => {}
         }
     }
@@ -193,7 +208,7 @@ impl Engine {
     /// Sets the device's key. The same key again changes nothing; another one ends all sessions, and removes the peer that has
     /// this key, if any, as the kernel does.
     pub(super) fn set_private_key(&self, key: &PrivateKey, effects: &mut Effects) {
-        let own = Arc::new(OwnKey::new(key));
+        let own = Arc::new(OwnKey::new(key, self.limits));
         if self.public_key() == Some(own.public_key()) {
             return;
         }

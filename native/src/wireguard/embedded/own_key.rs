@@ -13,12 +13,22 @@ use gotatun::x25519;
 use super::lock;
 use crate::identity::keys::{PrivateKey, PublicKey};
 
-/// Handshake messages a second from one address before it must return a cookie; more than a hundred nodes behind one
-/// address still connect without one.
-const PER_ADDRESS: u64 = 100;
-/// Handshake messages a second in all before everybody must return a cookie. One costs about 0.25 ms, so this is an
-/// eighth of a core.
-const IN_ALL: u32 = 500;
+/// Handshake messages a second that are taken without a cookie.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    /// From one address.
+    pub per_address: u64,
+    /// From all: beyond it everybody must return a cookie.
+    pub in_all: u32,
+}
+
+impl Default for Limits {
+    /// More than a hundred nodes behind one address still connect without a cookie. A handshake costs about 0.25 ms, so all of
+    /// them take an eighth of a core.
+    fn default() -> Self {
+        Self { per_address: 100, in_all: 500 }
+    }
+}
 
 pub(super) struct OwnKey {
     pub private: x25519::StaticSecret,
@@ -27,16 +37,25 @@ pub(super) struct OwnKey {
     pub per_address: Arc<RateLimiter>,
     /// Asks for a cookie always: used while there is too much in all, as when sources are forged.
     always: RateLimiter,
+    in_all: u32,
+    /// When this second began, and the messages in it.
     second: Mutex<(Instant, u32)>,
 }
 
 impl OwnKey {
-    pub(super) fn new(key: &PrivateKey) -> Self {
+    pub(super) fn new(key: &PrivateKey, limits: Limits) -> Self {
         let private = x25519::StaticSecret::from(key.0);
         let public = x25519::PublicKey::from(&private);
-        let per_address = Arc::new(RateLimiter::new(&public, PER_ADDRESS));
+        let per_address = Arc::new(RateLimiter::new(&public, limits.per_address));
         let always = RateLimiter::new(&public, 0);
-        Self { private, public, per_address, always, second: Mutex::new((Instant::now(), 0)) }
+        Self {
+            private,
+            public,
+            per_address,
+            always,
+            in_all: limits.in_all,
+            second: Mutex::new((Instant::now(), 0)),
+        }
     }
 
     pub(super) fn public_key(&self) -> PublicKey {
@@ -57,7 +76,7 @@ impl OwnKey {
     pub(super) fn admit(&self, from: SocketAddr, message: Packet) -> Result<WgKind, Option<Packet>> {
         self.per_address.try_reset_count();
         let message = self.per_address.verify_packet(from, message).map_err(reply)?;
-        if self.count() <= IN_ALL {
+        if self.count() <= self.in_all {
             return Ok(message);
         }
         self.always.try_reset_count();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use super::effects::Effects;
 use super::engine::Engine;
 use super::events::Events;
+use super::own_key::Limits;
 use super::tun::Tun;
 use super::udp::{Sender, Sockets};
 use super::wake::Wake;
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub incoming: Wake,
     pub timers: Wake,
     pub uapi: Wake,
+    /// Of whoever makes a change and sends what follows from it.
+    changing: Wake,
     /// `None` until a port is set.
     sockets: RwLock<Option<Arc<Sockets>>>,
     control: Mutex<Control>,
@@ -32,14 +35,12 @@ pub(super) struct Shared {
 /// Guards all changes, so that they come one at a time.
 struct Control {
     fwmark: u32,
-    sender: Sender,
-    effects: Effects,
 }
 
 impl Shared {
     pub(super) fn new(tun: Tun, mtu: u16) -> std::io::Result<Self> {
         Ok(Self {
-            engine: Engine::new(mtu),
+            engine: Engine::new(mtu, Limits::default()),
             tun,
             events: Events::default(),
             stopping: AtomicBool::new(false),
@@ -47,8 +48,9 @@ impl Shared {
             incoming: Wake::new()?,
             timers: Wake::new()?,
             uapi: Wake::new()?,
+            changing: Wake::new()?,
             sockets: RwLock::new(None),
-            control: Mutex::new(Control { fwmark: 0, sender: Sender::new(), effects: Effects::default() }),
+            control: Mutex::new(Control { fwmark: 0 }),
         })
     }
 
@@ -85,24 +87,24 @@ impl Shared {
     /// Sets key and port. A port that is taken is found out before anything changes; the port and key that are set
     /// already change nothing.
     pub(super) fn configure(&self, key: &PrivateKey, port: u16) -> Result<()> {
-        self.change(|control| {
+        self.change(|control, effects| {
             self.bind(port, control.fwmark)?;
-            self.engine.set_private_key(key, &mut control.effects);
+            self.engine.set_private_key(key, effects);
             Ok(())
         })
     }
 
     pub(super) fn set_private_key(&self, key: &PrivateKey) {
-        self.change(|control| self.engine.set_private_key(key, &mut control.effects));
+        self.change(|_, effects| self.engine.set_private_key(key, effects));
     }
 
     /// Binds another port, 0 for any.
     pub(super) fn set_port(&self, port: u16) -> Result<()> {
-        self.change(|control| self.bind(port, control.fwmark))
+        self.change(|control, _| self.bind(port, control.fwmark))
     }
 
     pub(super) fn set_fwmark(&self, fwmark: u32) -> Result<()> {
-        self.change(|control| {
+        self.change(|control, _| {
             if let Some(sockets) = self.sockets() {
                 sockets
                     .set_fwmark(fwmark)
@@ -114,22 +116,22 @@ impl Shared {
     }
 
     pub(super) fn apply(&self, changes: Vec<PeerChange>) -> Vec<PeerFailure> {
-        self.change(|control| self.engine.apply(changes, &mut control.effects))
+        self.change(|_, effects| self.engine.apply(changes, effects))
     }
 
     pub(super) fn disallow(&self, key: &PublicKey, networks: &[AllowedIp]) {
-        self.change(|_| self.engine.disallow(key, networks));
+        self.change(|_, _| self.engine.disallow(key, networks));
     }
 
     pub(super) fn clear(&self) {
-        self.change(|_| self.engine.clear());
+        self.change(|_, _| self.engine.clear());
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Control) -> T) -> T {
-        let mut control = lock(&self.control);
-        let result = change(&mut control);
-        let Control { sender, effects, .. } = &mut *control;
-        self.carry_out(effects, sender, &self.uapi);
+    /// Makes a change under the lock, and carries out what follows from it without.
+    fn change<T>(&self, change: impl FnOnce(&mut Control, &mut Effects) -> T) -> T {
+        let mut effects = Effects::default();
+        let result = change(&mut lock(&self.control), &mut effects);
+        self.carry_out(&mut effects, &mut Sender::new(), &self.changing);
         result
     }
 

@@ -25,6 +25,8 @@ const TICK: Duration = Duration::from_millis(250);
 const MTU_INTERVAL: Duration = Duration::from_secs(4);
 /// Datagrams collected before they are sent: two full frames of the kernel.
 const FLUSH_AT: usize = 92;
+/// Frames read before that at most; many may be for nobody.
+const FRAMES: usize = 128;
 
 /// Starts a thread whose panic becomes an event: nothing unwinds into the process.
 pub(super) fn spawn(
@@ -61,20 +63,21 @@ pub(super) fn outgoing(shared: &Shared) {
     let mut effects = Effects::default();
     let mut packets: Vec<Packet> = Vec::with_capacity(128);
     while !shared.stopping() {
-        let idle = loop {
+        let mut idle = false;
+        for _ in 0..FRAMES {
             match reader.read(&mut packets) {
                 Ok(()) => shared.engine.outgoing(&mut packets, &mut effects),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => idle = true,
                 Err(error) => {
                     lost(shared, &error);
                     return;
                 }
             }
-            if effects.datagrams.len() >= FLUSH_AT {
-                break false;
+            if idle || effects.datagrams.len() >= FLUSH_AT {
+                break;
             }
-        };
+        }
         shared.carry_out(&mut effects, &mut sender, &shared.outgoing);
         if idle {
             let tun = (shared.tun.as_fd(), Interest::Readable);
