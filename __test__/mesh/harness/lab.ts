@@ -79,9 +79,9 @@ export class Lab {
     return { namespace, folder, address };
   }
 
-  /** Adds a host and a node for it; `start` it. */
-  addNode(name: string, options: NodeOptions = {}): MeshNode {
-    const node = new MeshNode(name, this.addHost(name), { secretFile: this.secretFile, ...options });
+  /** Adds a node, on a host of its own unless one is given; `start` it. */
+  addNode(name: string, options: NodeOptions = {}, host: Host = this.addHost(name)): MeshNode {
+    const node = new MeshNode(name, host, { secretFile: this.secretFile, ...options });
     this.nodes.push(node);
     return node;
   }

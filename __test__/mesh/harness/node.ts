@@ -91,7 +91,7 @@ export class MeshNode {
     this.stateDir = path.join(host.folder, "state");
     this.runDir = path.join(host.folder, "run");
     this.#uapiDir = path.join(host.folder, "uapi");
-    mkdirSync(this.#uapiDir);
+    mkdirSync(this.#uapiDir, { recursive: true });
   }
 
   get socketPath(): string {
