@@ -12,8 +12,9 @@ use gotatun::packet::{Packet, WgCookieReply, WgData, WgHandshakeInit, WgHandshak
 use super::effects::Effects;
 use super::indices::Indices;
 use super::own_key::{Limits, OwnKey};
-use super::peer::{Context, Peer, PeerProperties};
+use super::peer::{NewProperties, Peer};
 use super::peers::Peers;
+use super::tunnel::Context;
 use super::{ip, read, write};
 use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
 use crate::wireguard::device::{AllowedIp, PeerChange, PeerFailure, PeerSettings, PeerState};
@@ -79,7 +80,7 @@ impl Engine {
             .and_then(|packet| ip::destination(packet))
             .and_then(|destination| read(&self.peers).route(destination).cloned());
         match peer {
-            Some(peer) => peer.seal(packets.drain(..), &self.context(), effects),
+            Some(peer) => peer.tunnel(&self.context(), effects).seal(packets.drain(..)),
             None => packets.clear(),
         }
     }
@@ -124,7 +125,7 @@ impl Engine {
         let context = self.context();
         let mut busy = false;
         for peer in &peers {
-            busy |= peer.tick(&context, effects);
+            busy |= peer.tunnel(&context, effects).tick();
         }
         busy
     }
@@ -136,7 +137,7 @@ impl Engine {
             run.clear();
             return;
         };
-        peer.open(from, index, run.drain(..), opened, &self.context(), effects);
+        peer.tunnel(&self.context(), effects).open(from, index, run.drain(..), opened);
         let mut last_source = None;
         for mut packet in opened.drain(..) {
             let Some((source, length)) = ip::source_and_length(&packet) else {
@@ -164,7 +165,7 @@ impl Engine {
                     Ok(WgKind::HandshakeInit(message)) => self.initiation(from, message, &own, effects),
                     Ok(WgKind::HandshakeResp(message)) => {
                         if let Some(peer) = self.indices.find(message.receiver_idx.get()) {
-                            peer.response(from, message, &self.context(), effects);
+                            peer.tunnel(&self.context(), effects).response(from, message);
                         }
                     }
                     Ok(_) | Err(None) => {}
@@ -176,7 +177,7 @@ impl Engine {
                     return;
                 };
                 if let Some(peer) = self.indices.find(message.receiver_idx.get()) {
-                    peer.cookie(message);
+                    peer.tunnel(&self.context(), effects).cookie(message);
                 }
             }
             _ => {}
@@ -195,7 +196,7 @@ impl Engine {
         };
         let peer = read(&self.peers).get(&PublicKey(half.peer_static_public)).cloned();
         if let Some(peer) = peer {
-            peer.initiation(from, message, &self.context(), effects);
+            peer.tunnel(&self.context(), effects).initiation(from, message);
         }
     }
 
@@ -285,7 +286,7 @@ impl Engine {
             Some(peer) if !settings.reset => (peer, false),
             _ => (self.make_peer(settings.public_key)?, true),
         };
-        let properties = PeerProperties {
+        let properties = NewProperties {
             preshared_key: settings.preshared_key,
             endpoint: settings.endpoint,
             keepalive_seconds: settings.keepalive_seconds,
@@ -299,7 +300,7 @@ impl Engine {
             }
             settings.add_allowed_ips.into_iter().for_each(|network| peers.allow(network, key));
         }
-        peer.change(properties, fresh, &self.context(), effects);
+        peer.tunnel(&self.context(), effects).change(properties, fresh);
         Ok(())
     }
 

@@ -28,6 +28,7 @@ mod shared;
 #[cfg(test)]
 mod test_random;
 mod tun;
+mod tunnel;
 mod uapi;
 mod udp;
 mod wake;

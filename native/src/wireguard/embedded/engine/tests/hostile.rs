@@ -1,0 +1,149 @@
+//! What must not get in, and what must not be kept from working.
+
+use super::*;
+use crate::wireguard::embedded::test_random::Random;
+
+#[test]
+fn a_peer_may_only_send_from_its_own_networks() {
+    let mut nodes = friends();
+    // To node 1 the sender is what it claims; node 0 seals whatever its TUN device gives it.
+    let forged = inner_packet(Ipv4Addr::new(10, 0, 0, 9), nodes[1].inner, b"not mine");
+    let effects = nodes[0].packet(&forged);
+    assert_eq!(kinds(&effects), [DATA]);
+    run(&mut nodes, effects);
+    assert_eq!(nodes[1].delivered.len(), 0);
+    // Allowed from now on.
+    let wider = AllowedIp { address: Ipv4Addr::new(10, 0, 0, 0).into(), prefix: 24 };
+    nodes[1].apply(PeerSettings { add_allowed_ips: vec![wider], ..bare(nodes[0].public_key()) });
+    let effects = nodes[0].packet(&forged);
+    run(&mut nodes, effects);
+    assert_eq!(nodes[1].delivered, [forged]);
+}
+
+#[test]
+fn packets_for_nobody_go_nowhere() {
+    let nodes = friends();
+    let stranger = inner_packet(nodes[0].inner, Ipv4Addr::new(10, 0, 0, 3), b"?");
+    for packet in [&stranger[..], b"", b"\x45", &[0xff; 64]] {
+        assert_eq!(kinds(&nodes[0].packet(packet)), NOTHING);
+    }
+}
+
+#[test]
+fn a_message_is_delivered_once_and_in_any_order() {
+    let mut nodes = friends();
+    let messages: Vec<_> =
+        (0..4u8).map(|n| nodes[0].ping(&nodes[1], &[n]).datagrams.remove(0).1.to_vec()).collect();
+    let from = nodes[0].address;
+    for i in [2, 0, 3, 1, 0, 1, 2, 3] {
+        nodes[1].receive(from, &messages[i]);
+    }
+    let order: Vec<u8> = nodes[1].delivered.iter().map(|packet| packet[20]).collect();
+    assert_eq!(order, [2, 0, 3, 1]);
+}
+
+/// Initiations of a node to another, as many as wanted.
+fn initiations<'a>(attacker: &'a Node, target: &'a Node) -> impl Iterator<Item = Vec<u8>> + 'a {
+    attacker.apply(PeerSettings { keepalive_seconds: Some(25), ..Node::peer(target) });
+    (1..u16::MAX).map(move |port| {
+        // A new address for the target begins a new handshake.
+        let endpoint = Some((Ipv4Addr::new(203, 0, 113, 1), port).into());
+        let effects = attacker.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
+        effects.datagrams[0].1.to_vec()
+    })
+}
+
+#[test]
+fn a_flood_from_one_address_is_answered_with_cookies_and_harms_nobody_else() {
+    let limits = Limits { per_address: 20, in_all: u32::MAX };
+    let mut nodes = [Node::new(1), Node::with_limits(2, limits)];
+    nodes[0].apply(Node::peer(&nodes[1]));
+    nodes[1].apply(Node::peer(&nodes[0]));
+    let first = nodes[0].ping(&nodes[1], b"hello");
+    run(&mut nodes, first);
+    let attacker = Node::new(66);
+    let flood: Vec<_> = initiations(&attacker, &nodes[1]).take(60).collect();
+    let from = attacker.address;
+    let answers: Vec<u8> =
+        flood.iter().flat_map(|datagram| kinds(&nodes[1].receive(from, datagram))).collect();
+    // The attacker is no peer, so what is admitted is not answered. Should the second end during the flood, more is admitted.
+    assert!((1..=40).contains(&answers.len()), "{}", answers.len());
+    assert!(answers.iter().all(|kind| *kind == COOKIE));
+    // The session, and handshakes of others, go on.
+    nodes[1].delivered.clear();
+    let effects = nodes[0].ping(&nodes[1], b"still here");
+    run(&mut nodes, effects);
+    assert_eq!(nodes[1].delivered.len(), 1);
+    let third = Node::new(3);
+    nodes[1].apply(Node::peer(&third));
+    let other = third.apply(PeerSettings { keepalive_seconds: Some(25), ..Node::peer(&nodes[1]) });
+    assert_eq!(kinds(&nodes[1].receive(third.address, &other.datagrams[0].1)), [RESPONSE]);
+}
+
+#[test]
+fn a_flood_with_forged_sources_demands_cookies_of_all_and_a_cookie_lets_in() {
+    let mut target = Node::with_limits(1, Limits { per_address: 100, in_all: 0 });
+    let mut honest = Node::new(2);
+    target.apply(Node::peer(&honest));
+    let attacker = Node::new(66);
+    let flood: Vec<_> = initiations(&attacker, &target).take(30).collect();
+    for (n, datagram) in flood.iter().enumerate() {
+        let from = (Ipv4Addr::from_bits(0xc633_6400 + n as u32), 1).into();
+        assert_eq!(kinds(&target.receive(from, datagram)), [COOKIE]);
+    }
+    let first = honest.apply(PeerSettings { keepalive_seconds: Some(25), ..Node::peer(&target) });
+    let reply = target.receive(honest.address, &first.datagrams[0].1);
+    assert_eq!(kinds(&reply), [COOKIE]);
+    assert_eq!(kinds(&honest.receive(target.address, &reply.datagrams[0].1)), NOTHING);
+    // The next attempt, here provoked by another address, carries the cookie.
+    let endpoint = Some("192.0.2.1:4".parse().expect("address"));
+    let second = honest.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
+    assert_eq!(kinds(&target.receive(honest.address, &second.datagrams[0].1)), [RESPONSE]);
+    // It is bound to the address.
+    let endpoint = Some("192.0.2.1:5".parse().expect("address"));
+    let third = honest.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
+    let elsewhere = "198.51.100.3:9".parse().expect("address");
+    assert_eq!(kinds(&target.receive(elsewhere, &third.datagrams[0].1)), [COOKIE]);
+}
+
+#[test]
+fn below_the_limit_no_cookie_is_asked_for() {
+    let mut target = Node::with_limits(1, Limits { per_address: 100, in_all: 10 });
+    let attacker = Node::new(66);
+    let flood: Vec<_> = initiations(&attacker, &target).take(40).collect();
+    let answers: Vec<usize> = (0u32..)
+        .zip(&flood)
+        .map(|(n, datagram)| {
+            kinds(&target.receive((Ipv4Addr::from_bits(0xc633_6400 + n), 1).into(), datagram)).len()
+        })
+        .collect();
+    assert_eq!(answers[..10], [0; 10]);
+    assert!(answers[10..].contains(&1));
+}
+
+#[test]
+fn garbage_is_dropped_without_a_trace() {
+    let mut nodes = friends();
+    let mut random = Random::new(11);
+    let true_message = nodes[0].ping(&nodes[1], b"x").datagrams[0].1.to_vec();
+    let from: SocketAddr = "198.51.100.1:1".parse().expect("address");
+    for round in 0..20_000 {
+        let mut bytes: Vec<u8> = (0..random.below(200)).map(|_| random.next() as u8).collect();
+        if round % 2 == 0 && bytes.len() >= 4 {
+            bytes[..4].copy_from_slice(&[1 + (round / 2 % 4) as u8, 0, 0, 0]);
+        }
+        if round % 5 == 0 {
+            bytes = true_message.clone();
+            let at = random.below(bytes.len());
+            bytes[at] ^= 1 << random.below(8);
+            // A changed type or reserved byte may still be a data message; a changed tag, counter or body is not authentic.
+            if at < 4 {
+                continue;
+            }
+        }
+        assert_eq!(kinds(&nodes[1].receive(from, &bytes)), NOTHING);
+    }
+    assert_eq!(nodes[1].delivered.len(), 0);
+    assert_eq!(nodes[1].state_of(&nodes[0]).endpoint, Some(nodes[0].address));
+    assert_eq!(nodes[1].handshakes(), 1);
+}
