@@ -22,8 +22,12 @@ stale() {
   [ ! -e "$output" ] || [ -n "$(find "$@" -type f -newer "$output" -print -quit)" ]
 }
 
-# The newest addon built here, or nothing.
-addon_file() { find native -maxdepth 1 -name 'wgmesh.*.node' -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-; }
+# The newest addon of that name built here, or nothing.
+addon_file() {
+  find native -maxdepth 1 -name "$1.*.node" -printf '%T@ %p\n' | sort -rn | head -n 1 | cut -d ' ' -f 2-
+}
+
+addon_sources='Cargo.toml Cargo.lock native/Cargo.toml native/build.rs native/src'
 
 install_dependencies() {
   ! stale node_modules/.package-lock.json package.json package-lock.json native/package.json ||
@@ -31,8 +35,16 @@ install_dependencies() {
 }
 
 build_addon() {
-  ! stale "$(addon_file)" Cargo.toml Cargo.lock native/Cargo.toml native/build.rs native/src ||
+  # shellcheck disable=SC2086 # a list of words
+  ! stale "$(addon_file wgmesh)" $addon_sources ||
     step "building the addon (about a minute the first time)" npm run --silent build:native
+}
+
+# The one that shows derived keys to the vector tests.
+build_test_addon() {
+  # shellcheck disable=SC2086
+  ! stale "$(addon_file wgmesh-test)" $addon_sources ||
+    step "building the addon for tests" npm run --silent build:native -- --test
 }
 
 build_dist() {

@@ -53,19 +53,24 @@ mesh_project() { needs_network_rights && vitest_project mesh; }
 vm_project() { needs_network_rights && vitest_project vm; }
 
 prepare() {
-  install_debian_packages && install_dependencies && build_addon &&
-    step "building the addon for tests" npm run --silent build:native -- --test && build_dist
+  install_debian_packages && install_dependencies && build_addon && build_test_addon && build_dist
 }
 
-suite prepare prepare
-suite biome npx --no-install biome ci .
-suite oxlint npx --no-install oxlint --type-aware --deny-warnings src __test__ bench
-suite tsc npx --no-install tsc --noEmit
-suite rustfmt cargo fmt --check
-suite clippy cargo clippy --quiet --workspace --all-targets -- -D warnings
-suite cargo cargo test --workspace
-suite unit vitest_project unit
-suite mesh mesh_project
-suite vm vm_project
+# A function is read as a whole: a script that is edited while it runs would go on at the wrong place.
+main() {
+  suite prepare prepare
+  suite biome npx --no-install biome ci --colors=off .
+  suite oxlint npx --no-install oxlint --type-aware --deny-warnings src __test__ bench
+  suite tsc npx --no-install tsc --noEmit
+  suite rustfmt cargo fmt --check
+  suite clippy cargo clippy --quiet --workspace --all-targets -- -D warnings
+  suite cargo cargo test --workspace
+  suite unit vitest_project unit
+  suite mesh mesh_project
+  suite vm vm_project
 
-node scripts/summary.mjs "$results" "$@"
+  node scripts/summary.mjs "$results" "$@"
+}
+
+main "$@"
+exit
