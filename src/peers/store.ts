@@ -203,8 +203,10 @@ export class PeerStore {
     held: IpAddress | null | undefined,
   ): boolean {
     if (address === undefined || address === held) return true;
-    // The cache is our own record of claims accepted before.
-    const canPin = !isMention(sighting.method) || sighting.method === "cache";
+    // The cache is our own record of claims accepted before. An address in use through a tunnel that works is not moved by
+    // a claim that any member could have made (row D10).
+    const inUse = held != null && this.#entries.get(sighting.publicKey)?.wasConnected === true;
+    const canPin = !inUse && (!isMention(sighting.method) || sighting.method === "cache");
     const holder = this.#holderOf(address, sighting.publicKey);
     const claim = {
       publicKey: sighting.publicKey,

@@ -143,6 +143,19 @@ describe("mesh addresses", () => {
     expect(store.observe(word(1, { meshIp: derivedIp(2) }))?.meshIp).toBeNull();
   });
 
+  test("an address in use through a tunnel is not moved by a claim, except to one that follows from the key", () => {
+    const derived = ip(testDerivation.meshIpv4(keyOf(1), 0));
+    const other = ip(testDerivation.meshIpv4(keyOf(1), 1));
+    store.observe(word(1, { meshIp: derived }));
+    const shakenAtMs = clock.wallMs();
+    store.noteHandshake(keyOf(1), shakenAtMs);
+    expect(store.observe(word(1, { meshIp: ip("10.8.9.9") }))?.meshIp).toBe(derived);
+    expect(store.observe(word(1, { meshIp: other }))?.meshIp).toBe(other);
+    clock.advance(HANDSHAKE_FRESH_MS);
+    store.noteHandshake(keyOf(1), shakenAtMs);
+    expect(store.observe(word(1, { meshIp: ip("10.8.9.9") }))?.meshIp).toBe("10.8.9.9");
+  });
+
   test("a third party cannot pin, our own cache can", () => {
     expect(store.observe(mention(1, { meshIp: ip("10.8.1.1") }))?.meshIp).toBeNull();
     expect(store.observe(mention(2, { meshIp: derivedIp(2) }))?.meshIp).toBe(derivedIp(2));
