@@ -3,7 +3,7 @@
  */
 import { endpointText } from "../core/types.ts";
 import type { Discovery } from "../discovery/seams.ts";
-import { isConnected } from "../mesh/connected.ts";
+import { isConnected } from "../peers/connected.ts";
 import { ownEndpoint } from "../peers/localNode.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { DaemonStatus, DaemonView, PeerView } from "../rpc/daemonView.ts";

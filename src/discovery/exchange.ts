@@ -6,6 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import { isConnected } from "../peers/connected.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { DiscoveryMethod, Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
@@ -44,8 +45,6 @@ export interface ExchangeOptions {
   concluded(hello: OpenHello, publicKey: PublicKey | null): void;
 }
 
-/** A session lives this long without a new handshake: within it a tunnel is taken to work. */
-export const FRESH_HANDSHAKE_MS = 180_000;
 /** A HELLO is needless when the peer's own came this recently and both know each other. */
 const JUST_MET_MS = 500;
 const SWEEP_MS = 5_000;
@@ -339,7 +338,7 @@ export class Exchange {
   }
 
   #isConnected(peer: Peer): boolean {
-    return this.#options.clock.wallMs() - peer.lastHandshakeMs < FRESH_HANDSHAKE_MS;
+    return isConnected(peer.lastHandshakeMs, this.#options.clock.wallMs());
   }
 
   #spread(): number {

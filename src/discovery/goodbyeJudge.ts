@@ -5,10 +5,10 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { PublicKey } from "../core/types.ts";
+import { isConnected } from "../peers/connected.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Goodbye } from "../wire/types.ts";
 import type { Counters } from "./counters.ts";
-import { FRESH_HANDSHAKE_MS } from "./exchange.ts";
 import { Pacemaker } from "./pacemaker.ts";
 
 export interface GoodbyeJudgeOptions {
@@ -54,7 +54,7 @@ export class GoodbyeJudge {
     const peer = store.get(publicKey);
     // Older than the peer's newest word: it has come back since.
     if (!peer || timestampSeconds < lastWordSeconds(publicKey)) return;
-    if (clock.wallMs() - peer.lastHandshakeMs >= FRESH_HANDSHAKE_MS) {
+    if (!isConnected(peer.lastHandshakeMs, clock.wallMs())) {
       this.#believe(goodbye);
       return;
     }

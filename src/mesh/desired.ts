@@ -3,9 +3,9 @@
  */
 import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
 import { parseIp } from "../core/types.ts";
+import { isConnected } from "../peers/connected.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { WantedPeer } from "../wireguard/backend.ts";
-import { isConnected } from "./connected.ts";
 
 export interface DesiredInput {
   readonly peers: readonly Peer[];

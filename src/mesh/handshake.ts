@@ -7,7 +7,7 @@
  * but our WireGuard goes on using it for up to 3 minutes.
  */
 import type { PublicKey } from "../core/types.ts";
-import { isConnected } from "./connected.ts";
+import { isConnected } from "../peers/connected.ts";
 
 /** The two sides wait for different times, so that their attempts never cross: the lower key goes first. */
 const FIRST_RETRY_MS = 300;

@@ -4,9 +4,9 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { PublicKey } from "../core/types.ts";
+import { isConnected } from "../peers/connected.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { ActualDevice, ActualPeer, Backend, PeerChange, WantedPeer } from "../wireguard/backend.ts";
-import { isConnected } from "./connected.ts";
 import { difference, type ForeignChange } from "./difference.ts";
 import type { FailureBook } from "./failures.ts";
 import { type HandshakePeer, type HandshakeState, type Now, stepHandshakes } from "./handshake.ts";

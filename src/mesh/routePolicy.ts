@@ -2,8 +2,8 @@
  * Which of the networks that peers advertise are taken, and from whom (row E3). Pure.
  */
 import { type Cidr, type PublicKey, parseIp } from "../core/types.ts";
+import { isConnected } from "../peers/connected.ts";
 import type { Peer } from "../peers/peer.ts";
-import { isConnected } from "./connected.ts";
 import { NetworkSet } from "./networkSet.ts";
 
 /** `--accept-routes`: everything sane, nothing, or networks inside the listed ones. */

@@ -7,11 +7,9 @@
  * last, so they can be withdrawn.
  */
 import type { Endpoint } from "../core/types.ts";
+import { isConnected } from "./connected.ts";
 import type { DiscoveryMethod, Peer, Sighting } from "./peer.ts";
 import { endpointRank, isMention } from "./rank.ts";
-
-/** A WireGuard session lives this long without a new handshake (REJECT_AFTER_TIME). */
-export const HANDSHAKE_FRESH_MS = 180_000;
 
 /**
  * After this long without being told again an endpoint gives way to the owner's word of lower rank: the Go peer keeps a
@@ -90,7 +88,7 @@ type EndpointFields = Pick<Peer, "endpoint" | "endpointMethod" | "endpointAtMs">
 
 /** A tunnel that works is not moved by hearsay (row D10: a fresh handshake outweighs control messages). */
 function mentionedEndpoint(peer: Peer, sighting: Sighting, nowMs: number): EndpointFields {
-  const works = nowMs - peer.lastHandshakeMs < HANDSHAKE_FRESH_MS;
+  const works = isConnected(peer.lastHandshakeMs, nowMs);
   const told = peer.endpoint !== null && !isMention(peer.endpointMethod);
   return works || told ? peer : toldEndpoint(peer, sighting, nowMs);
 }

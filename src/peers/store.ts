@@ -2,8 +2,9 @@ import type { Clock } from "../core/clock.ts";
 import type { IpAddress, PublicKey } from "../core/types.ts";
 import type { AddressDerivation } from "./addresses.ts";
 import { type AddressHolder, type AddressRules, acceptsAddress } from "./addressPolicy.ts";
+import { SESSION_LIFETIME_MS } from "./connected.ts";
 import type { LocalNode } from "./localNode.ts";
-import { changedFields, HANDSHAKE_FRESH_MS, mergeSighting } from "./merge.ts";
+import { changedFields, mergeSighting } from "./merge.ts";
 import type { Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
 import { isMention } from "./rank.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -116,7 +117,7 @@ export class PeerStore {
       entry.newsAtMs = Math.max(entry.newsAtMs, entry.handshakeAtMs);
       entry.peer = Object.freeze({ ...before, lastHandshakeMs: atMs });
     }
-    const isConnected = nowMs - entry.handshakeAtMs < HANDSHAKE_FRESH_MS;
+    const isConnected = nowMs - entry.handshakeAtMs < SESSION_LIFETIME_MS;
     if (isConnected === entry.wasConnected) return;
     entry.wasConnected = isConnected;
     this.#emit({ type: "updated", peer: entry.peer, before, changed: new Set(["lastHandshakeMs"]) });

@@ -1,12 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { endpointText, parseEndpoint } from "../../../src/core/types.ts";
-import {
-  changedFields,
-  ENDPOINT_STALE_MS,
-  HANDSHAKE_FRESH_MS,
-  mergeSighting,
-} from "../../../src/peers/merge.ts";
+import { SESSION_LIFETIME_MS } from "../../../src/peers/connected.ts";
+import { changedFields, ENDPOINT_STALE_MS, mergeSighting } from "../../../src/peers/merge.ts";
 import type { DiscoveryMethod, NatType, Peer, Sighting } from "../../../src/peers/peer.ts";
 import { isMention } from "../../../src/peers/rank.ts";
 import { cidr, ip, keyOf } from "../support/announcements.ts";
@@ -196,8 +192,8 @@ describe("mergeSighting", () => {
     const mention: Sighting = { ...direct, method: "dht-transitive" };
     const other: Sighting = { ...mention, endpoint: { host: "198.51.100.9", port: 9 } };
     const peer = { ...mergeSighting(null, mention, NOW), lastHandshakeMs: NOW };
-    expect(mergeSighting(peer, other, NOW + HANDSHAKE_FRESH_MS - 1).endpoint).toEqual(mention.endpoint);
-    expect(mergeSighting(peer, other, NOW + HANDSHAKE_FRESH_MS).endpoint).toEqual(other.endpoint);
+    expect(mergeSighting(peer, other, NOW + SESSION_LIFETIME_MS - 1).endpoint).toEqual(mention.endpoint);
+    expect(mergeSighting(peer, other, NOW + SESSION_LIFETIME_MS).endpoint).toEqual(other.endpoint);
   });
 
   test("the control endpoint is where the peer itself spoke from last", () => {

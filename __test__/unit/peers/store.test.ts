@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import { HANDSHAKE_FRESH_MS } from "../../../src/peers/merge.ts";
+import { SESSION_LIFETIME_MS } from "../../../src/peers/connected.ts";
 import type { Peer, PeerEvent, Sighting } from "../../../src/peers/peer.ts";
 import {
   ACTIVE_MS,
@@ -151,7 +151,7 @@ describe("mesh addresses", () => {
     store.noteHandshake(keyOf(1), shakenAtMs);
     expect(store.observe(word(1, { meshIp: ip("10.8.9.9") }))?.meshIp).toBe(derived);
     expect(store.observe(word(1, { meshIp: other }))?.meshIp).toBe(other);
-    clock.advance(HANDSHAKE_FRESH_MS);
+    clock.advance(SESSION_LIFETIME_MS);
     store.noteHandshake(keyOf(1), shakenAtMs);
     expect(store.observe(word(1, { meshIp: ip("10.8.9.9") }))?.meshIp).toBe("10.8.9.9");
   });
@@ -243,7 +243,7 @@ describe("noteHandshake", () => {
     store.noteHandshake(keyOf(1), clock.wallMs());
     expect(takeEvents()).toEqual([]);
     const last = clock.wallMs();
-    clock.advance(HANDSHAKE_FRESH_MS);
+    clock.advance(SESSION_LIFETIME_MS);
     store.noteHandshake(keyOf(1), last);
     store.noteHandshake(keyOf(1), last);
     expect(takeEvents()).toEqual(["updated lastHandshakeMs"]);
