@@ -1,15 +1,28 @@
 import { median } from "../__test__/mesh/harness/time.ts";
 
+/** Decimals shown for each unit; times, amounts and rates. */
+const digits = {
+  ms: 0,
+  µs: 1,
+  "s/GB": 2,
+  "%": 2,
+  MiB: 1,
+  "Mbit/s": 0,
+  "1/s": 0,
+} as const;
+
 /** One row of the table. */
 export interface Measure {
   /** What `npm run bench -- NAME` calls it. */
   readonly name: string;
   readonly what: string;
-  readonly unit: "ms" | "%" | "MiB" | "Mbit/s";
+  readonly unit: keyof typeof digits;
   /** As agreed for machines of this size; text, since some are relative. */
   readonly goal: string;
   /** Raw samples, in the order taken. */
   readonly samples: readonly number[];
+  /** Something else measured in turn with ours in the same run, sample by sample. */
+  readonly against?: { readonly what: string; readonly samples: readonly number[] };
 }
 
 /** Rows that one run of daemons gives together. */
@@ -28,30 +41,45 @@ export async function sampled(sample: (round: number) => Promise<number>): Promi
   return samples;
 }
 
-const digits = { ms: 0, "%": 2, MiB: 1, "Mbit/s": 0 } as const;
+const header = ["What", "median", "lowest to highest", "compared with", "its median", "ratio", "goal"];
 
-/** The table in Markdown, columns aligned. */
+/** The table in Markdown, columns aligned. The ratio is ours by theirs, the median over the pairs of samples. */
 export function table(measures: readonly Measure[]): string {
-  const rows = measures.map(({ what, unit, goal, samples }) => [
-    what,
-    `${median(samples).toFixed(digits[unit])} ${unit}`,
-    goal,
-    `${Math.min(...samples).toFixed(digits[unit])} to ${Math.max(...samples).toFixed(digits[unit])}`,
-  ]);
-  const all = [["What", "median", "goal", "lowest to highest"], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  const rows = [header, ...measures.map(row)];
+  const widths = header.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
   const rule = `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`;
-  return [line(all[0] ?? []), rule, ...all.slice(1).map(line)].join("\n");
+  return [line(header), rule, ...rows.slice(1).map(line)].join("\n");
+}
+
+function row({ what, unit, goal, samples, against }: Measure): string[] {
+  const figure = (value: number): string => value.toFixed(digits[unit]);
+  const range = `${figure(Math.min(...samples))} to ${figure(Math.max(...samples))}`;
+  const ours = [what, `${figure(median(samples))} ${unit}`, range];
+  if (against === undefined) return [...ours, "", "", "", goal];
+  return [
+    ...ours,
+    against.what,
+    `${figure(median(against.samples))} ${unit}`,
+    ratio(samples, against.samples).toFixed(2),
+    goal,
+  ];
+}
+
+/** Median of the ratios of samples taken one after the other: a machine that grows slower slows both. */
+export function ratio(samples: readonly number[], others: readonly number[]): number {
+  return median(samples.map((sample, index) => sample / (others[index] ?? Number.NaN)));
 }
 
 /** The samples as they were taken, one line a row. */
 export function rawSamples(measures: readonly Measure[]): string {
+  const line = (name: string, unit: string, samples: readonly number[]): string =>
+    `${name} (${unit}): ${samples.map((sample) => sample.toFixed(2)).join(" ")}`;
   return measures
-    .map(
-      ({ name, unit, samples }) =>
-        `${name} (${unit}): ${samples.map((sample) => sample.toFixed(2)).join(" ")}`,
-    )
+    .flatMap(({ name, unit, samples, against }) => [
+      line(name, unit, samples),
+      ...(against === undefined ? [] : [line(`${name}, ${against.what}`, unit, against.samples)]),
+    ])
     .join("\n");
 }
