@@ -1,27 +1,13 @@
 /** What a node costs that has ten peers and nothing to do. */
-import { readFileSync } from "node:fs";
 import { Lab } from "../__test__/mesh/harness/lab.ts";
 import { formMesh } from "../__test__/mesh/harness/ping.ts";
 import { delay, median } from "../__test__/mesh/harness/time.ts";
 import { type Bench, sampled } from "./measure.ts";
+import { cpuMs, mebibytes } from "./tunnel/ends.ts";
 
 const peers = 10;
 const settleMs = 15_000;
 const windowMs = 20_000;
-/** USER_HZ; 100 on every Linux. */
-const ticksPerSecond = 100;
-
-/** User and system time of a process in milliseconds (proc(5), fields 14 and 15 of stat). */
-function cpuMs(pid: number): number {
-  const afterName = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return ((Number(afterName[11]) + Number(afterName[12])) * 1000) / ticksPerSecond;
-}
-
-function mebibytes(file: string, field: string): number {
-  const kibibytes = new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(file, "utf8"))?.[1];
-  return Number(kibibytes) / 1024;
-}
-
 export const idle: Bench = {
   name: "idle",
   async run() {

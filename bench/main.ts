@@ -4,7 +4,7 @@ import { cpus, totalmem } from "node:os";
 import { idle } from "./idle.ts";
 import { interfaceUp, mesh, restart } from "./launch.ts";
 import { type Measure, rawSamples, rounds, table } from "./measure.ts";
-import { throughput } from "./throughput.ts";
+import { throughput } from "./tunnel/throughput.ts";
 
 const benches = [interfaceUp, mesh(3), mesh(10), mesh(30), restart, idle, throughput];
 
