@@ -40,15 +40,22 @@ export interface LanOptions {
   heard(message: ReceivedAnnouncement, meet: boolean): void;
 }
 
-/** A first announcement can be lost, and the newcomer should not wait five seconds for the next. */
+/** A first announcement can be lost, and the newcomer should not wait seconds for the next. */
 const BURST_AT_MS = [0, 200, 500, 1000] as const;
 const EVERY_MS = 5_000;
+/** After so many announcements at that pace nothing new is to be expected, and the pace slows down. */
+const EAGER_ANNOUNCEMENTS = 12;
+/**
+ * A newcomer announces itself and is answered at once, so this one matters only where two halves of a LAN are joined
+ * again: they find each other within 15 s. Opening the others' announcements is most of what an idle node does.
+ */
+const CALM_EVERY_MS = 12_000;
 /** Nodes started by one script must not speak at the same moment for ever. */
 const JITTER_MS = 500;
 /** All of a LAN that answer one newcomer by multicast too spread over this time. */
 const ANSWER_WITHIN_MS = 300;
 /** A peer on two of our links speaks from two addresses; the one in use stays while it is heard this often. */
-const KEEP_SOURCE_MS = 12_000;
+const KEEP_SOURCE_MS = 2 * CALM_EVERY_MS + 5_000;
 const MAX_SOURCES = 1_000;
 /** Links are looked at again this often even without a change event. */
 const LOOK_AGAIN_MS = 30_000;
@@ -61,6 +68,8 @@ export class Lan {
   readonly #sources = new Map<PublicKey, { readonly host: string; readonly atMs: number }>();
   /** When announcements are due, the earliest first. */
   #due: number[] = [];
+  /** Announcements since the last burst. */
+  #announced = 0;
   #lookAtMs = 0;
   #running = false;
 
@@ -95,6 +104,7 @@ export class Lan {
   burst(): void {
     const nowMs = this.#options.clock.monotonicMs();
     this.#due = BURST_AT_MS.map((delayMs) => nowMs + delayMs);
+    this.#announced = 0;
     this.#pacemaker.wake();
   }
 
@@ -159,8 +169,12 @@ export class Lan {
 
   #announce(nowMs: number): void {
     const { announcer, random } = this.#options;
+    this.#announced += 1;
     this.#due = this.#due.filter((atMs) => atMs > nowMs);
-    if (this.#due.length === 0) this.#due.push(nowMs + EVERY_MS + (random.unit() * 2 - 1) * JITTER_MS);
+    if (this.#due.length === 0) {
+      const everyMs = this.#announced < EAGER_ANNOUNCEMENTS ? EVERY_MS : CALM_EVERY_MS;
+      this.#due.push(nowMs + everyMs + (random.unit() * 2 - 1) * JITTER_MS);
+    }
     this.#budget.spend(this.#options.group, nowMs);
     this.#sockets.send(announcer.lan());
   }

@@ -104,7 +104,22 @@ describe("a LAN", () => {
     network.sent.length = 0;
     await clock.advance(120_000);
     expect(network.sent.filter(({ to }) => !to.startsWith("239."))).toEqual([]);
-    expect(network.sent.length).toBeGreaterThan(4 * 20);
+    // One announcement of each every 5 s for a minute, every 12 s after that.
+    expect(network.sent.length).toBeGreaterThan(4 * 13);
+    expect(network.sent.length).toBeLessThan(4 * 20);
+  });
+
+  test("finds a calm node that was unplugged all the time within 15 s of its being plugged in", async () => {
+    lab();
+    for (let index = 0; index < 3; index += 1) await addNode(index).start();
+    network.setDead("n2", true);
+    await addNode(3).start();
+    network.setDead("n3", true);
+    await clock.advance(180_000);
+    expect(isMesh(nodes)).toBe(false);
+    network.setDead("n2", false);
+    network.setDead("n3", false);
+    expect(await clock.until(() => isMesh(nodes), 60_000)).toBeLessThanOrEqual(15_000);
   });
 });
 
