@@ -15,12 +15,14 @@ import {
   MeshSecret,
   NodeIdentity,
   type PeerChange,
+  PresharedKey,
   WireGuardDevice,
 } from "@wgmesh/native";
 import { type Cases, note } from "./cases.ts";
 
 const require = createRequire(import.meta.url);
 const secret = MeshSecret.fromText("a secret for the tests of the kernel's WireGuard");
+const presharedKey = PresharedKey.derive(secret);
 const identity = NodeIdentity.load("/run/not-there.json");
 
 function run(command: string, ...args: string[]): string {
@@ -41,7 +43,7 @@ function ipv4(number: number): string {
 function peer(number: number, more: Partial<PeerChange> = {}): PeerChange {
   return {
     publicKey: key(number),
-    presharedKey: true,
+    presharedKey,
     endpoint: number % 2 === 0 ? `192.0.2.1:${1000 + number}` : `[2001:db8::${number.toString(16)}]:51820`,
     allowedIps: [ipv4(number), `fd00::${number.toString(16)}/128`],
     keepaliveSeconds: 25,
@@ -57,7 +59,7 @@ async function apply(
   device: WireGuardDevice,
   changes: PeerChange[],
 ): Promise<{ publicKey: string; error: string }[]> {
-  return JSON.parse(await device.apply(secret, JSON.stringify(changes)));
+  return await device.apply(changes);
 }
 
 async function applyAll(device: WireGuardDevice, changes: PeerChange[]): Promise<void> {
@@ -65,7 +67,7 @@ async function applyAll(device: WireGuardDevice, changes: PeerChange[]): Promise
 }
 
 async function read(device: WireGuardDevice): Promise<DeviceState> {
-  return JSON.parse(await device.read());
+  return await device.read();
 }
 
 interface DumpedPeer {
@@ -215,7 +217,7 @@ export const cases: Cases = {
     assert.equal(link?.kind, "wireguard");
     assert.equal(link?.mtu, 1420);
     assert.equal(link?.up, false);
-    device.configure(identity, 51820);
+    device.configure({ identity, listenPort: 51820 });
     device.up();
     assert.equal(device.listenPort(), 51820);
     assert.equal(linkGet(device.name)?.up, true);
@@ -248,7 +250,7 @@ export const cases: Cases = {
 
   "1,000 peers, and peers flushed before the interface is deleted": async () => {
     const device = WireGuardDevice.open("kernel", "wgmany", 0);
-    device.configure(identity, 51830);
+    device.configure({ identity, listenPort: 51830 });
     device.up();
     let began = performance.now();
     await applyAll(device, peers(1000));
@@ -320,7 +322,7 @@ export const cases: Cases = {
   }),
 
   "a shrinking list leaves no helper peer behind": withDevice(async (device) => {
-    device.configure(identity, 0);
+    device.configure({ identity, listenPort: 0 });
     device.up();
     await applyAll(device, [peer(1, { allowedIps: ["10.1.0.1/32", "10.2.0.0/16", "fd09::/64"] })]);
     await applyAll(device, [{ publicKey: key(1), updateOnly: true, allowedIps: ["10.1.0.1/32"] }]);
@@ -329,7 +331,7 @@ export const cases: Cases = {
   }),
 
   "networks of a peer come and go without losing a packet": withDevice(async (device) => {
-    device.configure(identity, 51890);
+    device.configure({ identity, listenPort: 51890 });
     device.up();
     addressAdd(device.name, "10.77.0.1/24");
     const far = farNode(51891, 51890);
@@ -357,7 +359,7 @@ export const cases: Cases = {
   }),
 
   "a reset peer keeps its settings and loses its counters": withDevice(async (device) => {
-    device.configure(identity, 0);
+    device.configure({ identity, listenPort: 0 });
     device.up();
     addressAdd(device.name, "10.9.0.1/16");
     addressAdd(device.name, "fd99::1/64");
@@ -393,7 +395,7 @@ export const cases: Cases = {
 
   "reset removes peers and addresses, and keeps the link up, its index and its port": withDevice(
     async (device) => {
-      device.configure(identity, 51840);
+      device.configure({ identity, listenPort: 51840 });
       device.up();
       addressAdd(device.name, "10.9.0.1/16");
       addressAdd(device.name, "fd99::1/64");
@@ -409,7 +411,7 @@ export const cases: Cases = {
 
   "an existing interface is adopted: up, index, port and peers stay": async () => {
     const first = WireGuardDevice.open("kernel", "wgadopt", 0);
-    first.configure(identity, 51850);
+    first.configure({ identity, listenPort: 51850 });
     first.up();
     await applyAll(first, peers(2));
     first.close(false);
@@ -420,7 +422,7 @@ export const cases: Cases = {
     assert.equal(linkGet("wgadopt")?.up, true);
     await assertSameAsWg(second, 2);
     // The port is the interface's own, so it is not in the way.
-    second.configure(identity, 51850);
+    second.configure({ identity, listenPort: 51850 });
     assert.equal(second.listenPort(), 51850);
     second.close(true);
     second.close(true);
@@ -443,25 +445,29 @@ export const cases: Cases = {
 
   "a port in use is refused before anything changes, whichever family holds it": withDevice(
     async (device) => {
-      device.configure(identity, 51860);
+      device.configure({ identity, listenPort: 51860 });
       device.up();
       for (const type of ["udp4", "udp6"] as const) {
         const holder = await bound(51861, type);
         try {
-          throwsCode(() => device.configure(identity, 51861), "EADDRINUSE", /cannot bind UDP port 51861/);
+          throwsCode(
+            () => device.configure({ identity, listenPort: 51861 }),
+            "EADDRINUSE",
+            /cannot bind UDP port 51861/,
+          );
         } finally {
           holder.close();
           await once(holder, "close");
         }
         assert.equal(device.listenPort(), 51860);
       }
-      device.configure(identity, 51861);
+      device.configure({ identity, listenPort: 51861 });
       assert.equal(device.listenPort(), 51861);
     },
   ),
 
   "a port lost before the link comes up is an error of up()": withDevice(async (device) => {
-    device.configure(identity, 51870);
+    device.configure({ identity, listenPort: 51870 });
     const holder = await bound(51870, "udp4");
     try {
       throwsCode(() => device.up(), "EADDRINUSE", /cannot set up wgt/);
@@ -475,16 +481,16 @@ export const cases: Cases = {
 
   "an interface that somebody removed is an error, and is not made again": async () => {
     const device = WireGuardDevice.open("kernel", "wggone", 0);
-    device.configure(identity, 51880);
+    device.configure({ identity, listenPort: 51880 });
     await applyAll(device, peers(2));
     run("ip", "link", "del", "wggone");
     const gone = /cannot .* wggone: the interface is gone: somebody removed it/;
     await rejectsCode(device.read(), "ENODEV", gone);
-    await rejectsCode(device.apply(secret, JSON.stringify(peers(1))), "ENODEV", gone);
+    await rejectsCode(device.apply(peers(1)), "ENODEV", gone);
     throwsCode(() => device.listenPort(), "ENODEV", gone);
     assert.equal(linkGet("wggone"), null);
     run("ip", "link", "add", "wggone", "type", "wireguard");
-    await rejectsCode(device.apply(secret, JSON.stringify(peers(1))), "ENODEV", gone);
+    await rejectsCode(device.apply(peers(1)), "ENODEV", gone);
     device.close(true);
     assert.equal(linkGet("wggone")?.kind, "wireguard", "another link of the name is not ours to delete");
     assert.equal(wgDump("wggone").size, 0);
@@ -493,7 +499,7 @@ export const cases: Cases = {
 
   "closing while a call is under way waits for it; later calls say that it was closed": async () => {
     const device = WireGuardDevice.open("kernel", "wgclose", 0);
-    const applied = device.apply(secret, JSON.stringify(peers(300)));
+    const applied = device.apply(peers(300));
     device.close(true);
     const outcome = await applied.then(
       (failed) => failed,

@@ -8,7 +8,7 @@ import { systemRandom } from "../core/random.ts";
 import { parsePublicKey } from "../core/types.ts";
 import { version } from "../core/version.ts";
 import { MeshDiscovery } from "../discovery/meshDiscovery.ts";
-import { type MeshSecret, meshAddresses } from "../identity/derivation.ts";
+import { type MeshSecret, meshAddresses, meshPresharedKey } from "../identity/derivation.ts";
 import { loadNodeIdentity, type NodeIdentity, saveNodeIdentity } from "../identity/nodeIdentity.ts";
 import { createLog, writeToStderr } from "../observe/log.ts";
 import { goPathFor } from "../rpc/goPath.ts";
@@ -70,7 +70,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
         choice: options.backend,
         interfaceName: options.interfaceName,
         mtu: options.mtu ?? 0,
-        keys: { identity: keys, secret },
+        keys: { identity: keys, presharedKey: meshPresharedKey(secret) },
         log,
       });
     },

@@ -1,13 +1,7 @@
 /**
  * A WireGuard interface of the addon as the daemon's {@link Backend}: the kernel's, or the embedded engine's.
  */
-import type {
-  DeviceState,
-  MeshSecret,
-  PeerChange as NativeChange,
-  NodeIdentity,
-  WireGuardDevice,
-} from "@wgmesh/native";
+import type { PeerChange as NativeChange, NodeIdentity, PresharedKey, WireGuardDevice } from "@wgmesh/native";
 import { endpointText, type InterfaceName, type PublicKey, parseEndpoint } from "../core/types.ts";
 import type {
   ActualDevice,
@@ -23,7 +17,8 @@ import { fromNative, translated } from "./nativeErrors.ts";
 /** The handles an interface is configured from; what they hold stays in the addon. */
 export interface Keys {
   readonly identity: NodeIdentity;
-  readonly secret: MeshSecret;
+  /** Of every pair of nodes. */
+  readonly presharedKey: PresharedKey;
 }
 
 /** Every method throws, or rejects with, a WgmeshError whose cause is the native error. */
@@ -54,7 +49,7 @@ export class NativeBackend implements Backend {
   }
 
   configure(listenPort: number): void {
-    translated(() => this.#device.configure(this.#keys.identity, listenPort));
+    translated(() => this.#device.configure({ identity: this.#keys.identity, listenPort }));
   }
 
   up(): void {
@@ -62,15 +57,14 @@ export class NativeBackend implements Backend {
   }
 
   async apply(changes: readonly PeerChange[]): Promise<PeerFailure[]> {
-    const batch = JSON.stringify(changes.map(nativeChange));
-    const failed: { publicKey: string; error: string }[] = JSON.parse(
-      await settled(this.#device.apply(this.#keys.secret, batch)),
-    );
+    const { presharedKey } = this.#keys;
+    const batch = changes.map((change) => nativeChange(change, presharedKey));
+    const failed = await settled(this.#device.apply(batch));
     return failed.map(({ publicKey, error }) => ({ publicKey: publicKey as PublicKey, reason: error }));
   }
 
   async read(): Promise<ActualDevice> {
-    const state: DeviceState = JSON.parse(await settled(this.#device.read()));
+    const state = await settled(this.#device.read());
     return {
       publicKey: state.publicKey as PublicKey | null,
       listenPort: state.listenPort,
@@ -84,7 +78,7 @@ export class NativeBackend implements Backend {
   }
 
   onEvent(listener: (event: BackendEvent) => void): void {
-    translated(() => this.#device.onEvent((json) => listener(JSON.parse(json))));
+    translated(() => this.#device.onEvent((event) => listener(event as BackendEvent)));
   }
 
   close(remove: boolean): void {
@@ -101,32 +95,32 @@ async function settled<T>(call: Promise<T>): Promise<T> {
 }
 
 /** One entry of the addon's batch. */
-export function nativeChange(change: PeerChange): NativeChange {
+export function nativeChange(change: PeerChange, presharedKey: PresharedKey): NativeChange {
   switch (change.kind) {
     case "remove":
       return { publicKey: change.publicKey, remove: true };
     case "add":
-      return wholePeer(change.peer);
+      return wholePeer(change.peer, presharedKey);
     case "retrigger":
-      return { ...wholePeer(change.peer), reset: true };
+      return { ...wholePeer(change.peer, presharedKey), reset: true };
     case "update":
       return {
         publicKey: change.publicKey,
         updateOnly: true,
-        ...(change.presharedKey && { presharedKey: true }),
+        ...(change.presharedKey && { presharedKey }),
         ...(change.endpoint && { endpoint: endpointText(change.endpoint) }),
-        ...(change.allowedIps && { allowedIps: [...change.allowedIps] }),
+        ...(change.allowedIps && { allowedIps: change.allowedIps }),
         ...(change.keepaliveSeconds !== undefined && { keepaliveSeconds: change.keepaliveSeconds }),
       };
   }
 }
 
-function wholePeer(peer: WantedPeer): NativeChange {
+function wholePeer(peer: WantedPeer, presharedKey: PresharedKey): NativeChange {
   return {
     publicKey: peer.publicKey,
-    presharedKey: true,
+    presharedKey,
     ...(peer.endpoint && { endpoint: endpointText(peer.endpoint) }),
-    allowedIps: [...peer.allowedIps],
+    allowedIps: peer.allowedIps,
     keepaliveSeconds: peer.keepaliveSeconds,
   };
 }

@@ -4,30 +4,32 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
-import { generateSecretUri, MeshSecret, NodeIdentity, WireGuardDevice } from "@wgmesh/native";
+import { generateSecretUri, MeshSecret, NodeIdentity, PresharedKey, WireGuardDevice } from "@wgmesh/native";
 
 const identity = NodeIdentity.load("/nowhere/state.json");
-let secret = MeshSecret.fromText(generateSecretUri());
+let presharedKey = PresharedKey.derive(MeshSecret.fromText(generateSecretUri()));
 let device;
 let server;
 let flow;
 
 const commands = {
   secret: ({ text }) => {
-    secret = MeshSecret.fromText(text);
+    presharedKey = PresharedKey.derive(MeshSecret.fromText(text));
   },
   open: ({ name, mtu = 0 }) => {
     device = WireGuardDevice.open("embedded", name, mtu);
-    device.onEvent((event) => tell({ event: JSON.parse(event) }));
+    device.onEvent((event) => tell({ event }));
     return { publicKey: identity.publicKey, index: device.index, adopted: device.adopted };
   },
   configure: ({ port }) => {
-    device.configure(identity, port);
+    device.configure({ identity, listenPort: port });
     return device.listenPort();
   },
   up: () => device.up(),
-  apply: async ({ changes }) => JSON.parse(await device.apply(secret, JSON.stringify(changes))),
-  read: async () => JSON.parse(await device.read()),
+  /** `presharedKey: true` is the one of `secret`. */
+  apply: ({ changes }) =>
+    device.apply(changes.map((change) => (change.presharedKey ? { ...change, presharedKey } : change))),
+  read: () => device.read(),
   reset: () => device.reset(),
   /** Milliseconds it took. */
   close: () => {

@@ -103,18 +103,99 @@ export const cases: Cases = {
     }
   },
 
-  "links of other makers can be looked at, but not changed, under names we would not give": withLink(
-    (name) => {
-      ip(`link set ${name} down`);
-      ip(`link set ${name} name odd.name`);
-      try {
-        assert.equal(native.linkGet("odd.name")?.kind, "veth");
-        refuses(() => native.linkSetUp("odd.name"), "EINVAL", /cannot use interface name "odd.name"/);
-      } finally {
-        ip(`link set odd.name name ${name}`);
+  "links are changed under any name the kernel knows, and made under plain ones": withLink((name) => {
+    ip(`link set ${name} down`);
+    ip(`link set ${name} name odd.name`);
+    try {
+      assert.equal(native.linkGet("odd.name")?.kind, "veth");
+      native.linkSetUp("odd.name");
+      native.addressAdd("odd.name", "10.8.0.1/24");
+      native.routeAdd("10.9.0.0/16", "odd.name");
+      assert.ok(destinations("odd.name").includes("10.9.0.0/16"));
+      native.routeDelete("10.9.0.0/16", "odd.name");
+      native.addressDelete("odd.name", "10.8.0.1/24");
+      native.linkSetDown("odd.name");
+      assert.equal(native.linkGet("odd.name")?.up, false);
+      const create = () => native.linkCreate("even.name", "veth", { peer: "even2" });
+      refuses(create, "EINVAL", /cannot use interface name "even.name"/);
+    } finally {
+      ip(`link set odd.name name ${name}`);
+    }
+  }),
+
+  "links are made, a cable with both its ends": () => {
+    native.linkCreate("cable1", "veth", { peer: "cable2", mtu: 1400 });
+    native.linkCreate("bridge1", "bridge");
+    try {
+      for (const name of ["cable1", "cable2"]) {
+        const { kind, up, mtu } = native.linkGet(name) ?? {};
+        assert.deepEqual([kind, up, mtu], ["veth", false, 1400]);
       }
-    },
-  ),
+      assert.equal(native.linkGet("bridge1")?.kind, "bridge");
+      refuses(
+        () => native.linkCreate("cable3", "veth", { peer: "cable2" }),
+        "EEXIST",
+        /cannot create cable3 and cable2/,
+      );
+      assert.equal(native.linkGet("cable3"), null);
+    } finally {
+      native.linkDelete("bridge1");
+      native.linkDelete("cable1");
+    }
+    assert.equal(native.linkGet("cable2"), null);
+    const slips: [name: string, kind: string, options: object | undefined, text: RegExp][] = [
+      ["new1", "veth", undefined, /a veth link needs a peer/],
+      ["new1", "dummy", { peer: "new2" }, /only a veth link has a peer/],
+      ["new1", "vlan", {}, /kind "vlan" is not one of wireguard, veth/],
+      ["new1", "bridge", { mtu: 9 }, /9 is not in 576\.\.65535/],
+      ["new1", "bridge", { MTU: 1400 }, /there is no option MTU, only mtu, peer/],
+      ["new1", "veth", { peer: "a/b" }, /cannot use interface name "a\/b"/],
+    ];
+    for (const [name, kind, options, text] of slips) {
+      refuses(() => native.linkCreate(name, kind as native.LinkKind, options), "EINVAL", text);
+      assert.equal(native.linkGet(name), null);
+    }
+  },
+
+  "routes go through a gateway, by the protocol of their maker": withLink((name) => {
+    native.addressAdd(name, "10.1.0.1/16");
+    native.addressAdd(name, "fd01::1/64");
+    const routes: [destination: string, gateway: string][] = [
+      ["172.20.0.0/16", "10.1.0.9"],
+      ["fd20::/64", "fd01::9"],
+    ];
+    for (const [destination, gateway] of routes) {
+      const options = { gateway, metric: 7, protocol: 200 };
+      native.routeAdd(destination, name, options);
+      native.routeAdd(destination, name, options);
+      const family = destination.includes(":") ? "-6" : "-4";
+      const [seen] = ipJson(`${family} route show ${destination}`);
+      assert.deepEqual([seen.gateway, seen.dev, seen.protocol, seen.metric], [gateway, name, "200", 7]);
+      const found = native.routeList(name).find((route) => route.destination === destination);
+      assert.deepEqual([found?.gateway, found?.protocol], [gateway, 200]);
+      refuses(() => native.routeAdd(destination, name, 7), "EEXIST", /a route of protocol 200 stands there/);
+      native.routeDelete(destination, name, 7);
+      native.routeDelete(destination, name, { ...options, gateway: gateway.replace("9", "8") });
+      assert.equal(ipJson(`${family} route show ${destination}`).length, 1, "another's stays");
+      native.routeDelete(destination, name, options);
+      assert.equal(ipJson(`${family} route show ${destination}`).length, 0);
+    }
+    const slips: [object, RegExp][] = [
+      [{ gateway: "fd01::9" }, /gateway "fd01::9" is no address of its family/],
+      [{ gateway: "ten" }, /gateway "ten" is no address of its family/],
+      [{ protocol: 0 }, /protocol 0 is not in 1\.\.255/],
+      [{ protocol: 256 }, /protocol 256 is not in 1\.\.255/],
+      [{ metrik: 1 }, /there is no option metrik, only metric, gateway, protocol/],
+    ];
+    for (const [options, text] of slips) {
+      refuses(() => native.routeAdd("172.20.0.0/16", name, options), "EINVAL", text);
+    }
+    refuses(
+      () => native.routeAdd("172.20.0.0/16", name, { gateway: "198.51.100.1" }),
+      "ENETUNREACH",
+      /172\.20/,
+    );
+  }),
 
   "300 links take more than one message": () => {
     const names = Array.from({ length: 150 }, (_, number) => `many${number}`);

@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import {
   copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -21,7 +22,9 @@ const required = createRequire(import.meta.url)("@wgmesh/native") as Record<stri
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "wgmesh-test-loader-"));
-  copyFileSync(join(packageFolder, "index.js"), join(folder, "index.js"));
+  for (const part of ["index.js", "lib", "package.json"]) {
+    cpSync(join(packageFolder, part), join(folder, part), { recursive: true });
+  }
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -33,22 +36,81 @@ function load(prelude = ""): string {
 }
 
 test("index.js exports what index.d.ts says, to CommonJS and to ESM", () => {
-  const types = readFileSync(join(packageFolder, "index.d.ts"), "utf8");
-  const declared = [...types.matchAll(/^export (?:class|function|const) (\w+)/gm)].map(([, name]) => name);
+  const index = readFileSync(join(packageFolder, "index.d.ts"), "utf8");
+  const declared = [...index.matchAll(/^export \* from "\.\/(types\/\w+)\.js";$/gm)]
+    .map(([, file]) => readFileSync(join(packageFolder, `${file}.d.ts`), "utf8"))
+    .flatMap((types) => [...types.matchAll(/^export (?:class|function|const) (\w+)/gm)])
+    .map(([, name]) => name);
+  expect(declared.length).toBeGreaterThan(25);
   expect(Object.keys(required).sort()).toEqual(declared.sort());
   const namesOfEsm = Object.keys(imported).filter((name) => name !== "default" && name !== "module.exports");
   expect(namesOfEsm.sort()).toEqual(declared);
 });
 
 test("without a binary it says how to get one", () => {
+  const { version } = imported;
   expect(load()).toMatch(
-    /^ENOENT ENOENT: cannot load @wgmesh\/native: .* build it with "npm run build:native"\n$/,
+    /^ENOENT ENOENT: cannot load @wgmesh\/native: the package @wgmesh\/native-\S+ with its binary is missing; install it with "npm /,
   );
+  expect(load()).toContain(`-${process.arch}`);
+  expect(load()).toContain(`@${version}"`);
+});
+
+test("an old Node.js is told which one is needed", () => {
+  const fake = (node: string): string =>
+    `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${node}" } });`;
+  for (const old of ["18.20.8", "20.18.3", "6.17.1"]) {
+    expect(load(fake(old))).toBe(
+      `ENOTSUP ENOTSUP: cannot load @wgmesh/native: it needs Node.js 20.19 or newer, this is ${old}; install a newer one\n`,
+    );
+  }
+  for (const fit of ["20.19.0", "22.0.0", "24.1.0", "100.0.0"]) expect(load(fake(fit))).toMatch(/^ENOENT /);
+  expect(JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8")).engines.node).toBe(">=20.19");
 });
 
 test("another platform is named, with those that there are", () => {
   const sunos = `Object.defineProperty(process, "platform", { value: "sunos" });`;
-  expect(load(sunos)).toMatch(/^ENOTSUP .* no binary for sunos-\w+, only linux-x64, /);
+  expect(load(sunos)).toMatch(/^ENOTSUP .* no binary for sunos-\w+, only for linux-x64, /);
+});
+
+/** A platform package whose "binary" is a module with these names. */
+function plant(platform: string, names: string): void {
+  const platformPackage = join(folder, "node_modules/@wgmesh", `native-${platform}`);
+  mkdirSync(platformPackage, { recursive: true });
+  writeFileSync(join(platformPackage, "index.js"), `module.exports = ${names};`);
+}
+
+const mac = `for (const [name, value] of [["platform", "darwin"], ["arch", "arm64"]])
+  Object.defineProperty(process, name, { value });`;
+const handles = ["PrivateKey", "PresharedKey", "MeshSecret", "NodeIdentity"].map(
+  (name) => `${name}: class ${name} {}`,
+);
+
+test("what a platform lacks says so when it is used, functions, classes and their static methods", () => {
+  plant("darwin-arm64", `{ VERSION: "${imported.version}", ${handles} }`);
+  expect(load(mac)).toBe(`${imported.version}\n`);
+  const program = `${mac} const n = require(${JSON.stringify(folder)});
+    for (const use of [() => n.linkList(), () => n.linkCreate("a", "dummy"), () => new n.NetworkMonitor(() => {}),
+        () => n.WireGuardDevice.open("embedded", "wg0"), () => n.NamespaceLock.tryAcquire("x")])
+      try { use(); console.log("used"); } catch (error) { console.log(error.code, error.message); }`;
+  const { stdout } = spawnSync(process.execPath, ["-e", program], { encoding: "utf8" });
+  const names = [
+    "linkList",
+    "linkCreate",
+    "NetworkMonitor",
+    "WireGuardDevice.open",
+    "NamespaceLock.tryAcquire",
+  ];
+  const line = (name: string) =>
+    `ENOTSUP ENOTSUP: cannot use ${name}: the binary for darwin does not have it`;
+  expect(stdout.trimEnd().split("\n")).toEqual(names.map(line));
+});
+
+test("a binary of another version is refused", () => {
+  plant("darwin-arm64", `{ VERSION: "9.9.9", ${handles} }`);
+  expect(load(mac)).toMatch(
+    /^EVERSION EVERSION: cannot load @wgmesh\/native: this is version \S+, but the binary of @wgmesh\/native-darwin-arm64 has 9\.9\.9; install /,
+  );
 });
 
 test("the platform package is taken when nothing was built, and a broken binary is not hidden", () => {

@@ -6,23 +6,29 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import {
   addressAdd,
   addressList,
   type DeviceEvent,
-  type DeviceState,
   linkGet,
   linkSetUp,
   MeshSecret,
   NodeIdentity,
   type PeerChange,
+  type PeerFailure,
+  PresharedKey,
+  PrivateKey,
   WireGuardDevice,
 } from "@wgmesh/native";
 import type { Cases } from "../../vm/cases.ts";
 
 const addon = createRequire(import.meta.url).resolve("@wgmesh/native");
 const secret = MeshSecret.fromText("a secret for the tests of the embedded WireGuard");
+const presharedKey = PresharedKey.derive(secret);
 const newIdentity = () => NodeIdentity.load("/nonesuch/state.json");
 const someKey = Buffer.alloc(32, 5).toString("base64");
 
@@ -33,12 +39,8 @@ function open(): WireGuardDevice {
   return WireGuardDevice.open("embedded", `wge${process.pid % 10000}x${devices}`, 0);
 }
 
-async function read(device: WireGuardDevice): Promise<DeviceState> {
-  return JSON.parse(await device.read());
-}
-
-async function apply(device: WireGuardDevice, ...changes: PeerChange[]): Promise<unknown> {
-  return JSON.parse(await device.apply(secret, JSON.stringify(changes)));
+function apply(device: WireGuardDevice, ...changes: PeerChange[]): Promise<PeerFailure[]> {
+  return device.apply(changes);
 }
 
 /** A case with a device of its own, which is gone afterwards. */
@@ -66,18 +68,18 @@ export const cases: Cases = {
     assert.equal(device.adopted, false);
     assert.equal(linkGet(device.name)?.index, device.index);
     const identity = newIdentity();
-    device.configure(identity, 0);
+    device.configure({ identity });
     device.up();
     assert.equal(linkGet(device.name)?.up, true);
     const change: PeerChange = {
       publicKey: someKey,
-      presharedKey: true,
+      presharedKey,
       endpoint: "192.0.2.7:51820",
       allowedIps: ["10.1.2.3/32", "fd00::3/64"],
       keepaliveSeconds: 25,
     };
     assert.deepEqual(await apply(device, change), []);
-    const state = await read(device);
+    const state = await device.read();
     assert.equal(state.publicKey, identity.publicKey);
     assert.equal(state.listenPort, device.listenPort());
     const [peer, ...others] = state.peers;
@@ -99,7 +101,10 @@ export const cases: Cases = {
       attempt("embedded", "wg9", 70_000),
       coded("EINVAL", /cannot open wg9: no MTU can be 70000/),
     );
-    assert.throws(() => device.configure(newIdentity(), 65_536), coded("EINVAL", /no port can be 65536/));
+    assert.throws(
+      () => device.configure({ identity: newIdentity(), listenPort: 65_536 }),
+      coded("EINVAL", /no port can be 65536/),
+    );
     assert.equal(linkGet("wg9"), null);
   }),
 
@@ -121,7 +126,7 @@ export const cases: Cases = {
     try {
       const { port } = holder.address();
       assert.throws(
-        () => device.configure(newIdentity(), port),
+        () => device.configure({ identity: newIdentity(), listenPort: port }),
         coded("EADDRINUSE", new RegExp(`${port}|bind`)),
       );
     } finally {
@@ -130,29 +135,101 @@ export const cases: Cases = {
   }),
 
   "a batch that is no batch is refused, a bad entry alone": withDevice(async (device) => {
-    device.configure(newIdentity(), 0);
-    for (const json of ["", "{}", '[{"publicKey":1}]', `[{"publicKey":"${someKey}","typo":1}]`]) {
+    device.configure({ identity: newIdentity() });
+    for (const batch of ["", {}, null, [null], [{ publicKey: 1 }], [{ publicKey: someKey, typo: 1 }]]) {
       await assert.rejects(
-        device.apply(secret, json),
+        device.apply(batch as PeerChange[]),
         coded("EINVAL", /cannot read the list of peer changes/),
       );
     }
+    const text = { publicKey: someKey, presharedKey: someKey as unknown as PresharedKey };
+    await assert.rejects(device.apply([text]), (error: Error) => {
+      assert.ok(!error.message.includes(someKey), "it may be a key that is secret");
+      return coded("EINVAL", /a presharedKey is neither a PresharedKey nor null/)(error);
+    });
     const failed = await apply(device, { publicKey: "x" }, { publicKey: someKey });
     assert.deepEqual(failed, [
       { publicKey: "x", error: "EINVAL: cannot read public key x: not base64 of 32 bytes" },
     ]);
-    assert.equal((await read(device)).peers.length, 1);
+    assert.equal((await device.read()).peers.length, 1);
   }),
 
+  "each peer has its own preshared key, which can be taken away": withDevice(async (device) => {
+    device.configure({ privateKey: PrivateKey.generate() });
+    const names = ["a", "b", "c"].map((name) => Buffer.alloc(32, name).toString("base64"));
+    const [a = "", b = "", c = ""] = names;
+    const own = PresharedKey.derive(secret, "of b alone");
+    const kept = { publicKey: c };
+    await apply(device, { publicKey: a, presharedKey }, { publicKey: b, presharedKey: own }, kept);
+    const keys = () => {
+      const dump = execFileSync("wg", ["show", device.name, "preshared-keys"], { encoding: "utf8" });
+      return new Map(
+        dump
+          .trimEnd()
+          .split("\n")
+          .map((line) => line.split("\t") as [string, string]),
+      );
+    };
+    const before = keys();
+    const saved = path.join(mkdtempSync(path.join(tmpdir(), "wgmesh-test-psk-")), "psk");
+    try {
+      own.save(saved);
+      assert.equal(before.get(b), readFileSync(saved, "utf8").trim());
+    } finally {
+      rmSync(path.dirname(saved), { recursive: true });
+    }
+    assert.notEqual(before.get(a), before.get(b));
+    assert.equal(before.get(c), "(none)");
+    await apply(
+      device,
+      { publicKey: a, presharedKey: null },
+      { publicKey: b },
+      { publicKey: c, presharedKey },
+    );
+    const after = keys();
+    assert.equal(after.get(a), "(none)");
+    assert.equal(after.get(b), before.get(b));
+    assert.equal(after.get(c), before.get(a));
+    const peers = new Map((await device.read()).peers.map((peer) => [peer.publicKey, peer.hasPresharedKey]));
+    assert.deepEqual([peers.get(a), peers.get(b), peers.get(c)], [false, true, true]);
+  }),
+
+  "a configuration is whole: what is left out is the default, and a slip is refused": withDevice(
+    async (device) => {
+      const privateKey = PrivateKey.generate();
+      const mark = () => execFileSync("wg", ["show", device.name, "fwmark"], { encoding: "utf8" }).trim();
+      device.configure({ privateKey, fwmark: 0xffff_ffff });
+      assert.equal((await device.read()).publicKey, privateKey.publicKey);
+      assert.equal((await device.read()).fwmark, 0xffff_ffff);
+      assert.equal(mark(), "0xffffffff");
+      const port = device.listenPort();
+      device.configure({ privateKey });
+      assert.equal(mark(), "off");
+      assert.equal(device.listenPort(), port, "any port will do, so the one there is");
+      const configure = (configuration: object) => () => device.configure(configuration);
+      const one = /cannot configure wge\w+: it takes a privateKey or an identity, one of them/;
+      assert.throws(configure({ listenPort: 1 }), coded("EINVAL", one));
+      assert.throws(configure({ privateKey, identity: newIdentity() }), coded("EINVAL", one));
+      assert.throws(
+        configure({ privateKey, port: 1 }),
+        coded("EINVAL", /there is no option port, only privateKey/),
+      );
+      assert.throws(configure({ privateKey: someKey }), (error: Error) => {
+        assert.ok(!error.message.includes(someKey));
+        return coded("EINVAL", /cannot call WireGuardDevice.configure/)(error);
+      });
+    },
+  ),
+
   "reset removes peers and addresses": withDevice(async (device) => {
-    device.configure(newIdentity(), 0);
+    device.configure({ identity: newIdentity() });
     device.up();
     addressAdd(device.name, "10.1.2.3/16");
     addressAdd(device.name, "fd00::3/64");
     await apply(device, { publicKey: someKey });
     await device.reset();
     assert.deepEqual(addressList(device.name), []);
-    assert.deepEqual((await read(device)).peers, []);
+    assert.deepEqual((await device.read()).peers, []);
     assert.equal(linkGet(device.name)?.up, true);
   }),
 
@@ -162,20 +239,20 @@ export const cases: Cases = {
     try {
       const [leftIdentity, rightIdentity] = [newIdentity(), newIdentity()];
       const events: DeviceEvent[] = [];
-      left.onEvent((json) => events.push(JSON.parse(json)));
-      right.onEvent((json) => events.push(JSON.parse(json)));
+      left.onEvent((event) => events.push(event));
+      right.onEvent((event) => events.push(event));
       for (const [device, identity] of [
         [left, leftIdentity],
         [right, rightIdentity],
       ] as const) {
-        device.configure(identity, 0);
+        device.configure({ identity });
         device.up();
       }
       const endpoint = `127.0.0.1:${right.listenPort()}`;
-      await apply(right, { publicKey: leftIdentity.publicKey, presharedKey: true });
+      await apply(right, { publicKey: leftIdentity.publicKey, presharedKey });
       await apply(left, {
         publicKey: rightIdentity.publicKey,
-        presharedKey: true,
+        presharedKey,
         endpoint,
         keepaliveSeconds: 5,
       });
@@ -185,7 +262,7 @@ export const cases: Cases = {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       assert.deepEqual([...new Set(seen())].sort(), [leftIdentity.publicKey, rightIdentity.publicKey].sort());
-      const [peer] = (await read(left)).peers;
+      const [peer] = (await left.read()).peers;
       assert.ok(peer && Math.abs(Date.now() - peer.lastHandshakeMs) < 30_000, `${peer?.lastHandshakeMs}`);
     } finally {
       left.close(true);
@@ -195,14 +272,14 @@ export const cases: Cases = {
 
   "calls at once take turns; closing waits for them, and later ones say that it was closed": async () => {
     const device = open();
-    device.configure(newIdentity(), 0);
+    device.configure({ identity: newIdentity() });
     const calls = [device.read(), apply(device, { publicKey: someKey }), device.read(), device.reset()];
     await Promise.all(calls);
     const late = device.read();
     device.close(true);
     device.close(true);
     await late.then(
-      (json) => assert.deepEqual(JSON.parse(json).peers, []),
+      (state) => assert.deepEqual(state.peers, []),
       (error) => coded("EBADF", /the device was closed/)(error),
     );
     await assert.rejects(device.read(), coded("EBADF", /cannot read wge\w+: the device was closed/));

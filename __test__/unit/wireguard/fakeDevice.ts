@@ -1,4 +1,4 @@
-import type { BackendKind, MeshSecret, NodeIdentity, WireGuardDevice } from "@wgmesh/native";
+import type { BackendKind, NodeIdentity, PresharedKey, WireGuardDevice } from "@wgmesh/native";
 import type { Keys } from "../../../src/wireguard/nativeBackend.ts";
 
 /** An error as the addon throws it. */
@@ -7,7 +7,7 @@ export function nativeError(code: string, text = "cannot open wg0: because"): Er
 }
 
 /** Handles that nothing looks into. */
-export const keys: Keys = { identity: {} as NodeIdentity, secret: {} as MeshSecret };
+export const keys: Keys = { identity: {} as NodeIdentity, presharedKey: {} as PresharedKey };
 
 /** A device that does nothing but what `parts` say. */
 export function fakeDevice(kind: BackendKind, parts: Partial<WireGuardDevice> = {}): WireGuardDevice {
@@ -19,8 +19,8 @@ export function fakeDevice(kind: BackendKind, parts: Partial<WireGuardDevice> = 
     reset: async () => {},
     configure() {},
     up() {},
-    apply: async () => "[]",
-    read: async () => JSON.stringify({ publicKey: null, listenPort: 0, fwmark: 0, peers: [] }),
+    apply: async () => [],
+    read: async () => ({ publicKey: null, listenPort: 0, fwmark: 0, peers: [] }),
     onEvent() {},
     close() {},
   };

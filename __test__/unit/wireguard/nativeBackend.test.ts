@@ -13,7 +13,7 @@ const peer: WantedPeer = {
 };
 const whole = {
   publicKey,
-  presharedKey: true,
+  presharedKey: keys.presharedKey,
   endpoint: "[2001:db8::1]:51820",
   allowedIps: ["10.1.2.3/32"],
   keepaliveSeconds: 25,
@@ -38,7 +38,7 @@ describe("a change for the addon", () => {
       {
         publicKey,
         updateOnly: true,
-        presharedKey: true,
+        presharedKey: keys.presharedKey,
         endpoint: "192.0.2.1:1",
         allowedIps: [],
         keepaliveSeconds: 0,
@@ -46,11 +46,11 @@ describe("a change for the addon", () => {
     ],
   ];
   test.each(table)("%s", (_what, change, expected) => {
-    expect(nativeChange(change)).toEqual(expected);
+    expect(nativeChange(change, keys.presharedKey)).toEqual(expected);
   });
 
   test("a peer without an endpoint names none", () => {
-    const change = nativeChange({ kind: "add", peer: { ...peer, endpoint: null } });
+    const change = nativeChange({ kind: "add", peer: { ...peer, endpoint: null } }, keys.presharedKey);
     expect(change).not.toHaveProperty("endpoint");
   });
 });
@@ -72,20 +72,17 @@ describe("the backend", () => {
   test("gives the handles to the addon and brings failures back", async () => {
     const calls: unknown[] = [];
     const device = fakeDevice("kernel", {
-      configure: (identity, port) => void calls.push([identity === keys.identity, port]),
-      apply: async (secret, json) => {
-        calls.push([secret === keys.secret, JSON.parse(json)]);
-        return JSON.stringify([{ publicKey, error: "EINVAL: cannot set peer" }]);
+      configure: ({ identity, ...rest }) => void calls.push([identity === keys.identity, rest]),
+      apply: async (changes) => {
+        calls.push(changes);
+        return [{ publicKey, error: "EINVAL: cannot set peer" }];
       },
     });
     const backend = new NativeBackend(device, keys);
     backend.configure(51820);
     const failures = await backend.apply([{ kind: "remove", publicKey }]);
     expect(failures).toEqual([{ publicKey, reason: "EINVAL: cannot set peer" }]);
-    expect(calls).toEqual([
-      [true, 51820],
-      [true, [{ publicKey, remove: true }]],
-    ]);
+    expect(calls).toEqual([[true, { listenPort: 51820 }], [{ publicKey, remove: true }]]);
   });
 
   test("reads peers, endpoints as host and port", async () => {
@@ -100,8 +97,8 @@ describe("the backend", () => {
       txBytes: 2,
     });
     const peers = [state("[2001:db8::1]:7"), state(null), state("[fe80::1%2]:7")];
-    const json = JSON.stringify({ publicKey, listenPort: 51820, fwmark: 0, peers });
-    const read = await new NativeBackend(fakeDevice("kernel", { read: async () => json }), keys).read();
+    const native = { publicKey, listenPort: 51820, fwmark: 0, peers };
+    const read = await new NativeBackend(fakeDevice("kernel", { read: async () => native }), keys).read();
     expect(read).toMatchObject({ publicKey, listenPort: 51820 });
     expect(read.peers.map((actual) => actual.endpoint)).toEqual([
       { host: "2001:db8::1", port: 7 },
@@ -114,7 +111,7 @@ describe("the backend", () => {
   test("hands events on as objects", () => {
     const seen: BackendEvent[] = [];
     const device = fakeDevice("embedded", {
-      onEvent: (callback) => callback(JSON.stringify({ type: "handshake", publicKey })),
+      onEvent: (callback) => callback({ type: "handshake", publicKey }),
     });
     new NativeBackend(device, keys).onEvent((event) => seen.push(event));
     expect(seen).toEqual([{ type: "handshake", publicKey }]);

@@ -10,7 +10,7 @@ use super::guarded;
 use crate::error::{Error, Result};
 use crate::identity::derive::Derived;
 use crate::identity::hex;
-use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
+use crate::identity::keys::{PrivateKey, PublicKey};
 use crate::identity::seal::NONCE_BYTES;
 use crate::identity::secret::Secret;
 use crate::identity::state_file::NodeState;
@@ -96,14 +96,9 @@ impl MeshSecret {
 }
 
 impl MeshSecret {
-    #[cfg(feature = "test-exports")]
+    /// For the other bindings.
     pub(crate) fn derived(&self) -> &Derived {
         &self.0
-    }
-
-    /// For the WireGuard bindings: the preshared key of every pair of peers.
-    pub(crate) fn preshared_key(&self) -> PresharedKey {
-        self.0.preshared_key()
     }
 }
 

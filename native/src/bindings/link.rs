@@ -1,8 +1,11 @@
 //! Links, addresses, routes and their changes.
 
+use std::net::IpAddr;
+
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
+use netlink_packet_route::link::InfoKind;
 
 use super::guarded;
 use crate::error::{Error, Result};
@@ -75,26 +78,51 @@ pub fn link_list() -> napi::Result<Vec<Link>> {
     guarded(|| Ok(links::list()?.into_iter().map(Link::from).collect()))
 }
 
+/// The face tells what `peer` is for.
+#[napi]
+pub fn link_create(name: String, kind: String, mtu: Option<u32>, peer: Option<String>) -> napi::Result<()> {
+    guarded(|| {
+        let refused = |reason: String| Error::new("EINVAL", "create", &name, reason);
+        let own = InterfaceName::parse(&name)?;
+        let mtu = mtu.map_or(Ok(0), |mtu| checked_mtu(mtu, "create", &name))?;
+        match (kind.as_str(), peer) {
+            ("veth", Some(peer)) => links::create_pair(&own, &InterfaceName::parse(&peer)?, mtu),
+            ("veth", None) => Err(refused("a veth link needs a peer, the name of its other end".to_owned())),
+            (_, Some(_)) => Err(refused(format!("only a veth link has a peer, not kind {kind:?}"))),
+            ("wireguard", None) => links::create(&own, InfoKind::Wireguard, mtu),
+            ("dummy", None) => links::create(&own, InfoKind::Dummy, mtu),
+            ("bridge", None) => links::create(&own, InfoKind::Bridge, mtu),
+            _ => Err(refused(format!("kind {kind:?} is not one of wireguard, veth, dummy, bridge"))),
+        }
+    })
+}
+
 #[napi]
 pub fn link_set_up(name: String) -> napi::Result<()> {
-    guarded(|| links::set_up(own_link(&name, "set up")?, &name))
+    guarded(|| links::set_up(index_of(&name, "set up")?, &name))
+}
+
+#[napi]
+pub fn link_set_down(name: String) -> napi::Result<()> {
+    guarded(|| links::set_down(index_of(&name, "set down")?, &name))
 }
 
 #[napi]
 pub fn link_set_mtu(name: String, mtu: u32) -> napi::Result<()> {
     guarded(|| {
-        let index = own_link(&name, "set the MTU of")?;
-        let in_range = u16::try_from(mtu).ok().filter(|_| MTU_RANGE.contains(&mtu));
-        let mtu = in_range.ok_or_else(|| {
-            Error::new("EINVAL", "set the MTU of", &name, format!("{mtu} is not in 576..65535"))
-        })?;
-        links::set_mtu(index, &name, mtu)
+        let index = index_of(&name, "set the MTU of")?;
+        links::set_mtu(index, &name, checked_mtu(mtu, "set the MTU of", &name)?)
     })
+}
+
+fn checked_mtu(mtu: u32, operation: &'static str, name: &str) -> Result<u16> {
+    let in_range = u16::try_from(mtu).ok().filter(|_| MTU_RANGE.contains(&mtu));
+    in_range.ok_or_else(|| Error::new("EINVAL", operation, name, format!("{mtu} is not in 576..65535")))
 }
 
 #[napi]
 pub fn link_delete(name: String) -> napi::Result<()> {
-    guarded(|| links::delete(own_link(&name, "delete")?, &name))
+    guarded(|| links::delete(index_of(&name, "delete")?, &name))
 }
 
 #[napi]
@@ -121,7 +149,7 @@ pub fn address_list(link_name: Option<String>) -> napi::Result<Vec<Address>> {
 pub fn address_add(link_name: String, cidr: String) -> napi::Result<()> {
     guarded(|| {
         let network = Network::parse(&cidr)?;
-        addresses::add(own_link(&link_name, "add address to")?, &link_name, network)
+        addresses::add(index_of(&link_name, "add address to")?, &link_name, network)
     })
 }
 
@@ -129,7 +157,7 @@ pub fn address_add(link_name: String, cidr: String) -> napi::Result<()> {
 pub fn address_delete(link_name: String, cidr: String) -> napi::Result<()> {
     guarded(|| {
         let network = Network::parse(&cidr)?;
-        match links::get(&LinkName::from(&InterfaceName::parse(&link_name)?))? {
+        match links::get(&LinkName::parse(&link_name)?)? {
             Some(link) => addresses::delete(link.index, &link_name, network),
             None => Ok(()),
         }
@@ -156,29 +184,53 @@ pub fn route_list(link_name: Option<String>) -> napi::Result<Vec<Route>> {
     })
 }
 
+/// What a route is known by besides its destination and link. The face fills in what the caller leaves out.
+#[napi(object)]
+pub struct RouteProperties {
+    pub metric: u32,
+    pub gateway: Option<String>,
+    pub protocol: u32,
+}
+
 #[napi]
-pub fn route_add(destination: String, link_name: String, metric: u32) -> napi::Result<()> {
+pub fn route_add(destination: String, link_name: String, properties: RouteProperties) -> napi::Result<()> {
     guarded(|| {
-        let network = Network::parse(&destination)?.masked();
-        routes::add(network, own_link(&link_name, "add route to")?, &link_name, metric)
+        let mut route = unicast(&destination, &properties)?;
+        route.link_index = index_of(&link_name, "add route to")?;
+        routes::add(&route, &link_name)
     })
 }
 
 #[napi]
-pub fn route_delete(destination: String, link_name: String, metric: u32) -> napi::Result<()> {
+pub fn route_delete(destination: String, link_name: String, properties: RouteProperties) -> napi::Result<()> {
     guarded(|| {
-        let network = Network::parse(&destination)?.masked();
-        match links::get(&LinkName::from(&InterfaceName::parse(&link_name)?))? {
-            Some(link) => routes::delete(network, link.index, &link_name, metric),
-            None => Ok(()),
-        }
+        let mut route = unicast(&destination, &properties)?;
+        let Some(link) = links::get(&LinkName::parse(&link_name)?)? else { return Ok(()) };
+        route.link_index = link.index;
+        routes::delete(&route, &link_name)
     })
 }
 
-/// The index of a link that wgmesh may change: one with a name it would give (ENODEV when there is none).
-fn own_link(name: &str, operation: &'static str) -> Result<u32> {
-    let name = InterfaceName::parse(name)?;
-    Ok(links::require(&LinkName::from(&name), operation)?.index)
+/// The route, its link still to be filled in.
+fn unicast(destination: &str, properties: &RouteProperties) -> Result<routes::Unicast> {
+    let refused = |reason: String| Error::new("EINVAL", "use route", destination, reason);
+    let destination = Network::parse(destination)?.masked();
+    let protocol = u8::try_from(properties.protocol).ok().filter(|number| *number != 0);
+    let protocol =
+        protocol.ok_or_else(|| refused(format!("protocol {} is not in 1..255", properties.protocol)))?;
+    let gateway = match &properties.gateway {
+        None => None,
+        Some(text) => match text.parse::<IpAddr>() {
+            Ok(address) if address.is_ipv4() == destination.address.is_ipv4() => Some(address),
+            _ => return Err(refused(format!("gateway {text:?} is no address of its family"))),
+        },
+    };
+    Ok(routes::Unicast { destination, link_index: 0, gateway, metric: properties.metric, protocol })
+}
+
+/// The index of a link; ENODEV when there is none of that name.
+fn index_of(name: &str, operation: &'static str) -> Result<u32> {
+    Ok(links::require(&LinkName::parse(name)?, operation)?.index)
 }
 
 /// The link of that name (ENODEV when there is none), or all.

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod identity;
+mod keys;
 #[cfg(target_os = "linux")]
 mod link;
 mod os;

@@ -2,15 +2,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use napi::bindgen_prelude::{AsyncTask, Function, ToNapiValue, TypeName};
+use napi::bindgen_prelude::{AsyncTask, ClassInstance, Function, ToNapiValue, TypeName};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Env, Task};
 use napi_derive::napi;
 
 use super::guarded;
-use super::identity::{MeshSecret, NodeIdentity};
+use super::identity::NodeIdentity;
+use super::keys::{PresharedKey, PrivateKey};
 use crate::error::{Error, Result};
-use crate::identity::keys::PresharedKey;
+use crate::identity::keys;
 use crate::link::addresses;
 use crate::link::name::InterfaceName;
 use crate::wireguard::device::Device;
@@ -100,13 +101,25 @@ impl WireGuardDevice {
         })
     }
 
+    /// The face gives exactly one of the two keys.
     #[napi]
-    pub fn configure(&self, identity: &NodeIdentity, listen_port: u32) -> napi::Result<()> {
+    pub fn configure(
+        &self,
+        private_key: Option<ClassInstance<'_, PrivateKey>>,
+        identity: Option<ClassInstance<'_, NodeIdentity>>,
+        listen_port: u32,
+        fwmark: u32,
+    ) -> napi::Result<()> {
         guarded(|| {
-            let port = u16::try_from(listen_port).map_err(|_| {
-                Error::new("EINVAL", "configure", &self.name, format!("no port can be {listen_port}"))
-            })?;
-            self.slot.with("configure", |device| device.configure(identity.private_key(), port))
+            let invalid = |reason: String| Error::new("EINVAL", "configure", &self.name, reason);
+            let port =
+                u16::try_from(listen_port).map_err(|_| invalid(format!("no port can be {listen_port}")))?;
+            let key = match (&private_key, &identity) {
+                (Some(key), None) => key.key(),
+                (None, Some(identity)) => identity.private_key(),
+                _ => return Err(invalid("it takes a privateKey or an identity, one of them".to_owned())),
+            };
+            self.slot.with("configure", |device| device.configure(key, port, fwmark))
         })
     }
 
@@ -115,11 +128,17 @@ impl WireGuardDevice {
         guarded(|| self.slot.with("set up", |device| device.up()))
     }
 
+    /// `presharedKey` of a change is a place in `preshared_keys`.
     #[napi]
-    pub fn apply(&self, secret: &MeshSecret, changes_json: String) -> AsyncTask<Call<String>> {
-        let preshared_key: PresharedKey = secret.preshared_key();
+    pub fn apply(
+        &self,
+        changes_json: String,
+        preshared_keys: Vec<ClassInstance<'_, PresharedKey>>,
+    ) -> AsyncTask<Call<String>> {
+        let preshared_keys: Vec<keys::PresharedKey> =
+            preshared_keys.iter().map(|handle| handle.key().clone()).collect();
         self.later("change the peers of", move |device| {
-            let (changes, mut refused) = json::changes(&changes_json, &preshared_key)?;
+            let (changes, mut refused) = json::changes(&changes_json, &preshared_keys)?;
             let failures = device.apply(changes)?;
             refused.extend(failures.into_iter().map(json::Refused::from));
             Ok(json::refused(&refused))

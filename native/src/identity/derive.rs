@@ -10,6 +10,7 @@ use super::hex;
 use super::keys::PresharedKey;
 use super::seal::Sealer;
 use super::secret::Secret;
+use crate::error::{Error, Result};
 
 /// First control port, and how many may follow from a secret: 51821..=52820.
 const GOSSIP_PORT_BASE: u16 = 51821;
@@ -90,6 +91,19 @@ impl Derived {
     /// The preshared key of every pair of peers.
     pub fn preshared_key(&self) -> PresharedKey {
         PresharedKey(*expand(&self.secret, "wgmesh-wg-psk-v1"))
+    }
+
+    /// A preshared key of the caller's own: HKDF-SHA256 of the secret, the label as info. `EINVAL` for an empty label, one over
+    /// 255 bytes, and one that begins with `wgmesh-`: whoever administers an interface can read its preshared keys, so none may
+    /// be a key that the mesh uses for something else.
+    pub fn preshared_key_for(&self, label: &str) -> Result<PresharedKey> {
+        let reason = match label {
+            "" => "it is empty",
+            _ if label.len() > 255 => "it is longer than 255 bytes",
+            _ if label.starts_with("wgmesh-") => "labels that begin with wgmesh- are the mesh's own",
+            _ => return Ok(PresharedKey(*expand(&self.secret, label))),
+        };
+        Err(Error::new("EINVAL", "derive a preshared key for", format!("{label:?}"), reason))
     }
 
     /// UDP control port.
@@ -176,6 +190,18 @@ mod tests {
             assert_eq!(it.multicast_group().to_string(), entry.text("derived.multicast_group"));
             assert_eq!(i64::from(it.gossip_port()), entry.number("derived.gossip_port"));
             assert_eq!(i64::from(it.probe_port()), entry.number("derived.probe_tcp_port"));
+        }
+    }
+
+    /// The expected key is what hkdfSync of node:crypto says.
+    #[test]
+    fn a_label_gives_a_key_of_its_own_and_none_of_the_meshs() {
+        let it = derived("0123456789abcdef");
+        let key = it.preshared_key_for("gateway to office").unwrap();
+        assert_eq!(hex::encode(&key.0), "c813a922b454eaf79c4dc273475a6ca591d64aa097e0c6333b7dae65ec3b3fa0");
+        let too_long = "x".repeat(256);
+        for label in ["", "wgmesh-gossip-v1", "wgmesh-", too_long.as_str()] {
+            assert_eq!(it.preshared_key_for(label).unwrap_err().code, "EINVAL", "{label}");
         }
     }
 

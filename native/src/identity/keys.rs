@@ -42,27 +42,20 @@ pub struct PresharedKey(pub [u8; 32]);
 impl PrivateKey {
     /// Standard base64 of exactly 32 bytes. `None` rather than an error, which could not show what it is about.
     pub fn parse(text: &str) -> Option<Self> {
-        // Three bytes for every four characters: one more than the key has.
-        let mut bytes = Zeroizing::new([0u8; 33]);
-        let length = STANDARD.decode_slice(text, bytes.as_mut()).ok()?;
-        // Copied into its place at once: a plain array on the way would stay on the stack.
         let mut key = Self([0; 32]);
-        (length == key.0.len()).then(|| key.0.copy_from_slice(&bytes[..length]))?;
+        decode(text, &mut key.0)?;
         Some(key)
     }
 
     /// The form of the state file.
     pub fn text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(44));
-        STANDARD.encode_string(self.0, &mut text);
-        text
+        text_of(&self.0)
     }
 
     /// A new key from the system's random source.
     pub fn generate() -> Result<Self> {
         let mut key = Self([0; 32]);
-        getrandom::fill(&mut key.0)
-            .map_err(|e| Error::new("EIO", "read", "the system's random source", e.to_string()))?;
+        fill_random(&mut key.0)?;
         key.0[0] &= 248;
         key.0[31] = (key.0[31] & 127) | 64;
         Ok(key)
@@ -72,6 +65,42 @@ impl PrivateKey {
         let secret = x25519_dalek::StaticSecret::from(self.0);
         PublicKey(x25519_dalek::PublicKey::from(&secret).to_bytes())
     }
+}
+
+impl PresharedKey {
+    /// As [`PrivateKey::parse`].
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut key = Self([0; 32]);
+        decode(text, &mut key.0)?;
+        Some(key)
+    }
+
+    /// A new key from the system's random source.
+    pub fn generate() -> Result<Self> {
+        let mut key = Self([0; 32]);
+        fill_random(&mut key.0)?;
+        Ok(key)
+    }
+}
+
+/// Base64 of exactly 32 bytes, straight into its place: a plain array on the way would stay on the stack.
+fn decode(text: &str, into: &mut [u8; 32]) -> Option<()> {
+    // Three bytes for every four characters: one more than the key has.
+    let mut bytes = Zeroizing::new([0u8; 33]);
+    let length = STANDARD.decode_slice(text, bytes.as_mut()).ok()?;
+    (length == into.len()).then(|| into.copy_from_slice(&bytes[..length]))
+}
+
+/// Base64 of a key that is secret.
+pub(super) fn text_of(key: &[u8; 32]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(44));
+    STANDARD.encode_string(key, &mut text);
+    text
+}
+
+fn fill_random(bytes: &mut [u8; 32]) -> Result<()> {
+    getrandom::fill(bytes)
+        .map_err(|error| Error::new("EIO", "read", "the system's random source", error.to_string()))
 }
 
 impl fmt::Debug for PrivateKey {

@@ -4,6 +4,7 @@ pub mod address;
 pub mod derive;
 pub mod generate;
 pub mod hex;
+pub mod key_file;
 pub mod keys;
 mod members;
 mod private_file;

@@ -86,8 +86,24 @@ fn write_temporary(temporary: &Path, content: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // create_new neither follows a link nor takes a file somebody else made in between.
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    fill(create_new(temporary)?, content)
+}
+
+/// Makes a file with mode 0600; `AlreadyExists` when the name is taken. What cannot be written whole is removed again.
+pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    fill(create_new(path)?, content).inspect_err(|_| {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(path);
+    })?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// create_new neither follows a link nor takes a file somebody else made in between.
+fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn fill(mut file: File, content: &[u8]) -> io::Result<()> {
     // The umask may have taken bits away, which would lock us out at the next start.
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(content)?;

@@ -1,13 +1,18 @@
-//! Where a secret is read from without ever becoming a JavaScript string (row B4).
+//! Where a secret, or a key, is read from without ever becoming a JavaScript string (row B4).
 
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd as _;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::private_file::{self, Facts, MAX_BYTES};
 use super::secret::Secret;
 use crate::error::{Error, Result};
+
+/// Code of the errors that say a file may not hold a secret.
+const REFUSED: &str = "SECRET_FILE";
 
 /// Where systemd puts the credentials of a unit (systemd.exec(5)).
 const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
@@ -18,18 +23,28 @@ const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 /// Errors: those of open(2), `SECRET_FILE` for a file others can read or change, or that is over 64 KiB, and those of
 /// [`Secret::parse`].
 pub fn from_file(path: &Path) -> Result<Secret> {
+    Secret::parse(&read_file(path, REFUSED)?)
+}
+
+/// Reads a descriptor to its end and leaves it open. Blocks until the writer closes its side, at most 64 KiB.
+pub fn from_fd(fd: i32) -> Result<Secret> {
+    Secret::parse(&read_fd(fd, REFUSED)?)
+}
+
+/// The content of a private file; `refused` is the code for one that is not private, or too long.
+pub(super) fn read_file(path: &Path, refused: &str) -> Result<Zeroizing<Vec<u8>>> {
     let object = path.display().to_string();
     let failed = |error: std::io::Error| Error::from_io(&error, "read", object.clone());
     let mut file = File::open(path).map_err(failed)?;
     let facts = private_file::facts(&file).map_err(failed)?;
     if let Some(reason) = objection(&facts, is_credential(path)) {
-        return Err(Error::new("SECRET_FILE", "read", object, reason));
+        return Err(Error::new(refused, "read", object, reason));
     }
-    parse(private_file::read_all(&mut file).map_err(failed)?, &object)
+    within_limit(private_file::read_all(&mut file).map_err(failed)?, &object, refused)
 }
 
-/// Reads a descriptor to its end and leaves it open. Blocks until the writer closes its side, at most 64 KiB.
-pub fn from_fd(fd: i32) -> Result<Secret> {
+/// What a descriptor has up to its end; it stays open.
+pub(super) fn read_fd(fd: i32, refused: &str) -> Result<Zeroizing<Vec<u8>>> {
     let object = format!("descriptor {fd}");
     // A negative number is no descriptor at all, and std aborts on it.
     if fd < 0 {
@@ -40,14 +55,15 @@ pub fn from_fd(fd: i32) -> Result<Secret> {
     let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
     let content =
         private_file::read_all(&mut *file).map_err(|error| Error::from_io(&error, "read", object.clone()))?;
-    parse(content, &object)
+    within_limit(content, &object, refused)
 }
 
-fn parse(content: Option<zeroize::Zeroizing<Vec<u8>>>, object: &str) -> Result<Secret> {
-    match content {
-        Some(bytes) => Secret::parse(&bytes),
-        None => Err(Error::new("SECRET_FILE", "read", object, format!("longer than {MAX_BYTES} bytes"))),
-    }
+fn within_limit(
+    content: Option<Zeroizing<Vec<u8>>>,
+    object: &str,
+    refused: &str,
+) -> Result<Zeroizing<Vec<u8>>> {
+    content.ok_or_else(|| Error::new(refused, "read", object, format!("longer than {MAX_BYTES} bytes")))
 }
 
 /// Why a file with these facts may not hold a secret.

@@ -13,7 +13,7 @@ use super::network::Network;
 use super::{attributes, command, emit, open};
 use crate::error::{Error, Result};
 
-/// Who made a route (RTPROT): an unassigned number of linux/rtnetlink.h, so that our routes are known as ours.
+/// Who made a route (RTPROT) unless its maker says otherwise: an unassigned number of linux/rtnetlink.h, so that our routes are known as ours.
 pub const PROTOCOL: u8 = 111;
 
 /// linux/rtnetlink.h
@@ -63,23 +63,34 @@ fn list_family(family: AddressFamily) -> Result<Vec<Route>> {
     Ok(routes.filter(|route| route.table == main).collect())
 }
 
-/// Adds a unicast route out of the link. No error when the same one of ours stands there; EEXIST, naming its owner, when
-/// another one with this destination and metric does.
-pub fn add(destination: Network, link_index: u32, name: &str, metric: u32) -> Result<()> {
-    let message = message(destination, link_index, metric);
-    let result = command(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &message);
+/// A unicast route of the main table to add or to delete.
+#[derive(Debug, Clone, Copy)]
+pub struct Unicast {
+    pub destination: Network,
+    pub link_index: u32,
+    /// Of the destination's family; `None` for what is on the link itself.
+    pub gateway: Option<IpAddr>,
+    pub metric: u32,
+    pub protocol: u8,
+}
+
+/// Adds the route. No error when the very same one stands there; EEXIST, naming its owner, when another one with this
+/// destination and metric does.
+pub fn add(wanted: &Unicast, name: &str) -> Result<()> {
+    let result = command(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &message(wanted));
     let Err(error) = result else { return Ok(()) };
-    let object = format!("{destination} via {name}");
+    let object = on(wanted.destination, name);
     if error.errno != libc::EEXIST {
         return Err(error.because("add route", object));
     }
-    let wanted = effective_metric(destination, metric);
+    let metric = effective_metric(wanted.destination, wanted.metric);
     let rivals = list()?.into_iter().filter(|route| {
-        route.destination == destination && effective_metric(destination, route.metric) == wanted
+        route.destination == wanted.destination
+            && effective_metric(wanted.destination, route.metric) == metric
     });
     let mut owner = None;
     for route in rivals {
-        if is_ours(&route, link_index) {
+        if is_same(&route, wanted) {
             return Ok(());
         }
         owner = Some(route.protocol);
@@ -91,21 +102,26 @@ pub fn add(destination: Network, link_index: u32, name: &str, metric: u32) -> Re
     Err(Error::new("EEXIST", "add route", object, reason))
 }
 
-/// Removes our route out of the link; one of another protocol or link stays. No error when it is gone already.
-pub fn delete(destination: Network, link_index: u32, name: &str, metric: u32) -> Result<()> {
-    let mut message = message(destination, link_index, metric);
+/// Removes the route out of the link; one of another protocol or link stays, and so does one through another gateway when one
+/// is named. No error when it is gone already.
+pub fn delete(unwanted: &Unicast, name: &str) -> Result<()> {
+    let mut message = message(unwanted);
     // Matches any scope; the protocol in the header must match.
     message.header.scope = RouteScope::NoWhere;
     match command(RTM_DELROUTE, 0, &message) {
         Err(error) if matches!(error.errno, libc::ESRCH | libc::ENODEV) => Ok(()),
-        result => result.map_err(|error| error.because("delete route", format!("{destination} via {name}"))),
+        result => result.map_err(|error| error.because("delete route", on(unwanted.destination, name))),
     }
 }
 
-fn is_ours(route: &Route, link_index: u32) -> bool {
-    route.protocol == PROTOCOL
-        && route.link_index == Some(link_index)
-        && route.gateway.is_none()
+fn on(destination: Network, name: &str) -> String {
+    format!("{destination} via {name}")
+}
+
+fn is_same(route: &Route, wanted: &Unicast) -> bool {
+    route.protocol == wanted.protocol
+        && route.link_index == Some(wanted.link_index)
+        && route.gateway == wanted.gateway
         && route.kind == "unicast"
 }
 
@@ -116,27 +132,29 @@ fn effective_metric(destination: Network, metric: u32) -> u32 {
     }
 }
 
-fn message(destination: Network, link_index: u32, metric: u32) -> RouteMessage {
+fn message(route: &Unicast) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
-        address_family: match destination.address {
+        address_family: match route.destination.address {
             IpAddr::V4(_) => AddressFamily::Inet,
             IpAddr::V6(_) => AddressFamily::Inet6,
         },
-        destination_prefix_length: destination.prefix,
+        destination_prefix_length: route.destination.prefix,
         table: RouteHeader::RT_TABLE_MAIN,
-        protocol: RouteProtocol::from(PROTOCOL),
+        protocol: RouteProtocol::from(route.protocol),
         // Without a gateway the destination is on the link; IPv6 has no scopes and ignores it.
-        scope: RouteScope::Link,
+        scope: if route.gateway.is_none() { RouteScope::Link } else { RouteScope::Universe },
         kind: RouteType::Unicast,
         ..RouteHeader::default()
     };
-    let address = RouteAddress::from(destination.address);
     message.attributes = vec![
-        RouteAttribute::Destination(address),
-        RouteAttribute::Oif(link_index),
-        RouteAttribute::Priority(metric),
+        RouteAttribute::Destination(RouteAddress::from(route.destination.address)),
+        RouteAttribute::Oif(route.link_index),
+        RouteAttribute::Priority(route.metric),
     ];
+    if let Some(gateway) = route.gateway {
+        message.attributes.push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
+    }
     message
 }
 
@@ -230,17 +248,34 @@ mod tests {
     #[test]
     fn reads_what_it_writes() {
         for text in ["192.168.7.0/24", "fd00:7::/48", "0.0.0.0/0", "::/0"] {
-            let routes = parse(&emit(&message(network(text), 4, 50))).unwrap();
+            let wanted = unicast(text);
+            let routes = parse(&emit(&message(&wanted))).unwrap();
             let [route] = routes.as_slice() else { panic!("{routes:?}") };
             assert_eq!(route.destination, network(text));
-            assert!(is_ours(route, 4) && !is_ours(route, 5));
             assert_eq!((route.metric, route.table), (50, 254));
+            assert!(is_same(route, &wanted));
+            let gateway = Some("10.0.0.1".parse().unwrap());
+            for other in [
+                Unicast { link_index: 5, ..wanted },
+                Unicast { protocol: 4, ..wanted },
+                Unicast { gateway, ..wanted },
+            ] {
+                assert!(!is_same(route, &other), "{other:?}");
+            }
         }
+        let through = Unicast { gateway: Some("fd00::1".parse().unwrap()), ..unicast("::/0") };
+        let routes = parse(&emit(&message(&through))).unwrap();
+        assert_eq!(routes[0].gateway, through.gateway);
+    }
+
+    fn unicast(destination: &str) -> Unicast {
+        let destination = network(destination);
+        Unicast { destination, link_index: 4, gateway: None, metric: 50, protocol: PROTOCOL }
     }
 
     #[test]
     fn lists_every_next_hop() {
-        let mut wire = message(network("10.9.0.0/16"), 4, 0);
+        let mut wire = message(&Unicast { metric: 0, ..unicast("10.9.0.0/16") });
         let hop = |index, gateway: &str| {
             let gateway: IpAddr = gateway.parse().unwrap();
             let mut hop = RouteNextHop::default();

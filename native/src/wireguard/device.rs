@@ -46,6 +46,7 @@ pub struct PeerSettings {
     pub reset: bool,
     /// Never create the peer: skipped without error when it does not exist.
     pub update_only: bool,
+    /// All zeros takes the peer's key away.
     pub preshared_key: Option<PresharedKey>,
     pub endpoint: Option<SocketAddr>,
     /// *Replaces* the list.
@@ -108,8 +109,9 @@ pub trait Device: Send {
     fn listen_port(&mut self) -> Result<u16>;
     /// Removes all peers (the bindings flush addresses through `link`). The link stays as it is, up or down.
     fn reset(&mut self) -> Result<()>;
-    /// Sets key and port; `EADDRINUSE` when another socket has the port, and then nothing was changed.
-    fn configure(&mut self, private_key: &PrivateKey, listen_port: u16) -> Result<()>;
+    /// Sets key, port and the mark of the packets sent (SO_MARK, 0 is none). Port 0 is any; one that is bound stays.
+    /// `EADDRINUSE` when another socket has the port, and then nothing was changed.
+    fn configure(&mut self, private_key: &PrivateKey, listen_port: u16, fwmark: u32) -> Result<()>;
     fn up(&mut self) -> Result<()>;
     fn apply(&mut self, changes: Vec<PeerChange>) -> Result<Vec<PeerFailure>>;
     fn read(&mut self) -> Result<DeviceState>;

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::device::{AllowedIp, DeviceEvent, DeviceState, PeerChange, PeerFailure, PeerSettings};
@@ -36,8 +36,9 @@ struct Entry {
     reset: bool,
     #[serde(default)]
     update_only: bool,
-    #[serde(default)]
-    preshared_key: bool,
+    /// A place in the list of keys that comes with the batch; `null` takes the peer's away.
+    #[serde(default, deserialize_with = "given")]
+    preshared_key: Option<Option<usize>>,
     endpoint: Option<String>,
     allowed_ips: Option<Vec<String>>,
     #[serde(default)]
@@ -45,15 +46,22 @@ struct Entry {
     keepalive_seconds: Option<u16>,
 }
 
+/// Tells a member that is `null` from one that is not there.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    value: D,
+) -> std::result::Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
 /// Reads a batch. Text that is not the shape is EINVAL for all of it; an entry with a bad key, endpoint or network is
 /// refused alone.
-pub fn changes(text: &str, preshared_key: &PresharedKey) -> Result<(Vec<PeerChange>, Vec<Refused>)> {
+pub fn changes(text: &str, preshared_keys: &[PresharedKey]) -> Result<(Vec<PeerChange>, Vec<Refused>)> {
     let entries: Vec<Entry> = serde_json::from_str(text)
         .map_err(|error| Error::new("EINVAL", "read", "the list of peer changes", error.to_string()))?;
     let mut changes = Vec::with_capacity(entries.len());
     let mut refused = Vec::new();
     for entry in entries {
-        match change(&entry, preshared_key) {
+        match change(&entry, preshared_keys) {
             Ok(change) => changes.push(change),
             Err(error) => refused.push(Refused { public_key: entry.public_key, error: error.to_string() }),
         }
@@ -61,7 +69,7 @@ pub fn changes(text: &str, preshared_key: &PresharedKey) -> Result<(Vec<PeerChan
     Ok((changes, refused))
 }
 
-fn change(entry: &Entry, preshared_key: &PresharedKey) -> Result<PeerChange> {
+fn change(entry: &Entry, preshared_keys: &[PresharedKey]) -> Result<PeerChange> {
     let public_key = PublicKey::parse(&entry.public_key)?;
     if entry.remove {
         return Ok(PeerChange::Remove(public_key));
@@ -75,12 +83,19 @@ fn change(entry: &Entry, preshared_key: &PresharedKey) -> Result<PeerChange> {
         public_key,
         reset: entry.reset,
         update_only: entry.update_only,
-        preshared_key: entry.preshared_key.then(|| preshared_key.clone()),
+        preshared_key: entry.preshared_key.map(|place| preshared_key(place, preshared_keys)).transpose()?,
         endpoint: entry.endpoint.as_deref().map(endpoint).transpose()?,
         allowed_ips: allowed_ips.map(|list| networks(list)).transpose()?,
         add_allowed_ips: networks(&entry.add_allowed_ips)?,
         keepalive_seconds: entry.keepalive_seconds,
     }))
+}
+
+/// The protocol's "none" is a key of zeros.
+fn preshared_key(place: Option<usize>, keys: &[PresharedKey]) -> Result<PresharedKey> {
+    let Some(place) = place else { return Ok(PresharedKey([0; 32])) };
+    let missing = || Error::new("EINVAL", "use preshared key", place.to_string(), "no such key came with it");
+    keys.get(place).cloned().ok_or_else(missing)
 }
 
 /// `ip:port` or `[v6]:port`; port 0 is none.
@@ -149,13 +164,13 @@ mod tests {
     const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
     fn read(text: &str) -> Result<(Vec<PeerChange>, Vec<Refused>)> {
-        changes(text, &PresharedKey([7; 32]))
+        changes(text, &[PresharedKey([7; 32]), PresharedKey([8; 32])])
     }
 
     #[test]
     fn reads_every_member() {
         let text = format!(
-            r#"[{{"publicKey":"{KEY}","reset":true,"presharedKey":true,"endpoint":"[2001:db8::1]:5",
+            r#"[{{"publicKey":"{KEY}","reset":true,"presharedKey":1,"endpoint":"[2001:db8::1]:5",
                 "allowedIps":["10.0.0.1/32","fd00::1/64"],"addAllowedIps":["0.0.0.0/0"],"keepaliveSeconds":25}},
                 {{"publicKey":"{KEY}","remove":true}}]"#
         );
@@ -165,7 +180,8 @@ mod tests {
             panic!("{changes:?}")
         };
         assert_eq!(*key, PublicKey([1; 32]));
-        assert!(set.reset && !set.update_only && set.preshared_key.is_some());
+        assert!(set.reset && !set.update_only);
+        assert_eq!(set.preshared_key.as_ref().map(|key| key.0), Some([8; 32]));
         assert_eq!(set.endpoint, Some("[2001:db8::1]:5".parse().unwrap()));
         let replaced = set.allowed_ips.as_ref().unwrap();
         assert_eq!(replaced[1].address.to_string(), "fd00::", "host bits are cleared");
@@ -181,9 +197,17 @@ mod tests {
     }
 
     #[test]
+    fn no_preshared_key_is_said_by_null() {
+        let (changes, _) = read(&format!(r#"[{{"publicKey":"{KEY}","presharedKey":null}}]"#)).unwrap();
+        let [PeerChange::Set(set)] = changes.as_slice() else { panic!("{changes:?}") };
+        assert_eq!(set.preshared_key.as_ref().map(|key| key.0), Some([0; 32]));
+    }
+
+    #[test]
     fn a_bad_entry_is_refused_alone() {
         for bad in [
             r#"{"publicKey":"AQE="}"#.to_owned(),
+            format!(r#"{{"publicKey":"{KEY}","presharedKey":2}}"#),
             format!(r#"{{"publicKey":"{KEY}","endpoint":"host:51820"}}"#),
             format!(r#"{{"publicKey":"{KEY}","endpoint":"1.2.3.4:0"}}"#),
             format!(r#"{{"publicKey":"{KEY}","endpoint":"0.0.0.0:1"}}"#),

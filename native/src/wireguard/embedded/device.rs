@@ -93,8 +93,8 @@ impl Device for EmbeddedDevice {
         Ok(())
     }
 
-    fn configure(&mut self, private_key: &PrivateKey, listen_port: u16) -> Result<()> {
-        self.shared()?.configure(private_key, listen_port)
+    fn configure(&mut self, private_key: &PrivateKey, listen_port: u16, fwmark: u32) -> Result<()> {
+        self.shared()?.configure(private_key, listen_port, fwmark)
     }
 
     fn up(&mut self) -> Result<()> {

@@ -84,11 +84,12 @@ impl Shared {
 
     // ---- changes -----------------------------------------------------------------------------------------------------
 
-    /// Sets key and port. A port that is taken is found out before anything changes; the port and key that are set
-    /// already change nothing.
-    pub(super) fn configure(&self, key: &PrivateKey, port: u16) -> Result<()> {
+    /// Sets key, port and mark. A port that is taken is found out before anything changes; what is set already changes
+    /// nothing.
+    pub(super) fn configure(&self, key: &PrivateKey, port: u16, fwmark: u32) -> Result<()> {
         self.change(|control, effects| {
-            self.bind(port, control.fwmark)?;
+            self.bind(port, fwmark)?;
+            self.mark(control, fwmark)?;
             self.engine.set_private_key(key, effects);
             Ok(())
         })
@@ -104,15 +105,17 @@ impl Shared {
     }
 
     pub(super) fn set_fwmark(&self, fwmark: u32) -> Result<()> {
-        self.change(|control, _| {
-            if let Some(sockets) = self.sockets() {
-                sockets
-                    .set_fwmark(fwmark)
-                    .map_err(|e| Error::from_io(&e, "set fwmark of", self.tun.name().as_str()))?;
-            }
-            control.fwmark = fwmark;
-            Ok(())
-        })
+        self.change(|control, _| self.mark(control, fwmark))
+    }
+
+    fn mark(&self, control: &mut Control, fwmark: u32) -> Result<()> {
+        if let Some(sockets) = self.sockets() {
+            sockets
+                .set_fwmark(fwmark)
+                .map_err(|e| Error::from_io(&e, "set fwmark of", self.tun.name().as_str()))?;
+        }
+        control.fwmark = fwmark;
+        Ok(())
     }
 
     pub(super) fn apply(&self, changes: Vec<PeerChange>) -> Vec<PeerFailure> {

@@ -124,10 +124,12 @@ pub fn get_device(index: u32) -> Attributes {
     attributes
 }
 
-/// Key and port. The kernel takes the port first and stops when it is in use, so then nothing is changed.
-pub fn set_key_and_port(index: u32, key: &PrivateKey, port: u16) -> Attributes {
-    let mut attributes = Attributes::with_room(64);
+/// Key, port and mark. The kernel takes the mark first, then the port, and stops when that is in use; the caller has looked
+/// whether it is.
+pub fn set_device(index: u32, key: &PrivateKey, port: u16, fwmark: u32) -> Attributes {
+    let mut attributes = Attributes::with_room(72);
     attributes.put(device::IFINDEX, &index.to_ne_bytes());
+    attributes.put(device::FWMARK, &fwmark.to_ne_bytes());
     attributes.put(device::LISTEN_PORT, &port.to_ne_bytes());
     attributes.put(device::PRIVATE_KEY, &key.0);
     attributes

@@ -137,13 +137,13 @@ impl Device for KernelDevice {
         self.send(&encode::flush_peers(self.index), "remove the peers of")
     }
 
-    fn configure(&mut self, private_key: &PrivateKey, listen_port: u16) -> Result<()> {
+    fn configure(&mut self, private_key: &PrivateKey, listen_port: u16, fwmark: u32) -> Result<()> {
         let free = listen_port == 0 || self.is_bound_to(listen_port)?;
         if !free {
             port::check_free(listen_port)
                 .map_err(|error| Error::from_io(&error, "bind UDP port", listen_port.to_string()))?;
         }
-        let request = encode::set_key_and_port(self.index, private_key, listen_port);
+        let request = encode::set_device(self.index, private_key, listen_port, fwmark);
         self.send(&request, "configure")
     }
 

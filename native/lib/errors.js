@@ -1,0 +1,46 @@
+// Errors as they leave the package: `CODE: cannot <operation> <object>: <reason>`, the code as a property too.
+
+/** An error of our own. */
+function coded(code, text) {
+  return Object.assign(new Error(`${code}: ${text}`), { code });
+}
+
+/** Gives an error of the addon its `code`, which stands before the first colon; one without comes from napi, which refused an argument. */
+function withCode(error, name) {
+  const prefix = /^([A-Z][A-Z0-9_]*): /.exec(error.message);
+  if (prefix === null) error.message = `EINVAL: cannot call ${name}: ${error.message}`;
+  error.code = prefix === null ? "EINVAL" : prefix[1];
+  return error;
+}
+
+/** Runs a call into the addon; what it throws, or the promise it returns rejects with, gets its `code`. */
+function attempt(name, call) {
+  let result;
+  try {
+    result = call();
+  } catch (error) {
+    throw withCode(error, name);
+  }
+  if (!(result instanceof Promise)) return result;
+  return result.catch((error) => {
+    throw withCode(error, name);
+  });
+}
+
+/**
+ * Refuses options that are no object, and members that are not `known`: a misspelt one would be left out in silence.
+ * What it returns is safe to take members from.
+ */
+function checkedOptions(operation, options, known) {
+  if (options === undefined) return {};
+  if (typeof options !== "object" || options === null) {
+    throw coded("EINVAL", `cannot ${operation}: the options are no object`);
+  }
+  const stranger = Object.keys(options).find((name) => !known.includes(name));
+  if (stranger === undefined) return options;
+  throw coded("EINVAL", `cannot ${operation}: there is no option ${stranger}, only ${known.join(", ")}`);
+}
+
+exports.coded = coded;
+exports.attempt = attempt;
+exports.checkedOptions = checkedOptions;

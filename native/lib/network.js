@@ -1,0 +1,38 @@
+// Links and routes: options with defaults, as the addon takes them whole.
+
+const { checkedOptions } = require("./errors.js");
+
+/** RTPROT of routes whose maker does not say otherwise: an unassigned number of linux/rtnetlink.h. */
+const ROUTE_PROTOCOL = 111;
+
+function networkFace(face) {
+  const linkCreate = face("linkCreate");
+  const routeAdd = face("routeAdd");
+  const routeDelete = face("routeDelete");
+  return {
+    ROUTE_PROTOCOL,
+    linkCreate(name, kind, options) {
+      const { mtu, peer } = checkedOptions(`create ${name}`, options, ["mtu", "peer"]);
+      linkCreate(name, kind, mtu, peer);
+    },
+    routeAdd(destination, linkName, options) {
+      routeAdd(destination, linkName, routeProperties(`add route ${destination}`, options));
+    },
+    routeDelete(destination, linkName, options) {
+      routeDelete(destination, linkName, routeProperties(`delete route ${destination}`, options));
+    },
+  };
+}
+
+/** A number is the metric. */
+function routeProperties(operation, options) {
+  const given = typeof options === "number" ? { metric: options } : options;
+  const {
+    metric = 0,
+    gateway,
+    protocol = ROUTE_PROTOCOL,
+  } = checkedOptions(operation, given, ["metric", "gateway", "protocol"]);
+  return { metric, gateway, protocol };
+}
+
+exports.networkFace = networkFace;

@@ -1,0 +1,140 @@
+/**
+ * A mesh secret and everything derived from it (PROTOCOL.md section 2): a handle. The bytes stay in native memory and are zeroised
+ * when the handle is collected. `String()`, `JSON.stringify()` and `console.log()` show `MeshSecret([redacted])`.
+ */
+export class MeshSecret {
+  private constructor();
+
+  /**
+   * Takes any input form (PROTOCOL.md section 1): the secret as it is, or a `wgmesh://v1/…` URI. **The text stays in JavaScript's
+   * memory** until it happens to be collected and overwritten; prefer the other ways in.
+   *
+   * Errors: `SECRET_SHORT` (under 16 bytes), `SECRET_URI` (nothing after the prefix).
+   */
+  static fromText(text: string): MeshSecret;
+
+  /**
+   * Reads a regular file or pipe of at most 64 KiB; a pipe blocks until its writer is done. A systemd credential may be readable
+   * by its group.
+   *
+   * Errors: those of open(2); `SECRET_FILE` (others than owner and root can read or write it, or another user owns it);
+   * `SECRET_SHORT`, `SECRET_URI`.
+   */
+  static fromFile(path: string): MeshSecret;
+
+  /** Reads a descriptor (pipe, standard input) to its end, at most 64 KiB, and leaves it open. Blocks until the writer closes it. */
+  static fromFd(fd: number): MeshSecret;
+
+  /** Asks on /dev/tty with echo off. Blocks until the line is entered. Errors: `ENXIO` without a terminal. */
+  static fromPrompt(prompt: string): MeshSecret;
+
+  /**
+   * Estimated strength in whole bits: what a guesser who knows words, keyboard rows, years and repeats must search. wgmesh refuses
+   * secrets under 80.
+   */
+  strengthBits(): number;
+
+  /** What may be known of the derivation. About 50 µs. */
+  parameters(): MeshParameters;
+
+  /** Hourly DHT infohash, 40 hex digits; `hour` is floor(Unix seconds / 3600). */
+  infohash(hour: number): string;
+
+  /**
+   * Mesh IPv4 for a key; `nonce` 0 is the normal address, 1.. the ones for collisions (PROTOCOL.md 2.1, 2.4). Errors: `EINVAL` for
+   * what is no public key.
+   */
+  meshIpv4(publicKey: string, nonce: number): string;
+
+  /** The same inside an operator's network (PROTOCOL.md 2.2). Errors: `EINVAL`, also for a network that is not IPv4 with prefix 0..30. */
+  meshIpv4In(publicKey: string, subnet: string, nonce: number): string;
+
+  /** Mesh IPv6 for a key (PROTOCOL.md 2.3), RFC 5952 text. Errors: `EINVAL` for what is no public key. */
+  meshIpv6(publicKey: string): string;
+
+  /**
+   * AES-256-GCM under the gossip key, 16 bytes of tag appended (PROTOCOL.md section 3).
+   *
+   * @param nonce - 12 bytes, never the same for two texts.
+   *
+   * Errors: `EINVAL` for a nonce of another length.
+   */
+  seal(nonce: Uint8Array, plaintext: Uint8Array): Buffer;
+
+  /** The opposite; null when the tag does not fit. Errors: `EINVAL` for a nonce that is not 12 bytes. */
+  open(nonce: Uint8Array, ciphertext: Uint8Array): Buffer | null;
+
+  /** Always `MeshSecret([redacted])`. */
+  toString(): string;
+
+  /** Always `MeshSecret([redacted])`. */
+  toJSON(): string;
+}
+
+/** What may be known of a secret's derivation. */
+export interface MeshParameters {
+  /** 40 hex digits. */
+  networkId: string;
+  /** 12 hex digits. */
+  meshId: string;
+  /** `10.x.0.0/16` */
+  meshSubnet: string;
+  /** `fd…::/64`, four digits a group as the Go peer prints it, so not always the canonical text. */
+  meshIpv6Prefix: string;
+  /** `239.192.a.b` */
+  multicastGroup: string;
+  /** UDP control port, 51821..52820. */
+  gossipPort: number;
+  /** TCP probe port on the mesh addresses, 53821..54820. */
+  probePort: number;
+  /** 16 hex digits. */
+  rendezvousId: string;
+}
+
+/**
+ * A new secret of 128 random bytes as a `wgmesh://v1/…` URI (PROTOCOL.md section 1), to be handed to people; a text, so a program
+ * that needs the secret itself should read it back with {@link MeshSecret.fromFile}.
+ */
+export function generateSecretUri(): string;
+
+/**
+ * A node's key pair and pinned addresses, kept in a state file (PROTOCOL.md section 14): a handle like {@link MeshSecret}. For a key
+ * alone, in a file of its own, there is {@link PrivateKey}.
+ */
+export class NodeIdentity {
+  private constructor();
+
+  /**
+   * Reads the state file, or makes a key pair in memory when the file does not exist (nothing is written before `save`).
+   *
+   * Errors, none of which changes the file: `STATE_DAMAGED` (not JSON, a key missing, keys that do not match), `STATE_UNREADABLE`,
+   * `STATE_PERMISSIONS` (mode wider than 0600, other owner, not a regular file).
+   */
+  static load(path: string): NodeIdentity;
+
+  /** True when the key pair is new. */
+  readonly created: boolean;
+
+  /** Base64, 44 characters. */
+  readonly publicKey: string;
+
+  /** Pinned IPv4 of the file, as it stands there. */
+  readonly meshIp: string | null;
+
+  /** Pinned IPv6 of the file, as it stands there. */
+  readonly meshIpv6: string | null;
+
+  /**
+   * Writes the state file atomically (temporary file in the same folder, 0600, fsync, rename, fsync of the folder), unknown members
+   * kept; does nothing when the file already says the same. `meshIpv6` null removes it. May take tens of ms on a slow disk.
+   *
+   * Errors: `EINVAL`; `STATE_WRITE` (also when the file has another identity by now); those of `load` when it was spoilt meanwhile.
+   */
+  save(meshIp: string, meshIpv6: string | null): void;
+
+  /** Always `NodeIdentity([redacted])`. */
+  toString(): string;
+
+  /** Always `NodeIdentity([redacted])`. */
+  toJSON(): string;
+}

@@ -1,0 +1,53 @@
+/** A route of the main table. */
+export interface Route {
+  /** Network in canonical text; the default route is `0.0.0.0/0` or `::/0`. */
+  destination: string;
+  /** Null for what is on the link itself. */
+  gateway: string | null;
+  /** Null for a blackhole and the like. */
+  linkName: string | null;
+  /** Routing table; 254 is main. */
+  table: number;
+  /** Who made it (rtnetlink RTPROT): 2 the kernel, 3 boot, 4 static, … */
+  protocol: number;
+  /** Lower wins. */
+  metric: number;
+  /** `unicast`, `blackhole`, `unreachable`, `prohibit`, … or the number of another. */
+  type: string;
+}
+
+/** For {@link routeAdd} and {@link routeDelete}. */
+export interface RouteOptions {
+  /** Lower wins; 0, the default, is the kernel's own (1024 for IPv6). */
+  metric?: number;
+  /** An address of the destination's family that is reachable on the link. */
+  gateway?: string;
+  /** Who makes it, 1..255: {@link ROUTE_PROTOCOL} when left out. A program beside wgmesh should have a number of its own. */
+  protocol?: number;
+}
+
+/** The RTPROT number of routes whose maker does not say otherwise. */
+export const ROUTE_PROTOCOL: 111;
+
+/**
+ * Routes of the main table, or those out of one link; one with several next hops is listed once for each. Linux. About 1 ms for each
+ * 500. Errors: `ENODEV`, `EINVAL` for what no link can be called.
+ */
+export function routeList(linkName?: string): Route[];
+
+/**
+ * Adds a unicast route out of the link to the main table; host bits of the destination are cleared. No error when the very same one
+ * is there. Linux with CAP_NET_ADMIN.
+ *
+ * @param options - A number is the metric.
+ *
+ * Errors: `EPERM`, `ENODEV`, `EINVAL`, `EEXIST` (another route has this destination and metric; the message names its protocol),
+ * `ENETUNREACH` (no way to the gateway), `ENETDOWN` (the link is down).
+ */
+export function routeAdd(destination: string, linkName: string, options?: number | RouteOptions): void;
+
+/**
+ * Removes a route of that protocol, link, destination and metric (and gateway, when one is named; any metric with 0); others stay.
+ * No error when it is gone already. Linux with CAP_NET_ADMIN. Errors: `EPERM`, `EINVAL`.
+ */
+export function routeDelete(destination: string, linkName: string, options?: number | RouteOptions): void;

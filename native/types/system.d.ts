@@ -1,0 +1,56 @@
+/**
+ * An exclusive flock on a file that is made when missing (0600) and never removed or renamed. Keep the object: a lock that is
+ * collected is given back. No child inherits it.
+ */
+export class FileLock {
+  private constructor();
+
+  /** The lock, or null when another process holds it. Errors: those of open(2). */
+  static tryAcquire(path: string): FileLock | null;
+
+  /** Gives the lock back; the file stays. */
+  release(): void;
+}
+
+/** A name held in this network namespace, by an abstract Unix socket: gone when the process, or the object, is. Linux. */
+export class NamespaceLock {
+  private constructor();
+
+  /** The lock, or the PID of the process that holds the name (0 when it cannot be told). `name` has 1 to 100 bytes. Errors: `EINVAL`. */
+  static tryAcquire(name: string): NamespaceLock | number;
+
+  /** Gives the name back. */
+  release(): void;
+}
+
+/** Who is at the other end of a Unix socket. */
+export interface PeerCredentials {
+  /** Process id, at the time it connected. */
+  pid: number;
+  /** User id. */
+  uid: number;
+  /** Group id. */
+  gid: number;
+}
+
+/** SO_PEERCRED of a connected Unix socket. Linux. Errors: `EBADF`, `ENOTSOCK`, `ENOTCONN`. */
+export function peerCredentials(fd: number): PeerCredentials;
+
+/** Keeps a socket to one link (SO_BINDTODEVICE); "" lets it go. Linux; CAP_NET_RAW when it is bound to another already. Errors: `ENODEV`, `EPERM`. */
+export function bindToDevice(fd: number, linkName: string): void;
+
+/**
+ * Tells the service manager (sd_notify(3)): lines such as `READY=1`. False when $NOTIFY_SOCKET is not set. Never waits.
+ *
+ * Errors: `EAGAIN` when the manager's queue is full, `ENOENT` and the like when it is gone.
+ */
+export function sdNotify(state: string): boolean;
+
+/** prctl(PR_SET_DUMPABLE, 0): from now on no core dump, no ptrace and no look into /proc/PID/mem by the same user. Linux. */
+export function setNonDumpable(): void;
+
+/** Whether the effective set of the process has the capability, e.g. `CAP_NET_ADMIN`. Linux. Errors: `EINVAL` for an unknown name. */
+export function hasCapability(name: string): boolean;
+
+/** Version of this package. */
+export const version: string;
