@@ -2,12 +2,19 @@
 //! `bindings` is the only one that knows of Node.
 
 pub mod error;
+// What fuzz targets reach, see docs/fuzzing.md; it opens internals, so no release has it.
+#[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod identity;
 #[cfg(target_os = "linux")]
 pub mod link;
 pub mod os;
 #[cfg(target_os = "linux")]
 pub mod wireguard;
+
+#[cfg(all(feature = "fuzzing", not(debug_assertions)))]
+compile_error!("the feature `fuzzing` opens internals: build it with debug assertions, never for a release");
 
 mod bindings;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod derive;
+#[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
+pub(crate) mod fuzzing;
 pub mod generate;
 pub mod hex;
 pub mod key_file;

@@ -213,5 +213,7 @@ fn cannot_write(path: &Path, reason: &str) -> Error {
     Error::new("STATE_WRITE", "write", path.display().to_string(), reason)
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 #[cfg(test)]
 mod tests;

@@ -92,7 +92,7 @@ fn message(link_index: u32, network: Network) -> AddressMessage {
     message
 }
 
-fn parse(payload: &[u8]) -> Option<Address> {
+pub(super) fn parse(payload: &[u8]) -> Option<Address> {
     let header = AddressHeader::parse(payload).ok()?;
     let mut local = None;
     let mut address = None;
@@ -108,7 +108,7 @@ fn parse(payload: &[u8]) -> Option<Address> {
     }
     Some(Address {
         link_index: header.index,
-        network: Network { address: local.or(address)?, prefix: header.prefix_len },
+        network: Network::new(local.or(address)?, header.prefix_len)?,
         scope: match header.scope {
             AddressScope::Universe => "global".to_owned(),
             other => other.to_string(),

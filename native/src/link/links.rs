@@ -149,7 +149,7 @@ fn ask(message: &LinkMessage, object: &str) -> Result<Option<Link>> {
     }
 }
 
-fn parse(payload: &[u8]) -> Option<Link> {
+pub(super) fn parse(payload: &[u8]) -> Option<Link> {
     let header = LinkHeader::parse(payload).ok()?;
     let body = payload.get(16..)?;
     let mut link = Link {

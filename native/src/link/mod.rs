@@ -4,6 +4,8 @@
 //! newer kernel that the crate cannot read never hides the object that carries it.
 
 pub mod addresses;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod links;
 pub mod monitor;
 pub mod name;

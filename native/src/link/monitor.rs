@@ -46,7 +46,7 @@ impl Changes {
         }
     }
 
-    fn add_datagram(&mut self, mut rest: &[u8]) {
+    pub(super) fn add_datagram(&mut self, mut rest: &[u8]) {
         while let Ok(message) = NetlinkBuffer::new_checked(rest) {
             self.add_message(message.message_type());
             let step = (message.length() as usize).next_multiple_of(4);

@@ -19,9 +19,14 @@ impl Network {
             let address: IpAddr = address.parse().ok()?;
             let canonical = prefix == "0" || !prefix.starts_with(['0', '+']);
             let prefix: u8 = prefix.parse().ok().filter(|_| canonical)?;
-            (prefix <= Self::bits(address)).then_some(Self { address, prefix })
+            Self::new(address, prefix)
         });
         parts.ok_or_else(|| Error::new("EINVAL", "read network", text, "not address/prefix"))
+    }
+
+    /// `None` when the prefix is too long for the family.
+    pub fn new(address: IpAddr, prefix: u8) -> Option<Self> {
+        (prefix <= Self::bits(address)).then_some(Self { address, prefix })
     }
 
     fn bits(address: IpAddr) -> u8 {
@@ -75,6 +80,13 @@ mod tests {
             let error = Network::parse(text).unwrap_err();
             assert_eq!(error.code, "EINVAL", "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_prefix_too_long_for_its_family_makes_no_network() {
+        let new = |address: &str, prefix| Network::new(address.parse().unwrap(), prefix);
+        assert!(new("10.0.0.0", 32).is_some() && new("10.0.0.0", 33).is_none());
+        assert!(new("fd00::", 128).is_some() && new("fd00::", 129).is_none());
     }
 
     #[test]

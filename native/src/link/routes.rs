@@ -159,7 +159,7 @@ fn message(route: &Unicast) -> RouteMessage {
 }
 
 /// One entry a next hop; `None` for what is not a route of the table (cached, multicast).
-fn parse(payload: &[u8]) -> Option<Vec<Route>> {
+pub(super) fn parse(payload: &[u8]) -> Option<Vec<Route>> {
     let header = RouteHeader::parse(payload).ok()?;
     let family = header.address_family;
     if header.flags.contains(RouteFlags::Cloned) {
@@ -171,7 +171,7 @@ fn parse(payload: &[u8]) -> Option<Vec<Route>> {
         _ => return None,
     };
     let mut route = Route {
-        destination: Network { address: any, prefix: header.destination_prefix_length },
+        destination: Network::new(any, header.destination_prefix_length)?,
         gateway: None,
         link_index: None,
         table: header.table.into(),

@@ -171,21 +171,8 @@ impl NetlinkSocket {
         let mut end = End::Complete;
         loop {
             let length = self.receive()?;
-            let answers = Answers::new(&self.buffer[..length], self.sequence);
-            for answer in answers {
-                let answer = answer?;
-                if answer.flags() & NLM_F_DUMP_INTR != 0 {
-                    end = End::Interrupted;
-                }
-                match answer.message_type() {
-                    NLMSG_NOOP => {}
-                    NLMSG_DONE | NLMSG_ERROR => return verdict(&answer).map(|()| end),
-                    kind => {
-                        if each(kind, answer.payload()).is_break() {
-                            return Ok(end);
-                        }
-                    }
-                }
+            if let Progress::Over = read_datagram(&self.buffer[..length], self.sequence, &mut end, each)? {
+                return Ok(end);
             }
         }
     }
@@ -269,6 +256,58 @@ impl<'a> Iterator for Answers<'a> {
         }
         None
     }
+}
+
+/// Whether an exchange needs another datagram.
+#[derive(PartialEq, Eq)]
+enum Progress {
+    Going,
+    Over,
+}
+
+/// Hands out the messages of one datagram, up to the one that ends the exchange.
+fn read_datagram(
+    datagram: &[u8],
+    sequence: u32,
+    end: &mut End,
+    each: &mut dyn FnMut(u16, &[u8]) -> ControlFlow<()>,
+) -> Outcome<Progress> {
+    for answer in Answers::new(datagram, sequence) {
+        let answer = answer?;
+        if answer.flags() & NLM_F_DUMP_INTR != 0 {
+            *end = End::Interrupted;
+        }
+        match answer.message_type() {
+            NLMSG_NOOP => {}
+            NLMSG_DONE | NLMSG_ERROR => return verdict(&answer).map(|()| Progress::Over),
+            kind => {
+                if each(kind, answer.payload()).is_break() {
+                    return Ok(Progress::Over);
+                }
+            }
+        }
+    }
+    Ok(Progress::Going)
+}
+
+/// What a listing in these datagrams says, as [`NetlinkSocket::dump`] reads it; for the fuzz target.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn listing<'a, T>(
+    datagrams: impl Iterator<Item = &'a [u8]>,
+    sequence: u32,
+    parse: impl Fn(&[u8]) -> Option<T>,
+) -> Outcome<Vec<T>> {
+    let (mut end, mut found) = (End::Complete, Vec::new());
+    for datagram in datagrams {
+        let progress = read_datagram(datagram, sequence, &mut end, &mut |_, payload| {
+            found.extend(parse(payload));
+            ControlFlow::Continue(())
+        })?;
+        if progress == Progress::Over {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// Reads an NLMSG_ERROR (0 is success) or NLMSG_DONE (which may carry the error that ended a listing).

@@ -2,6 +2,8 @@
 
 pub mod device;
 pub mod embedded;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub mod json;
 pub mod kernel;
 

@@ -19,6 +19,8 @@ mod device;
 mod effects;
 mod engine;
 mod events;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod indices;
 mod ip;
 mod own_key;

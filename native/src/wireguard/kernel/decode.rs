@@ -116,7 +116,8 @@ fn read_allowed_ip(attributes: &[u8]) -> Option<AllowedIp> {
             _ => {}
         }
     }
-    Some(AllowedIp { address: address?, prefix: prefix? })
+    // A prefix too long for its family would be no network.
+    AllowedIp::clear_host_bits(address?, prefix?)
 }
 
 fn number<const N: usize>(value: &[u8]) -> Option<[u8; N]> {

@@ -12,6 +12,8 @@ mod chunk;
 mod decode;
 mod difference;
 mod encode;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod genetlink;
 mod port;
 mod uapi;

@@ -4,19 +4,19 @@ use std::fmt::Write;
 
 use zeroize::Zeroizing;
 
-use super::super::shared::Shared;
+use super::Subject;
 
 /// The answer to a get operation, with the secret keys: the socket is root's alone, as the kernel's interface is.
-pub(super) fn device(shared: &Shared) -> Zeroizing<String> {
-    let peers = shared.peers();
+pub(super) fn device(subject: &impl Subject) -> Zeroizing<String> {
+    let peers = subject.peers();
     let networks: usize = peers.iter().map(|(peer, _)| peer.allowed_ips.len()).sum();
     // Large enough not to grow, which would leave copies of the keys behind.
     let mut text = Zeroizing::new(String::with_capacity(512 + peers.len() * 512 + networks * 64));
-    if let Some(key) = shared.engine.private_key() {
+    if let Some(key) = subject.private_key() {
         line_hex(&mut text, "private_key", &key.0);
     }
-    line(&mut text, "listen_port", shared.port());
-    let fwmark = shared.fwmark();
+    line(&mut text, "listen_port", subject.port());
+    let fwmark = subject.fwmark();
     if fwmark != 0 {
         line(&mut text, "fwmark", fwmark);
     }

@@ -12,12 +12,11 @@ use zeroize::Zeroizing;
 
 use super::super::shared::Shared;
 use super::super::wake::{Interest, wait};
-use super::parse::{PeerRequest, Refusal, Request, SetRequest, parse};
+use super::apply::apply;
+use super::parse::{Refusal, Request, parse};
 use super::render;
 use crate::error::{Error, Result};
-use crate::identity::keys::PublicKey;
 use crate::link::name::InterfaceName;
-use crate::wireguard::device::{DeviceEvent, PeerChange};
 
 /// Where wg(8) looks, nowhere else.
 const DIRECTORY: &str = "/var/run/wireguard";
@@ -27,8 +26,6 @@ const MAX_REQUEST: usize = 8 << 20;
 const MAX_LINE: usize = 256;
 /// How long a client may take for one request, and for taking its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Changes named in an event; further ones are counted.
-const NAMED_CHANGES: usize = 8;
 
 /// Whose the socket is.
 pub(in super::super) enum Claim {
@@ -204,77 +201,6 @@ impl Client<'_> {
         }
         wait(&self.shared.uapi, [Some((self.stream.as_fd(), interest))], Some(left)).map(|_| ())
     }
-}
-
-/// Carries a set operation out and tells what changed.
-fn apply(shared: &Shared, set: SetRequest) -> std::result::Result<(), Refusal> {
-    let mut changed = Vec::new();
-    let result = apply_parts(shared, set, &mut changed);
-    if !changed.is_empty() {
-        let more = changed.len().saturating_sub(NAMED_CHANGES);
-        changed.truncate(NAMED_CHANGES);
-        let mut what = changed.join(", ");
-        if more > 0 {
-            what.push_str(&format!(" and {more} more"));
-        }
-        shared.events.emit(DeviceEvent::ForeignChange(what));
-    }
-    result
-}
-
-fn apply_parts(
-    shared: &Shared,
-    set: SetRequest,
-    changed: &mut Vec<String>,
-) -> std::result::Result<(), Refusal> {
-    if let Some(port) = set.listen_port {
-        shared.set_port(port).map_err(|_| Refusal(libc::EADDRINUSE))?;
-        changed.push(format!("listen port set to {}", shared.port()));
-    }
-    if let Some(fwmark) = set.fwmark {
-        shared.set_fwmark(fwmark).map_err(|_| Refusal(libc::EPERM))?;
-        changed.push(format!("fwmark set to {fwmark:#x}"));
-    }
-    if let Some(key) = set.private_key {
-        if key.0 == [0; 32] {
-            return Err(Refusal(libc::EINVAL));
-        }
-        shared.set_private_key(&key);
-        changed.push("private key set".to_owned());
-    }
-    if set.replace_peers {
-        shared.clear();
-        changed.push("all peers removed".to_owned());
-    }
-    for peer in set.peers {
-        apply_peer(shared, peer, changed)?;
-    }
-    Ok(())
-}
-
-fn apply_peer(
-    shared: &Shared,
-    peer: PeerRequest,
-    changed: &mut Vec<String>,
-) -> std::result::Result<(), Refusal> {
-    let key = peer.settings.public_key;
-    let (change, verb) = if peer.remove {
-        (PeerChange::Remove(key), "removed")
-    } else {
-        (PeerChange::Set(peer.settings), "set")
-    };
-    if !shared.apply(vec![change]).is_empty() {
-        return Err(Refusal(libc::EINVAL));
-    }
-    if !peer.remove_allowed_ips.is_empty() {
-        shared.disallow(&key, &peer.remove_allowed_ips);
-    }
-    changed.push(format!("peer {} {verb}", shortened(&key)));
-    Ok(())
-}
-
-fn shortened(key: &PublicKey) -> String {
-    key.text().chars().take(8).chain(['…']).collect()
 }
 
 #[cfg(test)]

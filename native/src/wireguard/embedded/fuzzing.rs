@@ -1,0 +1,3 @@
+//! Fuzz targets of the embedded engine.
+
+pub use super::uapi::fuzzing::uapi;

@@ -1,0 +1,27 @@
+//! Fuzz target: the lists of peer changes that cross from JavaScript.
+
+use super::device::{AllowedIp, PeerChange};
+use super::json;
+use crate::identity::keys::PresharedKey;
+
+/// Any text is refused or read. What was read can be carried out: endpoints can be sent to, networks have no host bits.
+pub fn changes(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok((changes, refused)) = json::changes(text, &PresharedKey([7; 32])) else {
+        return;
+    };
+    let _any_text = json::refused(&refused);
+    for change in changes {
+        let PeerChange::Set(set) = change else { continue };
+        assert!(!(set.reset && set.update_only));
+        if let Some(endpoint) = set.endpoint {
+            assert!(endpoint.port() != 0 && !endpoint.ip().is_unspecified());
+        }
+        for network in set.allowed_ips.iter().flatten().chain(&set.add_allowed_ips) {
+            let cleared = AllowedIp::clear_host_bits(network.address, network.prefix);
+            assert_eq!(cleared, Some(*network));
+        }
+    }
+}
