@@ -1,3 +1,5 @@
+/// <reference types="node" />
+
 /**
  * A mesh secret and everything derived from it (PROTOCOL.md section 2): a handle. The bytes stay in native memory and are zeroised
  * when the handle is collected. `String()`, `JSON.stringify()` and `console.log()` show `MeshSecret([redacted])`.
