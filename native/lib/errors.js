@@ -8,9 +8,13 @@ function coded(code, text) {
 /** Gives an error of the addon its `code`, which stands before the first colon; one without comes from napi, which refused an argument. */
 function withCode(error, name) {
   const prefix = /^([A-Z][A-Z0-9_]*): /.exec(error.message);
-  if (prefix === null) error.message = `EINVAL: cannot call ${name}: ${error.message}`;
-  error.code = prefix === null ? "EINVAL" : prefix[1];
-  return error;
+  if (prefix !== null) return Object.assign(error, { code: prefix[1] });
+  return coded("EINVAL", `cannot call ${name}: ${withoutValue(error.message)}`);
+}
+
+/** napi shows the value it refused, which may be a key in the wrong wrapping; its type is enough. The error's stack has it too. */
+function withoutValue(message) {
+  return message.replace(/JavaScript value `(\w+)[\s\S]*` into/, "JavaScript value of type $1 into");
 }
 
 /** Runs a call into the addon; what it throws, or the promise it returns rejects with, gets its `code`. */
