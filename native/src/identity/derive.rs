@@ -10,6 +10,7 @@ use super::hex;
 use super::keys::PresharedKey;
 use super::seal::Sealer;
 use super::secret::Secret;
+use super::stack;
 use crate::error::{Error, Result};
 
 /// First control port, and how many may follow from a secret: 51821..=52820.
@@ -24,14 +25,16 @@ pub type DerivedKey = Zeroizing<[u8; 32]>;
 /// A secret with what follows from it. What every datagram needs is derived once, the rest on demand.
 pub struct Derived {
     secret: Secret,
-    sealer: Sealer,
+    /// Boxed, so that a move copies an address and not the key.
+    sealer: Box<Sealer>,
     subnet: [u8; 2],
     ipv6_prefix: [u8; 8],
 }
 
 impl Derived {
     pub fn new(secret: Secret) -> Self {
-        let sealer = Sealer::new(&gossip_key(&secret));
+        let sealer = Box::new(Sealer::new(&gossip_key(&secret)));
+        stack::scrub();
         let [p1, p2, p3, p4, p5, p6, p7] = *expand(&secret, "wgmesh-ipv6-prefix-v1");
         Self {
             sealer,

@@ -14,5 +14,6 @@ pub mod prompt;
 pub mod seal;
 pub mod secret;
 pub mod secret_source;
+mod stack;
 pub mod state_file;
 pub mod strength;
