@@ -29,6 +29,7 @@ exports.addressAdd = face("addressAdd");
 exports.addressDelete = face("addressDelete");
 exports.ROUTE_PROTOCOL = network.ROUTE_PROTOCOL;
 exports.routeList = face("routeList");
+exports.routeGet = face("routeGet");
 exports.routeAdd = network.routeAdd;
 exports.routeDelete = network.routeDelete;
 exports.NetworkMonitor = face("NetworkMonitor");

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::link::monitor::Monitor;
 use crate::link::name::{InterfaceName, LinkName};
 use crate::link::network::Network;
-use crate::link::{addresses, links, routes};
+use crate::link::{addresses, links, lookup, routes};
 
 /// The kernel's smallest MTU for IPv4 hosts is 68; RFC 791 has every host take 576.
 const MTU_RANGE: std::ops::RangeInclusive<u32> = 576..=65535;
@@ -66,6 +66,34 @@ pub struct Route {
     pub metric: u32,
     #[napi(js_name = "type")]
     pub kind: String,
+}
+
+#[napi(object, use_nullable = true)]
+pub struct RouteLookup {
+    pub destination: String,
+    pub gateway: Option<String>,
+    pub link_index: u32,
+    pub link_name: String,
+    pub source: Option<String>,
+    pub mtu: u32,
+    pub table: u32,
+    #[napi(js_name = "type")]
+    pub kind: String,
+}
+
+impl From<lookup::Lookup> for RouteLookup {
+    fn from(found: lookup::Lookup) -> Self {
+        Self {
+            destination: found.destination.to_string(),
+            gateway: found.gateway.map(|address| address.to_string()),
+            link_index: found.link_index,
+            link_name: found.link_name,
+            source: found.source.map(|address| address.to_string()),
+            mtu: found.mtu,
+            table: found.table,
+            kind: found.kind,
+        }
+    }
 }
 
 #[napi]
@@ -190,6 +218,16 @@ pub struct RouteProperties {
     pub metric: u32,
     pub gateway: Option<String>,
     pub protocol: u32,
+}
+
+#[napi]
+pub fn route_get(destination: String) -> napi::Result<Option<RouteLookup>> {
+    guarded(|| {
+        let address = destination
+            .parse()
+            .map_err(|_| Error::new("EINVAL", "look up the route to", &destination, "not an IP address"))?;
+        Ok(lookup::get(address)?.map(RouteLookup::from))
+    })
 }
 
 #[napi]

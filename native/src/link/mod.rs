@@ -7,6 +7,7 @@ pub mod addresses;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 pub mod links;
+pub mod lookup;
 pub mod monitor;
 pub mod name;
 pub mod network;

@@ -19,7 +19,7 @@ pub const PROTOCOL: u8 = 111;
 /// linux/rtnetlink.h
 pub(super) const RTM_NEWROUTE: u16 = 24;
 pub(super) const RTM_DELROUTE: u16 = 25;
-const RTM_GETROUTE: u16 = 26;
+pub(super) const RTM_GETROUTE: u16 = 26;
 
 /// What IPv6 makes of metric 0 (linux/ipv6_route.h, IP6_RT_PRIO_USER).
 const IPV6_DEFAULT_METRIC: u32 = 1024;
@@ -203,7 +203,7 @@ pub(super) fn parse(payload: &[u8]) -> Option<Vec<Route>> {
     Some(hops.iter().map(through).collect())
 }
 
-fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
+pub(super) fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
     match attribute {
         RouteAttribute::Gateway(address) => ip(address),
         // An IPv4 route through an IPv6 neighbour.
@@ -213,7 +213,7 @@ fn gateway(attribute: &RouteAttribute) -> Option<IpAddr> {
     }
 }
 
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
+pub(super) fn ip(address: &RouteAddress) -> Option<IpAddr> {
     match address {
         RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
         RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
@@ -221,7 +221,7 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-fn kind_text(kind: RouteType) -> String {
+pub(super) fn kind_text(kind: RouteType) -> String {
     let name = match kind {
         RouteType::Unicast => "unicast",
         RouteType::Local => "local",
