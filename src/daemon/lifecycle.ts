@@ -2,15 +2,15 @@
  * How a node starts (row C1) and, read backwards, how it stops (row C4): every step carries its own undo.
  */
 import { join } from "node:path";
-import { DEFAULT_LISTEN_PORT } from "../config/options.ts";
 import { peerCachePath, pidFilePath } from "../config/paths.ts";
 import { sleep } from "../core/clock.ts";
-import { messageOf, WgmeshError } from "../core/errors.ts";
+import { messageOf } from "../core/errors.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import { Forwarding, linksToward } from "../mesh/forwarding.ts";
+import type { InterfaceControl } from "../mesh/interfaceSync.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
 import { ProbeListener } from "../mesh/probeListener.ts";
-import { Reconciler } from "../mesh/reconciler.ts";
+import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
 import { type RouteTable, removeOurRoutes } from "../mesh/routes.ts";
 import { HostUnderlay } from "../mesh/underlay.ts";
 import { LocalNode } from "../peers/localNode.ts";
@@ -18,10 +18,9 @@ import { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import { forwardingRecord } from "./forwardingRecord.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
-import { chooseMeshAddresses, interfaceCidr, type MeshAddressChoice } from "./meshAddresses.ts";
+import { InterfaceSteps } from "./interfaceSteps.ts";
 import { defaultTiming, type Identity, type NodeLayers, type NodeParts, type NodeTiming } from "./parts.ts";
 import { loadPeerCache, savePeerCache } from "./peerCache.ts";
-import { configurePort } from "./ports.ts";
 import type { StepRunner } from "./stepRunner.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -71,13 +70,22 @@ class Lifecycle {
     const forwarding = this.#forwarding();
     await this.#lock(forwarding);
     const identity = await this.#steps.step("identity", () => this.#loadIdentity());
-    const backend = await this.#openInterface();
-    const port = await this.#steps.step("port", () => this.#configurePort(backend));
-    const choice = await this.#steps.step("addresses", () => this.#setAddresses(identity));
-    // Not before the addresses are known, and before anybody can see the node.
-    await this.#steps.step("state", () => identity.save(choice.meshIp, choice.meshIpv6));
-    await this.#steps.step("up", () => this.#setUp(backend, port));
-    return await this.#startBackground(identity, backend, choice, forwarding);
+    const made = await this.#makeInterface(identity);
+    return await this.#startBackground(identity, made, forwarding);
+  }
+
+  async #makeInterface(identity: Identity): Promise<InterfaceSteps> {
+    const made = new InterfaceSteps(this.#parts, identity);
+    for (const { name, run } of made.all) {
+      // Not before the addresses are known, and before anybody can see the node.
+      if (name === "up") {
+        const { meshIp, meshIpv6 } = made.choice;
+        await this.#steps.step("state", () => identity.save(meshIp, meshIpv6));
+      }
+      const removal = name === "interface" ? { undo: () => made.backend.close(true) } : {};
+      await this.#steps.step(name, run, removal.undo);
+    }
+    return made;
   }
 
   async #lock(forwarding: Forwarding): Promise<void> {
@@ -104,80 +112,14 @@ class Lifecycle {
     return identity;
   }
 
-  async #openInterface(): Promise<Backend> {
-    const backend = await this.#steps.step(
-      "interface",
-      () => this.#parts.openBackend(),
-      (opened) => opened.close(true),
-    );
-    const { name, interfaceName, interfaceIndex, adopted } = backend;
-    this.#parts.log.info({ backend: name, interfaceName, interfaceIndex, adopted }, "interface opened");
-    // A new one too: an engine may start with what the last owner of the name left in the kernel.
-    await this.#steps.step("reset", () => backend.reset());
-    return backend;
-  }
-
-  #configurePort(backend: Backend, after = 0): number {
-    const { options, mesh, log } = this.#parts;
-    const wish = {
-      chosenPort: options.listenPort,
-      defaultPort: DEFAULT_LISTEN_PORT,
-      gossipPort: mesh.gossipPort,
-    };
-    return configurePort(backend, wish, log, after);
-  }
-
-  #setAddresses(identity: Identity): MeshAddressChoice {
-    const { options, addresses, system, log } = this.#parts;
-    const choice = chooseMeshAddresses({
-      publicKey: identity.publicKey,
-      pinned: identity,
-      derivation: addresses,
-      ipv6: options.ipv6 && this.#hostHasIpv6(),
-    });
-    for (const { from, to } of choice.replaced) {
-      log.warn({ from, to }, "mesh address changed: the stored one lies outside the mesh's network");
-    }
-    system.addAddress(options.interfaceName, interfaceCidr(choice.meshIp, addresses.meshSubnet));
-    if (choice.meshIpv6 !== null) {
-      system.addAddress(options.interfaceName, interfaceCidr(choice.meshIpv6, addresses.meshIpv6Prefix));
-    }
-    log.info({ meshIp: choice.meshIp, meshIpv6: choice.meshIpv6 }, "mesh addresses set");
-    return choice;
-  }
-
-  /** The kernel refuses IPv6 addresses where IPv6 was left out or switched off; the mesh works over IPv4 alone then. */
-  #hostHasIpv6(): boolean {
-    const { options, system, log } = this.#parts;
-    const disabled = system.networkSettings.read(`ipv6/conf/${options.interfaceName}/disable_ipv6`);
-    if (disabled === "0") return true;
-    log.warn(
-      { interfaceName: options.interfaceName },
-      "no mesh IPv6 address: IPv6 is switched off on this host",
-    );
-    return false;
-  }
-
-  /** The port can be lost between its check and the socket of the interface, which is bound only now. */
-  #setUp(backend: Backend, firstPort: number): void {
-    for (let port = firstPort; ; port = this.#configurePort(backend, port)) {
-      try {
-        backend.up();
-        return;
-      } catch (error) {
-        if (!(error instanceof WgmeshError && error.code === "ERR_NO_PORT")) throw error;
-      }
-    }
-  }
-
   async #startBackground(
     identity: Identity,
-    backend: Backend,
-    choice: MeshAddressChoice,
+    made: InterfaceSteps,
     forwarding: Forwarding,
   ): Promise<RunningNode> {
     const { options, clock, log, system } = this.#parts;
-    const self = this.#localNode(identity, backend, choice);
+    const { backend } = made;
+    const self = this.#localNode(identity, made);
     const store = new PeerStore({
       clock,
       ownKey: identity.publicKey,
@@ -208,10 +150,10 @@ class Lifecycle {
           meshNetworks: this.#meshNetworks,
           underlay,
           forward: (networks) => forwarding.ensure(networks),
-          interfaceIndex: () => system.linkIndex(options.interfaceName),
+          interface: this.#interfaceOptions(made, self),
           ...(this.#parts.reconcile === undefined ? {} : { settings: this.#parts.reconcile }),
         }),
-      () => undoRoutes(routeTable, forwarding),
+      () => undoRoutes(system.interfaceControl(options.interfaceName), routeTable, forwarding),
     );
     await this.#steps.step(
       "peers",
@@ -228,7 +170,22 @@ class Lifecycle {
     return node;
   }
 
-  #localNode(identity: Identity, backend: Backend, choice: MeshAddressChoice): LocalNode {
+  #interfaceOptions(made: InterfaceSteps, self: LocalNode): InterfaceOptions {
+    const { options, system } = this.#parts;
+    return {
+      control: system.interfaceControl(options.interfaceName),
+      addresses: made.addresses(),
+      mtu: options.mtu,
+      pathTo: (host) => system.pathTo(host),
+      remake: async () => {
+        await made.again();
+        const wireguardPort = made.backend.listenPort();
+        if (wireguardPort !== self.snapshot.wireguardPort) self.update({ wireguardPort });
+      },
+    };
+  }
+
+  #localNode(identity: Identity, { backend, choice }: InterfaceSteps): LocalNode {
     const { options, system, random } = this.#parts;
     return new LocalNode({
       publicKey: identity.publicKey,
@@ -356,9 +313,14 @@ class Lifecycle {
 }
 
 /** Takes back the routes and the kernel settings; the second also when the first fails. */
-async function undoRoutes(routeTable: RouteTable, forwarding: Forwarding): Promise<void> {
+async function undoRoutes(
+  control: InterfaceControl,
+  routeTable: RouteTable,
+  forwarding: Forwarding,
+): Promise<void> {
   try {
-    removeOurRoutes(routeTable);
+    // Routes go with their interface.
+    if (control.link() !== null) removeOurRoutes(routeTable);
   } finally {
     await forwarding.undo();
   }

@@ -3,6 +3,7 @@
  */
 import { readdirSync } from "node:fs";
 import { hostname } from "node:os";
+import { interfaceControl } from "./interfaceControl.ts";
 import * as os from "./os.ts";
 import { procSettings } from "./procSettings.ts";
 import type { System } from "./system.ts";
@@ -17,7 +18,8 @@ export const linuxSystem: System = {
   networkSettings: procSettings(),
   pid: process.pid,
   hostname,
-  linkIndex: (linkName) => os.linkGet(linkName)?.index ?? null,
+  interfaceControl,
+  pathTo: os.routeGet,
   addAddress: os.addressAdd,
   routes: () => os.routeList(),
   routeTable: (linkName) => ({

@@ -5,7 +5,7 @@
 import * as native from "@wgmesh/native";
 import { translated } from "../wireguard/nativeErrors.ts";
 
-export type { Address, Link, Route } from "@wgmesh/native";
+export type { Address, Link, Route, RouteLookup } from "@wgmesh/native";
 
 /** A kind of object that changed. */
 export type NetworkChange = "link" | "address" | "route";
@@ -58,6 +58,11 @@ export function addressDelete(linkName: string, cidr: string): void {
 /** Routes of the main table, or those of one link in it; one with several next hops is listed once for each. */
 export function routeList(linkName?: string): native.Route[] {
   return translated(() => native.routeList(linkName));
+}
+
+/** The way packets to an IP address take, and their MTU; null when there is none. Nothing is sent. */
+export function routeGet(destination: string): native.RouteLookup | null {
+  return translated(() => native.routeGet(destination));
 }
 
 /** A unicast route of ours out of the link; ERR_SYSTEM with cause EEXIST when another's stands there. */

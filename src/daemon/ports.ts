@@ -49,7 +49,8 @@ export function configurePort(backend: PortUser, wish: PortWish, log: Log, after
   throw new WgmeshError("ERR_NO_PORT", `UDP port ${wishedPort} and the ${FALLBACKS} after it are in use`);
 }
 
-function tryPort(backend: PortUser, port: number): boolean {
+/** False when another socket has the port. */
+export function tryPort(backend: Pick<PortUser, "configure">, port: number): boolean {
   try {
     backend.configure(port);
     return true;

@@ -2,6 +2,8 @@
  * What the daemon asks of the operating system: real in linuxSystem.ts, in memory in tests.
  */
 import type { NetworkSettings } from "../mesh/forwarding.ts";
+import type { InterfaceControl } from "../mesh/interfaceSync.ts";
+import type { Path } from "../mesh/mtuPolicy.ts";
 import type { RouteTable } from "../mesh/routes.ts";
 import type { HostNetwork } from "../mesh/underlay.ts";
 import type { Locks } from "./instanceLock.ts";
@@ -12,8 +14,9 @@ export interface System {
   readonly networkSettings: NetworkSettings;
   readonly pid: number;
   hostname(): string;
-  /** The index of the link, or null when there is none of that name. */
-  linkIndex(linkName: string): number | null;
+  interfaceControl(linkName: string): InterfaceControl;
+  /** The path that packets to an IP address take; null when there is none. */
+  pathTo(host: string): Path | null;
   /** Adds `address/prefix` to the link. */
   addAddress(linkName: string, cidr: string): void;
   /** The main routing table. */

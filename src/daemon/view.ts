@@ -64,6 +64,7 @@ export class NodeView implements DaemonView {
       counters: discovery?.counters() ?? {},
       tasks: supervisor.statuses(),
       warnings: this.#warnings(),
+      mtu: node.reconciler.mtu(),
     };
   }
 
@@ -108,10 +109,10 @@ export class NodeView implements DaemonView {
         ({ network, publicKey, reason }) =>
           `network ${network} of peer ${publicKey} is not routed: ${reason}`,
       );
-    const bound = node.backend.listenPort();
+    const bound = node.self.snapshot.wireguardPort;
     if (listenPort !== null && listenPort !== bound) {
       warnings.push(`UDP port ${listenPort} was in use: WireGuard listens on ${bound}`);
     }
-    return warnings;
+    return [...warnings, ...node.reconciler.warnings()];
   }
 }

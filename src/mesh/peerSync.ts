@@ -3,7 +3,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
-import type { PublicKey } from "../core/types.ts";
+import type { Endpoint, PublicKey } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { ActualDevice, ActualPeer, Backend, PeerChange, WantedPeer } from "../wireguard/backend.ts";
@@ -24,6 +24,13 @@ export interface PeerSyncOptions {
   readonly known: (publicKey: PublicKey) => Peer | undefined;
 }
 
+export interface SyncOutcome {
+  /** How many differences were applied. */
+  readonly changes: number;
+  /** What others had done and was mended, in words. */
+  readonly found: readonly string[];
+}
+
 /** Remembers what was written, since the difference to it tells our own changes from those of others. */
 export class PeerSync {
   readonly #options: PeerSyncOptions;
@@ -31,6 +38,8 @@ export class PeerSync {
   #applied: ReadonlyMap<PublicKey, WantedPeer> = new Map();
   #handshakes: HandshakeState = new Map();
   #dueAtMs: number | null = null;
+  /** Where live peers were last sent to, for an interface that was made anew. */
+  #roamed: ReadonlyMap<PublicKey, Endpoint> = new Map();
 
   constructor(options: PeerSyncOptions) {
     this.#options = options;
@@ -41,14 +50,28 @@ export class PeerSync {
     return this.#dueAtMs;
   }
 
-  /** One batch; a peer that fails is left out for a while. Returns how many peers changed. */
-  async sync(wanted: readonly WantedPeer[], device: ActualDevice): Promise<number> {
+  /**
+   * The interface is a new one, without peers: nothing was written to it yet. `before` is what the old one showed last: a
+   * peer that roamed is best reached where its packets came from.
+   */
+  interfaceRemade(before: ReadonlyMap<PublicKey, ActualPeer>): void {
+    const nowMs = this.#options.clock.wallMs();
+    const live = [...before.values()].filter((peer) => isConnected(peer.lastHandshakeMs, nowMs));
+    this.#roamed = new Map(
+      live.flatMap(({ publicKey, endpoint }) => (endpoint === null ? [] : [[publicKey, endpoint]])),
+    );
+    this.#applied = new Map();
+  }
+
+  /** One batch; a peer that fails is left out for a while. */
+  async sync(wanted: readonly WantedPeer[], device: ActualDevice): Promise<SyncOutcome> {
     const { backend, failures, log } = this.#options;
     const { changes, foreign } = difference(wanted, device.peers, this.#applied);
     const actual = new Map(device.peers.map((peer) => [peer.publicKey, peer]));
-    const batch = this.#withRetriggers(changes, wanted, actual).filter(
-      (change) => !failures.isPaused(objectOf(keyOf(change))),
-    );
+    const batch = this.#withRetriggers(changes, wanted, actual)
+      .filter((change) => !failures.isPaused(objectOf(keyOf(change))))
+      .map((change) => this.#withRoamed(change));
+    this.#roamed = new Map();
     const refused = batch.length === 0 ? [] : await backend.apply(batch);
 
     const refusedKeys = new Set(refused.map(({ publicKey }) => publicKey));
@@ -57,9 +80,14 @@ export class PeerSync {
       if (!refusedKeys.has(publicKey)) failures.succeeded(objectOf(publicKey));
     }
     this.#rememberApplied(wanted, actual);
-    this.#reportForeign(foreign);
     if (batch.length > 0) log.debug(countByKind(batch), "peers reconciled");
-    return batch.length - refused.length;
+    return { changes: batch.length - refused.length, found: this.#mended(foreign) };
+  }
+
+  #withRoamed(change: PeerChange): PeerChange {
+    if (change.kind !== "add") return change;
+    const endpoint = this.#roamed.get(change.peer.publicKey) ?? change.peer.endpoint;
+    return { ...change, peer: { ...change.peer, endpoint } };
   }
 
   /** Adds to the changes those peers whose handshake is to be started again. */
@@ -126,11 +154,10 @@ export class PeerSync {
     });
   }
 
-  #reportForeign(foreign: readonly ForeignChange[]): void {
-    const changes = foreign
+  #mended(foreign: readonly ForeignChange[]): string[] {
+    return foreign
       .filter(({ publicKey }) => !this.#isFailing(publicKey))
       .map(({ publicKey, what }) => `${what} ${publicKey}`);
-    if (changes.length > 0) this.#options.log.warn({ changes }, "foreign change mended");
   }
 
   #isFailing(publicKey: PublicKey): boolean {

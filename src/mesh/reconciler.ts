@@ -1,19 +1,24 @@
 /**
- * The single owner of the interface's peers and of the routes into it while the daemon runs (row E2).
+ * The single owner of the interface, its peers and the routes into it while the daemon runs (row E2).
  *
- * It reads the interface, compares it with what the store asks for, and applies the difference in one batch: after every
+ * It looks whether the interface is as it was made, and mends it or has it made anew; it reads the interface, compares it with what the store asks for, and applies the difference in one batch: after every
  * change (a burst of them is one batch) and every 5 s as a safety net. Nothing else writes to the device.
  */
 import type { Clock } from "../core/clock.ts";
-import { messageOf, WgmeshError } from "../core/errors.ts";
+import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
-import type { ActualDevice, ActualPeer, Backend } from "../wireguard/backend.ts";
+import type { ActualDevice, ActualPeer, WantedPeer } from "../wireguard/backend.ts";
+import type { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
 import { desiredPeers } from "./desired.ts";
 import { type Backoff, type Failure, FailureBook } from "./failures.ts";
+import type { InterfaceAddress } from "./interfaceDifference.ts";
+import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
+import { MendPacer } from "./mendPacer.ts";
+import { MtuPolicy, type Path } from "./mtuPolicy.ts";
 import { PeerSync } from "./peerSync.ts";
 import { acceptNetworks, type RefusedNetwork, type RoutePolicy } from "./routePolicy.ts";
 import { RouteSync, type RouteTable } from "./routes.ts";
@@ -41,10 +46,11 @@ export const defaultReconcileSettings: ReconcileSettings = {
 export interface ReconcilerOptions {
   readonly clock: Clock;
   readonly log: Log;
-  readonly backend: Backend;
+  readonly backend: ReplaceableBackend;
   readonly store: PeerStore;
   readonly self: LocalNode;
   readonly routeTable: RouteTable;
+  readonly interface: InterfaceOptions;
   readonly routePolicy: RoutePolicy;
   readonly meshNetworks: readonly Cidr[];
   readonly underlay: {
@@ -54,9 +60,19 @@ export interface ReconcilerOptions {
   };
   /** Keeps forwarding on for the networks that this node advertises; throws what could not be done. */
   readonly forward: (networks: readonly Cidr[]) => Promise<void>;
-  /** The index of the interface, or null when it is gone. */
-  readonly interfaceIndex: () => number | null;
   readonly settings?: ReconcileSettings;
+}
+
+/** What the interface is to be, apart from its peers. */
+export interface InterfaceOptions {
+  readonly control: InterfaceControl;
+  readonly addresses: readonly InterfaceAddress[];
+  /** Bytes, what the operator gave; null follows the paths to the peers. */
+  readonly mtu: number | null;
+  /** The path that packets to an IP address take; null when there is none. */
+  readonly pathTo: (host: string) => Path | null;
+  /** Makes the interface again, all but its peers. */
+  readonly remake: () => Promise<void>;
 }
 
 export interface ReconcileReport {
@@ -83,12 +99,13 @@ export class Reconciler {
   readonly #failures: FailureBook;
   readonly #peers: PeerSync;
   readonly #routes: RouteSync;
-  readonly #listenPort: number;
+  readonly #pacer: MendPacer;
+  readonly #interface: InterfaceSync;
+  readonly #mtu: MtuPolicy;
 
   #actual: ReadonlyMap<PublicKey, ActualPeer> = new Map();
   #refused: readonly RefusedNetwork[] = [];
   #lastReport: ReconcileReport | null = null;
-  #deviceFailure: string | null = null;
 
   /** The cycle that runs, or ran last: cycles never overlap. */
   #tail: Promise<unknown> = Promise.resolve();
@@ -101,27 +118,34 @@ export class Reconciler {
     this.#options = options;
     this.#settings = options.settings ?? defaultReconcileSettings;
     this.#lookInMs = this.#settings.firstLookMs;
-    const { clock, log, backend, store } = options;
+    const { clock, log, backend, store, self } = options;
     this.#failures = new FailureBook(clock, this.#settings.backoff, log);
+    this.#pacer = new MendPacer(clock);
+    const { control, addresses, remake, mtu, pathTo } = options.interface;
+    this.#interface = new InterfaceSync({
+      ...{ clock, log, backend, self, control, addresses, remake },
+      failures: this.#failures,
+      pacer: this.#pacer,
+    });
+    this.#mtu = new MtuPolicy({ clock, interfaceName: backend.interfaceName, chosen: mtu, pathTo });
     this.#peers = new PeerSync({
       clock,
       log,
       backend,
       failures: this.#failures,
-      ownKey: options.self.snapshot.publicKey,
+      ownKey: self.snapshot.publicKey,
       known: (publicKey) => store.get(publicKey),
     });
-    this.#routes = new RouteSync(options.routeTable, this.#failures, log);
-    this.#listenPort = options.backend.listenPort();
-    options.backend.onEvent((event) => {
-      if (event.type === "failed") this.#deviceFailure = event.reason;
+    this.#routes = new RouteSync(options.routeTable, this.#failures, this.#pacer, log);
+    backend.onEvent((event) => {
+      if (event.type === "failed") this.#interface.engineFailed(event.reason);
       if (event.type === "notice") log.warn({ notice: event.text }, "notice of the interface");
       if (event.type === "foreign-change") log.info({ what: event.what }, "interface changed by others");
       this.request();
     });
   }
 
-  /** The body of the task `reconcile`. Rejects when the interface is lost. */
+  /** The body of the task `reconcile`: until it is cancelled. */
   async run(signal: AbortSignal): Promise<void> {
     const { store, self, underlay } = this.#options;
     const unsubscribe = [
@@ -129,7 +153,10 @@ export class Reconciler {
         if (isRelevant(event)) this.request();
       }),
       self.subscribe(() => this.request()),
-      underlay.onChange(() => this.request()),
+      underlay.onChange(() => {
+        this.#mtu.networkChanged();
+        this.request();
+      }),
     ];
     try {
       while (!signal.aborted) {
@@ -150,12 +177,9 @@ export class Reconciler {
     this.#wake?.();
   }
 
-  /** A whole cycle that starts after this call. Rejects only when the interface is lost; the rest is in the report. */
+  /** A whole cycle that starts after this call. What went wrong is in the report. */
   runOnce(): Promise<ReconcileReport> {
-    const cycle = this.#tail.then(
-      () => this.#cycle(),
-      () => this.#cycle(),
-    );
+    const cycle = this.#tail.then(() => this.#cycle());
     this.#tail = cycle;
     return cycle;
   }
@@ -178,80 +202,89 @@ export class Reconciler {
     return this.#refused;
   }
 
+  /** Sentences for the operator on what is being worked against, or missing. */
+  warnings(): string[] {
+    return this.#interface.warnings();
+  }
+
+  /** Bytes, of the interface as it was seen last; null while there is none. */
+  mtu(): number | null {
+    return this.#interface.mtu;
+  }
+
   async #cycle(): Promise<ReconcileReport> {
     const { clock } = this.#options;
     const atMs = clock.wallMs();
     const startMs = clock.monotonicMs();
-    this.#checkInterface();
     let changes = 0;
     let error: string | null = null;
     try {
-      changes = await this.#applyDifference();
-      this.#failures.succeeded("interface");
+      const { present, remade, found } = await this.#interface.ensure();
+      if (remade) this.#forgetInterface();
+      if (present) changes = await this.#applyDifference(remade ? [] : [...found]);
+      else error = this.#interface.warnings()[0] ?? "the interface is not there";
     } catch (cause) {
-      this.#checkInterface();
       error = messageOf(cause);
-      this.#failures.failed("interface", error);
+      // One that went away in the midst of it is made anew by the next cycle, and no failure of this one.
+      if (this.#interface.isLost()) this.request();
+      else this.#failures.failed("interface", error);
     }
     this.#lastReport = { atMs, durationMs: clock.monotonicMs() - startMs, changes, error };
     return this.#lastReport;
   }
 
-  async #applyDifference(): Promise<number> {
-    const { backend, store, self, clock, underlay } = this.#options;
-    const device = await backend.read();
-    this.#noteActual(device);
+  #forgetInterface(): void {
+    this.#peers.interfaceRemade(this.#actual);
+    this.#routes.interfaceRemade();
+  }
+
+  /** @param found what was mended of the interface already; the rest is added, and all of it told in one line. */
+  async #applyDifference(found: string[]): Promise<number> {
+    const { backend, underlay, self, log } = this.#options;
+    const mendedBefore = found.length;
+    try {
+      const device = await backend.read();
+      this.#noteActual(device);
+      const { wanted, networks } = this.#desired();
+      underlay.setAcceptedNetworks(networks);
+      const mtuChanges = this.#interface.setMtu(this.#mtu.decide(endpointHosts(device, wanted)));
+      const settings = this.#interface.mendDevice(device);
+      found.push(...settings);
+      const peers = await this.#peers.sync(wanted, device);
+      found.push(...peers.found);
+      // After the peers: a packet that follows a new route finds its peer.
+      const routes = this.#routes.sync(networks);
+      found.push(...routes.found);
+      await this.#forward(self.snapshot.networks);
+      this.#failures.succeeded("interface");
+      return mendedBefore + mtuChanges + settings.length + peers.changes + routes.changes;
+    } finally {
+      if (found.length > 0) log.warn({ found }, "foreign change mended");
+    }
+  }
+
+  #desired(): { wanted: WantedPeer[]; networks: readonly Cidr[] } {
+    const { store, self, clock, underlay, routePolicy, meshNetworks } = this.#options;
     const nowMs = clock.wallMs();
-    const node = self.snapshot;
+    const own = self.snapshot;
     const peers = store.list();
     const accepted = acceptNetworks({
-      peers,
-      policy: this.#options.routePolicy,
-      meshNetworks: this.#options.meshNetworks,
-      ownNetworks: node.networks,
+      ...{ peers, meshNetworks, nowMs },
+      policy: routePolicy,
+      ownNetworks: own.networks,
       underlayNetworks: peers.some((peer) => peer.networks.length > 0) ? underlay.connectedNetworks() : [],
-      ipv6: node.meshIpv6 !== null,
-      nowMs,
+      ipv6: own.meshIpv6 !== null,
     });
     this.#refused = accepted.refused;
-    underlay.setAcceptedNetworks(accepted.networks);
-
-    const wanted = desiredPeers({
-      peers,
-      own: node,
-      accepted: accepted.byPeer,
-      keepaliveSeconds: this.#settings.keepaliveSeconds,
-      nowMs,
-    });
-    const deviceMended = this.#mendDevice(device);
-    const peerChanges = await this.#peers.sync(wanted, device);
-    // After the peers: a packet that follows a new route finds its peer.
-    const routeChanges = this.#routes.sync(accepted.networks);
-    await this.#forward(node.networks);
-    return deviceMended + peerChanges + routeChanges;
+    const { keepaliveSeconds } = this.#settings;
+    const wanted = desiredPeers({ ...{ peers, own, keepaliveSeconds, nowMs }, accepted: accepted.byPeer });
+    return { wanted, networks: accepted.networks };
   }
 
   #noteActual(device: ActualDevice): void {
     this.#actual = new Map(device.peers.map((peer) => [peer.publicKey, peer]));
     const { store } = this.#options;
     for (const peer of device.peers) store.noteHandshake(peer.publicKey, peer.lastHandshakeMs);
-  }
-
-  /** Sets our key and port again when somebody changed them. */
-  #mendDevice(device: ActualDevice): number {
-    const foreign: string[] = [];
-    if (device.publicKey !== this.#options.self.snapshot.publicKey) foreign.push("private key");
-    if (device.listenPort !== this.#listenPort) foreign.push("listen port");
-    if (foreign.length === 0) return 0;
-    try {
-      this.#options.backend.configure(this.#listenPort);
-    } catch (error) {
-      this.#failures.failed("listen port", messageOf(error));
-      return 0;
-    }
-    this.#failures.succeeded("listen port");
-    this.#options.log.warn({ changes: foreign }, "foreign change mended");
-    return 1;
   }
 
   async #forward(networks: readonly Cidr[]): Promise<void> {
@@ -263,26 +296,12 @@ export class Reconciler {
     }
   }
 
-  /** Throws when the device cannot be mended by another cycle: somebody took it away, or its engine died. */
-  #checkInterface(): void {
-    const { interfaceName, interfaceIndex } = this.#options.backend;
-    if (this.#options.interfaceIndex() !== interfaceIndex) {
-      throw new WgmeshError(
-        "ERR_SYSTEM",
-        `interface ${interfaceName} was deleted or replaced by another program`,
-        { hint: "start wgmeshd again, and keep other programs from managing the interface" },
-      );
-    }
-    if (this.#deviceFailure !== null) {
-      throw new WgmeshError("ERR_SYSTEM", `interface ${interfaceName} failed: ${this.#deviceFailure}`);
-    }
-  }
-
   /** Until something was asked for (plus the time to gather a burst), an attempt is due, or it is time to look. */
   async #waitForWork(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const due = [this.#peers.dueAtMs, this.#failures.nextRetryAtMs()].filter((atMs) => atMs !== null);
+    const dates = [this.#peers.dueAtMs, this.#failures.nextRetryAtMs(), this.#pacer.nextAtMs()];
+    const due = dates.filter((atMs) => atMs !== null);
     const delayMs = Math.max(0, Math.min(this.#lookInMs, ...due.map((atMs) => atMs - nowMs)));
     await this.#pause(delayMs, signal, () => this.#requested);
     if (this.#requested) await this.#pause(this.#settings.coalesceMs, signal, () => false);
@@ -309,4 +328,12 @@ export class Reconciler {
 
 function isRelevant(event: PeerEvent): boolean {
   return event.type !== "updated" || RELEVANT.some((member) => event.changed.has(member));
+}
+
+/** Where peers are, or will be, sent to: IP addresses. */
+function endpointHosts(device: ActualDevice, wanted: readonly WantedPeer[]): Set<string> {
+  const hosts = new Set<string>();
+  for (const { endpoint } of device.peers) if (endpoint !== null) hosts.add(endpoint.host);
+  for (const { endpoint } of wanted) if (endpoint !== null) hosts.add(endpoint.host);
+  return hosts;
 }

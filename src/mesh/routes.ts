@@ -6,6 +6,8 @@ import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type Cidr, parseCidr } from "../core/types.ts";
 import type { FailureBook } from "./failures.ts";
+import type { MendPacer } from "./mendPacer.ts";
+import type { SyncOutcome } from "./peerSync.ts";
 
 /** The RTPROT number that marks a route as made by wgmesh; the addon writes it. */
 const ROUTE_PROTOCOL = 111;
@@ -62,21 +64,31 @@ export function removeOurRoutes(table: RouteTable): void {
 export class RouteSync {
   readonly #table: RouteTable;
   readonly #failures: FailureBook;
+  readonly #pacer: MendPacer;
   readonly #log: Log;
+  /** What stood in the table after the last time: one of these that is missing was removed by others. */
+  #applied: ReadonlySet<Cidr> = new Set();
   /** False once a look at the table found nothing of ours, and nothing is wanted. */
   #mayHold = true;
 
-  constructor(table: RouteTable, failures: FailureBook, log: Log) {
+  constructor(table: RouteTable, failures: FailureBook, pacer: MendPacer, log: Log) {
     this.#table = table;
     this.#failures = failures;
+    this.#pacer = pacer;
     this.#log = log;
   }
 
-  /** Returns how many routes changed. A table that cannot be read throws. */
-  sync(wanted: readonly Cidr[]): number {
-    const kept = new Set(wanted.map((network) => `route ${network}`));
+  /** The interface is a new one: the routes went with the old one, and nobody removed them. */
+  interfaceRemade(): void {
+    this.#applied = new Set();
+    this.#mayHold = true;
+  }
+
+  /** A table that cannot be read throws. */
+  sync(wanted: readonly Cidr[]): SyncOutcome {
+    const kept = new Set(wanted.map(objectOf));
     this.#failures.retain("route ", (object) => kept.has(object));
-    if (wanted.length === 0 && !this.#mayHold) return 0;
+    if (wanted.length === 0 && !this.#mayHold) return { changes: 0, found: [] };
     const { add, remove } = routeDifference(wanted, this.#table.list(), ROUTE_METRIC);
     const removed = remove.filter(({ destination, metric }) =>
       this.#try(destination, "route removed", () => this.#table.remove(destination, metric)),
@@ -84,13 +96,21 @@ export class RouteSync {
     const added = add.filter((network) =>
       this.#try(network, "route added", () => this.#table.add(network, ROUTE_METRIC)),
     );
+    const mended = added.filter((network) => this.#applied.has(network)).map(objectOf);
+    for (const object of mended) this.#pacer.mended(object);
+    const absent = new Set(add.filter((network) => !added.includes(network)));
+    // One that waits for its pause is still known as removed by others.
+    this.#applied = new Set(wanted.filter((network) => !absent.has(network) || this.#applied.has(network)));
     this.#mayHold = wanted.length > 0 || removed.length < remove.length;
-    return added.length + removed.length;
+    return {
+      changes: added.length + removed.length,
+      found: mended.map((object) => `missing ${object}`),
+    };
   }
 
   #try(network: string, done: string, action: () => void): boolean {
     const object = `route ${network}`;
-    if (this.#failures.isPaused(object)) return false;
+    if (this.#failures.isPaused(object) || this.#pacer.isPaused(object)) return false;
     try {
       action();
     } catch (error) {
@@ -102,3 +122,5 @@ export class RouteSync {
     return true;
   }
 }
+
+const objectOf = (network: Cidr): string => `route ${network}`;

@@ -39,6 +39,8 @@ export interface DaemonStatus {
   readonly counters: Readonly<Record<string, number>>;
   readonly tasks: readonly TaskStatus[];
   readonly warnings: readonly string[];
+  /** Bytes, of the interface; null while there is none. */
+  readonly mtu: number | null;
 }
 
 /** A peer with what the interface says of it. */

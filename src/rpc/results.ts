@@ -55,6 +55,7 @@ export interface StatusResult {
     readonly since_ms: number;
   }[];
   readonly warnings: readonly string[];
+  readonly mtu: number | null;
 }
 
 export interface PeerResult {
@@ -155,6 +156,7 @@ export function statusResult(status: DaemonStatus): StatusResult {
       since_ms: sinceMs,
     })),
     warnings: status.warnings,
+    mtu: status.mtu,
   };
 }
 

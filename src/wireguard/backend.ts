@@ -50,6 +50,8 @@ export interface PeerFailure {
 export interface ActualDevice {
   readonly publicKey: PublicKey | null;
   readonly listenPort: number;
+  /** SO_MARK of what WireGuard sends, 0 for none. */
+  readonly fwmark: number;
   readonly peers: readonly ActualPeer[];
 }
 
@@ -68,7 +70,7 @@ export interface Backend {
   /** The port bound now, 0 when none. */
   listenPort(): number;
   reset(): Promise<void>;
-  /** Sets key and port; throws a WgmeshError ERR_NO_PORT with cause code EADDRINUSE when the port is taken. */
+  /** Sets key and port, and no firewall mark; throws a WgmeshError ERR_NO_PORT with cause code EADDRINUSE when the port is taken. */
   configure(listenPort: number): void;
   up(): void;
   apply(changes: readonly PeerChange[]): Promise<PeerFailure[]>;

@@ -47,6 +47,7 @@ export class MemoryBackend implements Backend {
   readonly #listeners: ((event: BackendEvent) => void)[] = [];
   #publicKey: PublicKey | null = null;
   #listenPort: number;
+  #fwmark = 0;
   #readError: Error | null = null;
 
   constructor(options: MemoryBackendOptions) {
@@ -72,6 +73,7 @@ export class MemoryBackend implements Backend {
     }
     this.#listenPort = listenPort;
     this.#publicKey = this.#options.publicKey;
+    this.#fwmark = 0;
   }
 
   up(): void {
@@ -95,6 +97,7 @@ export class MemoryBackend implements Backend {
     return {
       publicKey: this.#publicKey,
       listenPort: this.#listenPort,
+      fwmark: this.#fwmark,
       peers: [...this.#peers.values()].map((peer) => ({ ...peer })),
     };
   }
@@ -123,6 +126,14 @@ export class MemoryBackend implements Backend {
 
   meddleWithPort(listenPort: number): void {
     this.#listenPort = listenPort;
+  }
+
+  meddleWithKey(publicKey: PublicKey): void {
+    this.#publicKey = publicKey;
+  }
+
+  meddleWithFwmark(fwmark: number): void {
+    this.#fwmark = fwmark;
   }
 
   failReads(error: Error | null): void {

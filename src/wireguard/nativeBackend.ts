@@ -68,6 +68,7 @@ export class NativeBackend implements Backend {
     return {
       publicKey: state.publicKey as PublicKey | null,
       listenPort: state.listenPort,
+      fwmark: state.fwmark,
       peers: state.peers.map((peer) => ({
         ...peer,
         publicKey: peer.publicKey as PublicKey,

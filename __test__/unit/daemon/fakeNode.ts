@@ -5,14 +5,16 @@ import { join } from "node:path";
 import { type DaemonOptions, daemonOptions } from "../../../src/config/options.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { systemRandom } from "../../../src/core/random.ts";
-import type { InterfaceName, PublicKey } from "../../../src/core/types.ts";
+import type { PublicKey } from "../../../src/core/types.ts";
 import { MeshNode } from "../../../src/daemon/meshNode.ts";
 import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
 import { Signals } from "../../../src/daemon/signals.ts";
 import type { System } from "../../../src/daemon/system.ts";
 import type { Discovery, DiscoveryContext } from "../../../src/discovery/seams.ts";
 import type { DaemonView, RpcServer } from "../../../src/rpc/daemonView.ts";
-import { MemoryBackend, type MemoryBackendOptions } from "../../../src/wireguard/memoryBackend.ts";
+import type { Backend } from "../../../src/wireguard/backend.ts";
+import type { MemoryBackend, MemoryBackendOptions } from "../../../src/wireguard/memoryBackend.ts";
+import { FakeInterface } from "../mesh/fakeInterface.ts";
 import { FakeRoutes } from "../mesh/fakeRoutes.ts";
 import { FakeSettings } from "../mesh/fakeSettings.ts";
 import { keyOf } from "../mesh/peers.ts";
@@ -70,11 +72,12 @@ export class FakeNode {
   readonly source = new EventEmitter();
   readonly settings = new FakeSettings();
   readonly routes = new FakeRoutes();
-  readonly backend: MemoryBackend;
+  readonly link: FakeInterface;
   readonly node: MeshNode;
   readonly publicKey: PublicKey = keyOf(1);
   readonly levels: string[] = [];
-  linkIndex: number | null = null;
+  /** What netlink tells. */
+  networkChanged = (): void => {};
   context: DiscoveryContext | null = null;
   view: DaemonView | null = null;
 
@@ -84,12 +87,15 @@ export class FakeNode {
   constructor(host: FakeHost, options: FakeNodeOptions = {}) {
     this.#host = host;
     this.#options = options;
-    const interfaceName = "wg0" as InterfaceName;
-    this.backend = new MemoryBackend({ interfaceName, publicKey: this.publicKey, ...options.backend });
-    this.#observeBackend();
+    this.link = new FakeInterface({ publicKey: this.publicKey, ...options.backend });
     this.node = new MeshNode(this.#parts());
     if (options.withDiscovery !== false) this.node.setDiscovery(this.#discovery());
     if (options.withRpc !== false) this.node.setRpcServer(this.#rpcServer());
+  }
+
+  /** Of the interface that is there, or was last. */
+  get backend(): MemoryBackend {
+    return this.link.backend;
   }
 
   signal(name: "SIGTERM" | "SIGINT" | "SIGHUP"): void {
@@ -121,8 +127,9 @@ export class FakeNode {
       loadIdentity: () => this.#identity(),
       openBackend: async () => {
         this.did("open interface");
-        this.linkIndex = this.backend.interfaceIndex;
-        return this.backend;
+        const backend = await this.link.open();
+        this.#observe(backend);
+        return backend;
       },
       timing: { rpcStopMs: 200, drainMs: 500, goodbyeMs: 200 },
     };
@@ -158,11 +165,23 @@ export class FakeNode {
           return { release: () => void lockedFiles.delete(path) };
         },
       },
-      host: { links: () => [], addresses: () => [], watch: () => ({ close: () => this.did("unwatch") }) },
+      host: {
+        links: () => [],
+        addresses: () => [],
+        watch: (onChange) => {
+          this.networkChanged = onChange;
+          return { close: () => this.did("unwatch") };
+        },
+      },
       networkSettings: this.settings,
       hostname: () => "höst",
-      linkIndex: () => this.linkIndex,
-      addAddress: (_, cidr) => this.did(`address ${cidr}`),
+      interfaceControl: () => this.link,
+      pathTo: () => null,
+      addAddress: (_, cidr) => {
+        this.did(`address ${cidr}`);
+        const [address = "", prefixLength] = cidr.split("/");
+        this.link.addAddress({ address, prefixLength: Number(prefixLength) });
+      },
       routes: () => [],
       routeTable: () => this.routes,
       notify: (state) => this.notified.push(state),
@@ -172,8 +191,7 @@ export class FakeNode {
     };
   }
 
-  #observeBackend(): void {
-    const { backend } = this;
+  #observe(backend: Backend): void {
     const { reset, configure, up, close } = backend;
     backend.reset = async () => {
       this.did("reset");

@@ -73,7 +73,8 @@ function expectNothingLeft(fake: FakeNode): void {
   expect(host.lockedFiles.size).toBe(0);
   expect(host.files()).toSatisfy(mayStay);
   expect(fake.source.eventNames()).toEqual([]);
-  if (fake.linkIndex !== null) expect(fake.backend.closed).toEqual({ removed: true });
+  for (const backend of fake.link.backends) expect(backend.closed).toEqual({ removed: true });
+  expect(fake.link.present).toBeNull();
 }
 
 describe("start and stop", () => {
@@ -208,9 +209,9 @@ describe("a second signal", () => {
 describe("a critical failure", () => {
   test("ends the node with its cause, in order", async () => {
     const fake = await start();
-    fake.linkIndex = null;
-    fake.backend.emit({ type: "handshake", publicKey: keyOf(2) });
-    await expect(fake.node.serve()).rejects.toMatchObject({ code: "ERR_SYSTEM", exitCode: 8 });
+    const cause = new WgmeshError("ERR_CONTROL_PORT", "the control port is gone");
+    fake.context?.scope.start("heart", "critical", () => Promise.reject(cause));
+    await expect(fake.node.serve()).rejects.toBe(cause);
     expectNothingLeft(fake);
   });
 
@@ -222,6 +223,89 @@ describe("a critical failure", () => {
       message: "task heart failed: boom",
     });
   });
+});
+
+describe("an interface that is taken away", () => {
+  const INTERFACE_STEPS = [
+    "open interface",
+    "reset",
+    "configure",
+    `address ${meshIp}/16`,
+    `address ${meshIpv6}/64`,
+    "up",
+  ];
+
+  /** Deletes the link as another program would, and waits until there is a new one. */
+  async function takeAway(fake: FakeNode): Promise<void> {
+    const before = fake.link.backends.length;
+    fake.events.length = 0;
+    fake.link.delete();
+    fake.networkChanged();
+    await until(() => fake.link.backends.length > before && fake.link.present?.up === true);
+  }
+
+  test("is made anew by the steps of the start, and nothing else of the node is touched", async () => {
+    const fake = await start();
+    fake.context?.store.observe({
+      publicKey: keyOf(5),
+      method: "lan",
+      meshIp: testDerivation.meshIpv4(keyOf(5), 0) as IpAddress,
+    });
+    await until(() => fake.backend.peerCount === 1);
+    await takeAway(fake);
+    expect(fake.events).toEqual(["delete interface", ...INTERFACE_STEPS]);
+    await until(() => fake.backend.peerCount === 1);
+    expect(fake.view?.status()).toMatchObject({ state: "running", interfaceIndex: 8, listenPort: 51820 });
+    fake.signal("SIGTERM");
+    await fake.node.serve();
+    expectNothingLeft(fake);
+  });
+
+  test("comes back on the next free port when its own was taken meanwhile, and others are told", async () => {
+    const portsInUse = new Set<number>();
+    const fake = await start({ backend: { portsInUse } });
+    portsInUse.add(51820);
+    await takeAway(fake);
+    expect(fake.backend.listenPort()).toBe(51821);
+    await until(() => fake.context?.self.snapshot.wireguardPort === 51821);
+    expect(fake.view?.status()).toMatchObject({ listenPort: 51821 });
+  });
+
+  test("and cannot be made leaves the node running; it ends in order, also then", async () => {
+    const fake = await start();
+    fake.link.refuseOpen = new WgmeshError("ERR_NO_TUN", "there is no /dev/net/tun");
+    fake.link.delete();
+    fake.networkChanged();
+    await until(() => (fake.view?.status()?.failing.length ?? 0) > 0);
+    expect(fake.view?.status()).toMatchObject({
+      state: "running",
+      failing: [{ object: "interface", reason: "there is no /dev/net/tun" }],
+      warnings: ["interface wg0 is not there: interface deleted"],
+      listenPort: 51820,
+      mtu: null,
+    });
+    fake.signal("SIGTERM");
+    await fake.node.serve();
+    expectNothingLeft(fake);
+  });
+
+  test.each(["open interface", "reset", "configure", "up"])(
+    "SIGTERM while it is made anew, at %s: an orderly end with nothing left",
+    async (step) => {
+      let armed = false;
+      const fake: FakeNode = make({
+        on: (event) => {
+          if (armed && event === step) fake.signal("SIGTERM");
+        },
+      });
+      await fake.node.open();
+      armed = true;
+      fake.link.delete();
+      fake.networkChanged();
+      await fake.node.serve();
+      expectNothingLeft(fake);
+    },
+  );
 });
 
 describe("one node per interface (row F2)", () => {
@@ -277,14 +361,14 @@ describe("the interface", () => {
   });
 
   test("a port lost between its check and the link's start is replaced too", async () => {
-    const fake = make();
-    const up = fake.backend.up.bind(fake.backend);
     let attempts = 0;
-    fake.backend.up = () => {
-      attempts += 1;
-      if (attempts === 1) throw new WgmeshError("ERR_NO_PORT", "UDP port 51820 is in use");
-      up();
-    };
+    const fake = make({
+      on: (event) => {
+        if (event === "up") attempts += 1;
+        if (event === "up" && attempts === 1)
+          throw new WgmeshError("ERR_NO_PORT", "UDP port 51820 is in use");
+      },
+    });
     await fake.node.open();
     expect(fake.backend.listenPort()).toBe(51821);
   });

@@ -1,119 +1,9 @@
-import { afterEach, describe, expect, test } from "vitest";
-import type { Cidr, InterfaceName, IpAddress } from "../../../src/core/types.ts";
-import {
-  defaultReconcileSettings,
-  Reconciler,
-  type ReconcilerOptions,
-} from "../../../src/mesh/reconciler.ts";
-import { LocalNode } from "../../../src/peers/localNode.ts";
-import type { Sighting } from "../../../src/peers/peer.ts";
-import { PeerStore } from "../../../src/peers/store.ts";
-import { MemoryBackend } from "../../../src/wireguard/memoryBackend.ts";
-import { testDerivation } from "../support/derivation.ts";
-import { ManualClock } from "../support/manualClock.ts";
-import { MemoryLog } from "../support/memoryLog.ts";
-import { settle } from "../support/settle.ts";
-import { FakeRoutes } from "./fakeRoutes.ts";
+import { describe, expect, test } from "vitest";
+import type { Cidr } from "../../../src/core/types.ts";
+import { defaultReconcileSettings } from "../../../src/mesh/reconciler.ts";
+import type { MemoryBackend } from "../../../src/wireguard/memoryBackend.ts";
+import { makeMesh, startMesh, US } from "./meshInMemory.ts";
 import { keyOf } from "./peers.ts";
-
-const US = keyOf(0);
-const running: { stop(): Promise<void> }[] = [];
-
-afterEach(async () => {
-  for (const mesh of running.splice(0)) await mesh.stop();
-});
-
-function makeMesh(change: Partial<ReconcilerOptions> = {}) {
-  const clock = new ManualClock();
-  const log = new MemoryLog();
-  const backend = new MemoryBackend({
-    interfaceName: "wg0" as InterfaceName,
-    publicKey: US,
-    interfaceIndex: 7,
-  });
-  backend.configure(51820);
-  const self = new LocalNode({
-    publicKey: US,
-    hostname: "us",
-    meshIp: testDerivation.meshIpv4(US, 0) as IpAddress,
-    meshIpv6: testDerivation.meshIpv6(US) as IpAddress,
-    wireguardPort: 51820,
-    externalHost: null,
-    networks: [],
-    introducer: false,
-    natType: "",
-    instance: "us",
-  });
-  const store = new PeerStore({
-    clock,
-    ownKey: US,
-    addresses: testDerivation,
-    strictAddresses: false,
-    noIpv6: false,
-    self,
-  });
-  const routes = new FakeRoutes();
-  const accepted: Cidr[][] = [];
-  const forwarded: (readonly Cidr[])[] = [];
-  const index = { value: 7 as number | null };
-  const reconciler = new Reconciler({
-    clock,
-    log,
-    backend,
-    store,
-    self,
-    routeTable: routes,
-    routePolicy: "all",
-    meshNetworks: [testDerivation.meshSubnet, testDerivation.meshIpv6Prefix],
-    underlay: {
-      connectedNetworks: () => ["172.20.0.0/24" as Cidr],
-      setAcceptedNetworks: (networks) => accepted.push([...networks]),
-      onChange: () => () => {},
-    },
-    forward: async (networks) => void forwarded.push(networks),
-    interfaceIndex: () => index.value,
-    ...change,
-  });
-  const mesh = { clock, log, backend, self, store, routes, accepted, forwarded, index, reconciler };
-  return {
-    ...mesh,
-    see: (number: number, sighting: Partial<Sighting> = {}) => store.observe(sightingOf(number, sighting)),
-  };
-}
-
-/** The reconciler as the task it is in a daemon. */
-async function startMesh(change: Partial<ReconcilerOptions> = {}) {
-  const mesh = makeMesh(change);
-  const abort = new AbortController();
-  const ended = mesh.reconciler.run(abort.signal);
-  running.push({
-    stop: async () => {
-      abort.abort();
-      await ended.catch(() => {});
-    },
-  });
-  await settle();
-  const advance = async (ms: number): Promise<void> => {
-    await settle();
-    for (let left = ms; left > 0; left -= 10) {
-      mesh.clock.advance(Math.min(10, left));
-      await settle();
-    }
-  };
-  return { ...mesh, ended, advance };
-}
-
-function sightingOf(number: number, change: Partial<Sighting>): Sighting {
-  const publicKey = keyOf(number);
-  return {
-    publicKey,
-    method: "lan",
-    meshIp: testDerivation.meshIpv4(publicKey, 0) as IpAddress,
-    meshIpv6: testDerivation.meshIpv6(publicKey) as IpAddress,
-    endpoint: { host: "192.0.2.1", port: 1024 + number },
-    ...change,
-  };
-}
 
 const kinds = (backend: MemoryBackend): string[][] =>
   backend.batches.map((batch) => batch.map((c) => c.kind));
@@ -185,7 +75,7 @@ describe("the task", () => {
     await advance(10);
     expect(log.of("foreign change mended")).toEqual([
       {
-        changes: [
+        found: [
           `allowed IPs ${keyOf(1)}`,
           `keepalive ${keyOf(1)}`,
           `missing peer ${keyOf(2)}`,
@@ -210,12 +100,16 @@ describe("the task", () => {
     expect(backend.peerCount).toBe(1);
   });
 
-  test("our listen port is set again", async () => {
+  test("our key, port and firewall mark are set again", async () => {
     const { backend, log, advance } = await startMesh();
     backend.meddleWithPort(4_000);
+    backend.meddleWithKey(keyOf(9));
+    backend.meddleWithFwmark(0x2a);
     await advance(5_000);
-    expect(backend.listenPort()).toBe(51820);
-    expect(log.of("foreign change mended")).toEqual([{ changes: ["listen port"] }]);
+    expect(await backend.read()).toMatchObject({ publicKey: US, listenPort: 51820, fwmark: 0 });
+    expect(log.of("foreign change mended")).toEqual([
+      { found: ["private key", "listen port 4000", "fwmark 0x2a"] },
+    ]);
   });
 
   test("a peer that knows us and shakes no hands is retriggered after 300 ms", async () => {
@@ -274,25 +168,6 @@ describe("the task", () => {
     expect(routes.list()).toEqual([]);
   });
 
-  test("an interface that is deleted ends the task with a clear reason", async () => {
-    const { index, ended, advance } = await startMesh();
-    const failure = expect(ended).rejects.toMatchObject({
-      code: "ERR_SYSTEM",
-      message: "interface wg0 was deleted or replaced by another program",
-    });
-    index.value = null;
-    await advance(5_000);
-    await failure;
-  });
-
-  test("so does an engine that dies", async () => {
-    const { backend, ended, advance } = await startMesh();
-    const failure = expect(ended).rejects.toMatchObject({ message: "interface wg0 failed: no descriptors" });
-    backend.emit({ type: "failed", reason: "no descriptors" });
-    await advance(10);
-    await failure;
-  });
-
   test("a read that fails is visible, and mends itself", async () => {
     const { backend, reconciler, advance } = await startMesh();
     backend.failReads(new Error("EBUSY"));
@@ -307,7 +182,7 @@ describe("the task", () => {
 
 describe("runOnce", () => {
   test("resolves after a whole cycle that began later, also while one runs", async () => {
-    const { see, backend, reconciler } = makeMesh();
+    const { see, backend, reconciler } = await makeMesh();
     const first = reconciler.runOnce();
     see(1);
     const second = reconciler.runOnce();
@@ -317,7 +192,7 @@ describe("runOnce", () => {
   });
 
   test("hands the own networks to forwarding, whose failure is visible", async () => {
-    const { self, reconciler } = makeMesh({
+    const { self, reconciler } = await makeMesh({
       forward: async (networks) => {
         if (networks.length > 0) throw new Error("EROFS");
       },
@@ -331,7 +206,7 @@ describe("runOnce", () => {
   });
 
   test("1,000 peers with nothing to change", async () => {
-    const { see, backend, reconciler } = makeMesh();
+    const { see, backend, reconciler } = await makeMesh();
     for (let number = 1; number <= 1_000; number += 1) see(number, { knowsUs: true });
     await reconciler.runOnce();
     const added = backend.peerCount;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { silentLog } from "../../../src/core/log.ts";
 import type { Cidr } from "../../../src/core/types.ts";
 import { FailureBook } from "../../../src/mesh/failures.ts";
+import { MendPacer } from "../../../src/mesh/mendPacer.ts";
 import { ROUTE_METRIC, RouteSync, removeOurRoutes, routeDifference } from "../../../src/mesh/routes.ts";
 import { ManualClock } from "../support/manualClock.ts";
 import { FakeRoutes } from "./fakeRoutes.ts";
@@ -13,7 +14,8 @@ function setUp() {
   const clock = new ManualClock();
   const table = new FakeRoutes();
   const failures = new FailureBook(clock, { firstMs: 1_000, maxMs: 4_000 }, silentLog);
-  return { clock, table, failures, routes: new RouteSync(table, failures, silentLog) };
+  const pacer = new MendPacer(clock);
+  return { clock, table, failures, pacer, routes: new RouteSync(table, failures, pacer, silentLog) };
 }
 
 describe("routeDifference", () => {
@@ -44,18 +46,41 @@ describe("RouteSync", () => {
   test("mends a route that somebody deleted, and ends with nothing to do", () => {
     const { table, routes } = setUp();
     const wanted = cidrs("10.1.0.0/16", "fd12::/48");
-    expect(routes.sync(wanted)).toBe(2);
+    expect(routes.sync(wanted).changes).toBe(2);
     table.remove("10.1.0.0/16", ROUTE_METRIC);
-    expect(routes.sync(wanted)).toBe(1);
-    expect(routes.sync(wanted)).toBe(0);
+    expect(routes.sync(wanted)).toEqual({ changes: 1, found: ["missing route 10.1.0.0/16"] });
+    expect(routes.sync(wanted)).toEqual({ changes: 0, found: [] });
+  });
+
+  test("a route that somebody deletes again and again waits for its pause, and is then known as deleted", () => {
+    const { clock, table, routes } = setUp();
+    const wanted = cidrs("10.1.0.0/16");
+    routes.sync(wanted);
+    for (let time = 0; time < 3; time += 1) {
+      table.remove("10.1.0.0/16", ROUTE_METRIC);
+      expect(routes.sync(wanted).found).toHaveLength(1);
+    }
+    table.remove("10.1.0.0/16", ROUTE_METRIC);
+    expect(routes.sync(wanted)).toEqual({ changes: 0, found: [] });
+    clock.advance(1_000);
+    expect(routes.sync(wanted)).toEqual({ changes: 1, found: ["missing route 10.1.0.0/16"] });
+  });
+
+  test("routes that went with a lost interface were removed by nobody", () => {
+    const { table, routes } = setUp();
+    const wanted = cidrs("10.1.0.0/16");
+    routes.sync(wanted);
+    table.remove("10.1.0.0/16", ROUTE_METRIC);
+    routes.interfaceRemade();
+    expect(routes.sync(wanted)).toEqual({ changes: 1, found: [] });
   });
 
   test("removes what a killed run left, then looks no more while nothing is wanted", () => {
     const { table, routes } = setUp();
     table.add("10.9.0.0/16", ROUTE_METRIC);
-    expect(routes.sync([])).toBe(1);
+    expect(routes.sync([]).changes).toBe(1);
     const lists = table.lists;
-    expect(routes.sync([])).toBe(0);
+    expect(routes.sync([]).changes).toBe(0);
     expect(table.lists).toBe(lists);
   });
 
@@ -64,7 +89,7 @@ describe("RouteSync", () => {
     const sinceMs = clock.wallMs();
     table.refuse.add("10.1.0.0/16");
     const wanted = cidrs("10.1.0.0/16", "10.2.0.0/16");
-    expect(routes.sync(wanted)).toBe(1);
+    expect(routes.sync(wanted).changes).toBe(1);
     expect(failures.list()).toEqual([
       { object: "route 10.1.0.0/16", reason: "EEXIST: 10.1.0.0/16", sinceMs },
     ]);
@@ -77,7 +102,7 @@ describe("RouteSync", () => {
     expect(table.attempts).toHaveLength(5);
     table.refuse.clear();
     clock.advance(4_000);
-    expect(routes.sync(wanted)).toBe(1);
+    expect(routes.sync(wanted).changes).toBe(1);
     expect(failures.list()).toEqual([]);
   });
 

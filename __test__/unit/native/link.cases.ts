@@ -355,40 +355,42 @@ export const cases: Cases = {
     ip("route del blackhole 172.18.0.0/16");
   }),
 
-  "a route is looked up as ip looks it up: next hop, source, MTU and the entry that decides": withLink((name) => {
-    native.addressAdd(name, "10.1.0.1/16");
-    native.addressAdd(name, "fd00:5::3/64");
-    ip("route add 172.20.0.0/16 via 10.1.0.9");
-    ip("route add 172.20.7.0/24 via 10.1.0.9 mtu 1400");
-    ip(`route add 172.21.0.0/16 dev ${name} mtu 9000`);
-    ip("route add blackhole 172.22.0.0/16");
-    const { index: linkIndex, mtu } = native.linkGet(name) ?? {};
-    const common = { linkIndex, linkName: name, source: "10.1.0.1", table: 254, type: "unicast" };
-    const expected = {
-      "10.1.5.5": { ...common, destination: "10.1.0.0/16", gateway: null, mtu },
-      "172.20.1.1": { ...common, destination: "172.20.0.0/16", gateway: "10.1.0.9", mtu },
-      "172.20.7.1": { ...common, destination: "172.20.7.0/24", gateway: "10.1.0.9", mtu: 1400 },
-      "172.21.1.1": { ...common, destination: "172.21.0.0/16", gateway: null, mtu },
-      "fd00:5::9": { ...common, destination: "fd00:5::/64", gateway: null, source: "fd00:5::3", mtu },
-    };
-    for (const [address, route] of Object.entries(expected)) {
-      assert.deepEqual(native.routeGet(address), route, address);
-      const [seen] = ipJson(`route get ${address}`);
-      assert.deepEqual([seen.dev, seen.gateway ?? null, seen.prefsrc], [name, route.gateway, route.source]);
-    }
-    for (const address of ["172.22.1.1", "198.51.100.1", "2001:db8::1"]) {
-      assert.equal(native.routeGet(address), null, address);
-    }
-    ip("route add default via 10.1.0.9");
-    assert.equal(native.routeGet("198.51.100.1")?.destination, "0.0.0.0/0");
-    assert.equal(native.routeGet("10.1.0.1")?.type, "local");
-    ip(`link set ${name} mtu 1300`);
-    assert.equal(native.routeGet("172.20.7.1")?.mtu, 1300, "a route's MTU never exceeds the link's");
-    for (const address of ["", "10.1.0.0/16", "example.org", "fe80::1%lo"]) {
-      refuses(() => native.routeGet(address), "EINVAL", /cannot look up the route to/);
-    }
-    ip("route del blackhole 172.22.0.0/16");
-  }),
+  "a route is looked up as ip looks it up: next hop, source, MTU and the entry that decides": withLink(
+    (name) => {
+      native.addressAdd(name, "10.1.0.1/16");
+      native.addressAdd(name, "fd00:5::3/64");
+      ip("route add 172.20.0.0/16 via 10.1.0.9");
+      ip("route add 172.20.7.0/24 via 10.1.0.9 mtu 1400");
+      ip(`route add 172.21.0.0/16 dev ${name} mtu 9000`);
+      ip("route add blackhole 172.22.0.0/16");
+      const { index: linkIndex, mtu } = native.linkGet(name) ?? {};
+      const common = { linkIndex, linkName: name, source: "10.1.0.1", table: 254, type: "unicast" };
+      const expected = {
+        "10.1.5.5": { ...common, destination: "10.1.0.0/16", gateway: null, mtu },
+        "172.20.1.1": { ...common, destination: "172.20.0.0/16", gateway: "10.1.0.9", mtu },
+        "172.20.7.1": { ...common, destination: "172.20.7.0/24", gateway: "10.1.0.9", mtu: 1400 },
+        "172.21.1.1": { ...common, destination: "172.21.0.0/16", gateway: null, mtu },
+        "fd00:5::9": { ...common, destination: "fd00:5::/64", gateway: null, source: "fd00:5::3", mtu },
+      };
+      for (const [address, route] of Object.entries(expected)) {
+        assert.deepEqual(native.routeGet(address), route, address);
+        const [seen] = ipJson(`route get ${address}`);
+        assert.deepEqual([seen.dev, seen.gateway ?? null, seen.prefsrc], [name, route.gateway, route.source]);
+      }
+      for (const address of ["172.22.1.1", "198.51.100.1", "2001:db8::1"]) {
+        assert.equal(native.routeGet(address), null, address);
+      }
+      ip("route add default via 10.1.0.9");
+      assert.equal(native.routeGet("198.51.100.1")?.destination, "0.0.0.0/0");
+      assert.equal(native.routeGet("10.1.0.1")?.type, "local");
+      ip(`link set ${name} mtu 1300`);
+      assert.equal(native.routeGet("172.20.7.1")?.mtu, 1300, "a route's MTU never exceeds the link's");
+      for (const address of ["", "10.1.0.0/16", "example.org", "fe80::1%lo"]) {
+        refuses(() => native.routeGet(address), "EINVAL", /cannot look up the route to/);
+      }
+      ip("route del blackhole 172.22.0.0/16");
+    },
+  ),
 
   "2,000 routes take more than one message": withLink((name) => {
     const networks = Array.from(

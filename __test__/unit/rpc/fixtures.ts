@@ -84,6 +84,7 @@ export const vectorStatus: DaemonStatus = {
   counters: { "received.sealed": 3 },
   tasks: [{ name: "lan", policy: "restart", state: "running", restarts: 0, lastError: null, sinceMs: 12 }],
   warnings: [],
+  mtu: 1420,
 };
 
 export interface FakeView extends DaemonView {

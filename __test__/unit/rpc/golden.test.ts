@@ -102,6 +102,7 @@ describe("our members", () => {
           { name: "lan", policy: "restart", state: "running", restarts: 0, last_error: null, since_ms: 12 },
         ],
         warnings: [],
+        mtu: 1420,
       },
       id: 1,
     });

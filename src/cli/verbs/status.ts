@@ -81,7 +81,7 @@ function statusText(status: StatusResult, { clock, columns }: Terminal): string 
     ["mesh addresses", [status.mesh_ip, status.mesh_ipv6].filter(Boolean).join(", ")],
     ["public key", status.pubkey],
     ["host name", status.hostname],
-    ["backend", status.backend],
+    ["backend", status.mtu === null ? status.backend : `${status.backend}, MTU ${status.mtu}`],
     ["listens on", `UDP port ${status.listen_port}`],
     ["endpoint", `${status.endpoint} (NAT: ${status.nat_type || "unknown"})`],
     ["networks", list(status.advertised_networks)],

@@ -1,0 +1,160 @@
+/**
+ * How the interface is made (the middle of row C1): one list of steps, for the start of a node and for an interface that
+ * was lost while it runs.
+ */
+import { DEFAULT_LISTEN_PORT } from "../config/options.ts";
+import { sleep } from "../core/clock.ts";
+import { WgmeshError } from "../core/errors.ts";
+import type { Cidr, IpAddress } from "../core/types.ts";
+import type { InterfaceAddress } from "../mesh/interfaceDifference.ts";
+import { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
+import { chooseMeshAddresses, interfaceCidr, type MeshAddressChoice } from "./meshAddresses.ts";
+import type { Identity, NodeParts } from "./parts.ts";
+import { configurePort, tryPort } from "./ports.ts";
+
+/** The kernel tells that a link is gone before it gives the link's port back. */
+const PORT_WAIT_MS = 50;
+/** After that another program has the port. */
+const PORT_WAITS = 20;
+
+export interface InterfaceStep {
+  readonly name: "interface" | "reset" | "port" | "addresses" | "up";
+  run(): Promise<void> | void;
+}
+
+export class InterfaceSteps {
+  /** What the interface is used through: the same for the whole life of the node. */
+  readonly backend: ReplaceableBackend;
+
+  /** In their order. Each may be run again, as long as those before it were. */
+  readonly all: readonly InterfaceStep[] = [
+    { name: "interface", run: () => this.#open() },
+    // A new one too: an engine may start with what the last owner of the name left in the kernel.
+    { name: "reset", run: () => this.backend.reset() },
+    { name: "port", run: () => this.#configure() },
+    { name: "addresses", run: () => this.#setAddresses() },
+    { name: "up", run: () => this.#setUp() },
+  ];
+
+  readonly #parts: NodeParts;
+  readonly #identity: Identity;
+  /** Those of the first time stay. */
+  #port: number | null = null;
+  #choice: MeshAddressChoice | null = null;
+
+  constructor(parts: NodeParts, identity: Identity) {
+    this.#parts = parts;
+    this.#identity = identity;
+    this.backend = new ReplaceableBackend(parts.options.interfaceName);
+  }
+
+  /** After the step `addresses`. */
+  get choice(): MeshAddressChoice {
+    if (this.#choice === null) throw new TypeError("the mesh addresses are not chosen yet");
+    return this.#choice;
+  }
+
+  /** The addresses the interface has, after the step `addresses`. */
+  addresses(): InterfaceAddress[] {
+    const { meshSubnet, meshIpv6Prefix } = this.#parts.addresses;
+    const { meshIp, meshIpv6 } = this.choice;
+    const withPrefix = (address: IpAddress, network: Cidr): InterfaceAddress => ({
+      address,
+      prefixLength: Number(network.slice(network.indexOf("/") + 1)),
+    });
+    const ipv4 = withPrefix(meshIp, meshSubnet);
+    return meshIpv6 === null ? [ipv4] : [ipv4, withPrefix(meshIpv6, meshIpv6Prefix)];
+  }
+
+  /**
+   * Makes the interface again, with the key, port and addresses it had; another port only when a program took that one
+   * meanwhile. Rejects with what a step threw; there is no interface then.
+   */
+  async again(): Promise<void> {
+    try {
+      for (const { run } of this.all) await run();
+    } catch (error) {
+      this.backend.discard();
+      throw error;
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { backend } = this;
+    await backend.open(() => this.#parts.openBackend());
+    const { name, interfaceName, interfaceIndex, adopted } = backend;
+    this.#parts.log.info({ backend: name, interfaceName, interfaceIndex, adopted }, "interface opened");
+  }
+
+  async #configure(): Promise<void> {
+    this.#port = this.#port === null ? this.#nextPort(0) : await this.#samePort(this.#port);
+  }
+
+  #nextPort(after: number): number {
+    const { options, mesh, log } = this.#parts;
+    const wish = {
+      chosenPort: options.listenPort,
+      defaultPort: DEFAULT_LISTEN_PORT,
+      gossipPort: mesh.gossipPort,
+    };
+    return configurePort(this.backend, wish, log, after);
+  }
+
+  async #samePort(port: number): Promise<number> {
+    for (let waits = 0; waits < PORT_WAITS; waits += 1) {
+      if (tryPort(this.backend, port)) return port;
+      await sleep(this.#parts.clock, PORT_WAIT_MS);
+    }
+    return this.#nextPort(port);
+  }
+
+  #setAddresses(): void {
+    const { options, addresses, system } = this.#parts;
+    this.#choice ??= this.#chooseAddresses();
+    const { meshIp, meshIpv6 } = this.#choice;
+    system.addAddress(options.interfaceName, interfaceCidr(meshIp, addresses.meshSubnet));
+    if (meshIpv6 !== null) {
+      system.addAddress(options.interfaceName, interfaceCidr(meshIpv6, addresses.meshIpv6Prefix));
+    }
+    this.#parts.log.info({ meshIp, meshIpv6 }, "mesh addresses set");
+  }
+
+  #chooseAddresses(): MeshAddressChoice {
+    const { options, addresses, log } = this.#parts;
+    const choice = chooseMeshAddresses({
+      publicKey: this.#identity.publicKey,
+      pinned: this.#identity,
+      derivation: addresses,
+      ipv6: options.ipv6 && this.#hostHasIpv6(),
+    });
+    for (const { from, to } of choice.replaced) {
+      log.warn({ from, to }, "mesh address changed: the stored one lies outside the mesh's network");
+    }
+    return choice;
+  }
+
+  /** The kernel refuses IPv6 addresses where IPv6 was left out or switched off; the mesh works over IPv4 alone then. */
+  #hostHasIpv6(): boolean {
+    const { options, system, log } = this.#parts;
+    const disabled = system.networkSettings.read(`ipv6/conf/${options.interfaceName}/disable_ipv6`);
+    if (disabled === "0") return true;
+    log.warn(
+      { interfaceName: options.interfaceName },
+      "no mesh IPv6 address: IPv6 is switched off on this host",
+    );
+    return false;
+  }
+
+  /** The port can be lost between its check and the socket of the interface, which is bound only now. */
+  #setUp(): void {
+    for (;;) {
+      try {
+        this.backend.up();
+        return;
+      } catch (error) {
+        if (!(error instanceof WgmeshError && error.code === "ERR_NO_PORT")) throw error;
+      }
+      this.#port = this.#nextPort(this.#port ?? 0);
+    }
+  }
+}
