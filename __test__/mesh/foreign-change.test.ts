@@ -59,11 +59,20 @@ describe("wg set by somebody else", () => {
     await node.pingUntilAnswered(other.status.mesh_ip, allowanceMs(2_000));
   });
 
-  test("that takes the interface away ends the node with a clear cause and nothing left behind", async () => {
-    const [{ node }] = members as [Member];
-    await node.exec(["ip", "link", "delete", "wg0"]);
-    expect((await node.exit()).code).toBe(8);
-    expect(node.logTail(5)).toContain("wg0 was deleted or replaced by another program");
-    expect(node.leftovers()).toEqual([]);
+  test("that sets a firewall mark or another key is noticed, logged and undone", async () => {
+    const [{ node, status }, other] = members as [Member, Member];
+    const key = Buffer.alloc(32, 9).toString("base64");
+    for (const [what, change] of [
+      ["fwmark 0x2a", "wg set wg0 fwmark 0x2a"],
+      ["private key", `echo ${key} | wg set wg0 private-key /dev/stdin`],
+    ] as const) {
+      const since = node.log.length;
+      const { code, stderr } = await node.exec(["sh", "-c", change]);
+      expect(code, stderr).toBe(0);
+      await mended(what, since);
+    }
+    expect((await node.exec(["wg", "show", "wg0", "fwmark"])).stdout.trim()).toBe("off");
+    expect((await node.exec(["wg", "show", "wg0", "public-key"])).stdout.trim()).toBe(status.pubkey);
+    await node.pingUntilAnswered(other.status.mesh_ip, allowanceMs(2_000));
   });
 });

@@ -30,6 +30,9 @@ describe("on a kernel with WireGuard", () => {
     ["SIGTERM at any instant leaves nothing behind", "mesh", "case4-stop"],
     ["a reload costs no packet", "mesh", "case5-reload"],
     ["no process is started", "mesh", "case6-no-processes"],
+    ["what others do to the interface is mended", "mesh", "interface-mending"],
+    ["what others do with wg is mended", "mesh", "foreign-change"],
+    ["the MTU follows the paths to the peers", "mesh", "path-mtu"],
     ["interfaces are adopted or refused, and backends mix", "inside-vm", "kernel"],
   ])("%s", async (_what, project, file) => {
     const { exitCode, stdout, stderr } = await vitestInVm(project, file);

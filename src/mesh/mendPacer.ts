@@ -9,11 +9,12 @@ export interface PacerSettings {
   readonly quietMs: number;
 }
 
+/** An operator who tries things out by hand never waits; two programs that work against each other soon do. */
 export const defaultPacerSettings: PacerSettings = {
-  free: 3,
+  free: 8,
   firstPauseMs: 1_000,
   maxPauseMs: 60_000,
-  quietMs: 60_000,
+  quietMs: 10_000,
 };
 
 /** A thing that somebody undoes again and again. */

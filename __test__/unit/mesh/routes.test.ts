@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { silentLog } from "../../../src/core/log.ts";
 import type { Cidr } from "../../../src/core/types.ts";
 import { FailureBook } from "../../../src/mesh/failures.ts";
-import { MendPacer } from "../../../src/mesh/mendPacer.ts";
+import { defaultPacerSettings, MendPacer } from "../../../src/mesh/mendPacer.ts";
 import { ROUTE_METRIC, RouteSync, removeOurRoutes, routeDifference } from "../../../src/mesh/routes.ts";
 import { ManualClock } from "../support/manualClock.ts";
 import { FakeRoutes } from "./fakeRoutes.ts";
@@ -56,7 +56,7 @@ describe("RouteSync", () => {
     const { clock, table, routes } = setUp();
     const wanted = cidrs("10.1.0.0/16");
     routes.sync(wanted);
-    for (let time = 0; time < 3; time += 1) {
+    for (let time = 0; time < defaultPacerSettings.free; time += 1) {
       table.remove("10.1.0.0/16", ROUTE_METRIC);
       expect(routes.sync(wanted).found).toHaveLength(1);
     }
