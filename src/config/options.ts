@@ -22,7 +22,7 @@ export type BackendChoice = (typeof BACKEND_CHOICES)[number];
 export interface DaemonOptions {
   readonly interfaceName: InterfaceName;
   readonly backend: BackendChoice;
-  /** Bytes; null leaves WireGuard's usual 1420. */
+  /** Bytes; null follows the paths to the peers (mesh/mtuPolicy.ts). */
   readonly mtu: number | null;
   /**
    * The wish; the next free port is taken when it is in use. Null when nobody chose one: 51820, or the port an
@@ -165,7 +165,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   mtu: {
     flag: "--mtu",
     group: "Interface",
-    help: "MTU of the interface (default: 1420)",
+    help: "MTU of the interface, fixed (default: that of the paths to the peers less 80, at least 1280)",
     default: null,
     form: value("BYTES", values.mtu),
   },
