@@ -45,10 +45,10 @@ async function interfaceState(node: MeshNode): Promise<unknown> {
   };
 }
 
-/** The texts of what was found, of every line of that message since then. */
+/** All that was found, in every line of that message since then. */
 function foundIn(node: MeshNode, since: number, message: string): string[] {
   const lines = node.log.slice(since).filter(({ fields }) => fields?.msg === message);
-  return lines.map(({ fields }) => ((fields?.found ?? []) as string[]).join("; "));
+  return lines.flatMap(({ fields }) => (fields?.found ?? []) as string[]);
 }
 
 async function untilMadeAnew(node: MeshNode, since: number): Promise<LogLine> {
@@ -78,40 +78,36 @@ describe("the interface of a running node", () => {
   const meshNet = (): string => meshIp().replace(/\.\d+\.\d+$/, ".0.0/16");
   const status = (node: MeshNode): Promise<StatusJson> => node.rpc<StatusJson>("daemon.status");
 
-  test.each<[what: string, lines: () => string[], found: RegExp]>([
-    ["an address removed", () => [`addr del ${meshIp()}/16 dev wg0`], /^missing address 10\.\S+\/16/],
+  test.each<[what: string, lines: () => string[], found: RegExp[]]>([
+    ["an address removed", () => [`addr del ${meshIp()}/16 dev wg0`], [/^missing address 10\.\S+\/16$/]],
     [
       "all addresses flushed",
       () => ["addr flush dev wg0"],
-      /missing address 10\.\S+\/16(; .*|$)|missing address fd\S+\/64/,
+      [/^missing address 10\.\S+\/16$/, /^missing address fd\S+\/64$/],
     ],
     [
       "the prefix of an address changed",
       () => [`addr del ${meshIp()}/16 dev wg0`, `addr add ${meshIp()}/24 dev wg0`],
-      /there is address 10\.\S+\/24/,
+      [/there is address 10\.\S+\/24$/],
     ],
     [
       "an IPv6 address given another prefix",
       () => [`addr del ${meshIpv6()}/64 dev wg0`, `addr add ${meshIpv6()}/48 dev wg0 nodad`],
-      /there is address fd\S+\/48$/,
+      [/there is address fd\S+\/48$/],
     ],
-    ["a second prefix for an address", () => [`addr add ${meshIp()}/24 dev wg0`], /^address 10\.\S+\/24$/],
+    ["a second prefix for an address", () => [`addr add ${meshIp()}/24 dev wg0`], [/^address 10\.\S+\/24$/]],
     [
       "the link set down",
       () => ["link set wg0 down"],
-      /^link down; missing address fd\S+\/64; missing route/,
+      [/^link down$/, /^missing route 192\.168\.77\.0\/24$/],
     ],
-    ["another MTU", () => ["link set wg0 mtu 1300"], /^MTU 1300$/],
-    [
-      "an MTU too small for IPv6",
-      () => ["link set wg0 mtu 1000"],
-      /^MTU 1000(; missing address fd\S+\/64)?$/,
-    ],
-    ["a route of ours deleted", () => [`route del ${network}`], /^missing route 192\.168\.77\.0\/24$/],
+    ["another MTU", () => ["link set wg0 mtu 1300"], [/^MTU 1300$/]],
+    ["an MTU too small for IPv6", () => ["link set wg0 mtu 1000"], [/^MTU 1000$/]],
+    ["a route of ours deleted", () => [`route del ${network}`], [/^missing route 192\.168\.77\.0\/24$/]],
     [
       "the route of the mesh deleted",
       () => [`route del ${meshNet()} dev wg0`],
-      /^missing route of address 10\.\S+\/16/,
+      [/^missing route of address 10\.\S+\/16$/],
     ],
   ])("%s: mended, said in the log, and the tunnel carries packets again", async (what, lines, expected) => {
     const before = await interfaceState(first);
@@ -129,9 +125,9 @@ describe("the interface of a running node", () => {
     console.log(`${what}: mended ${Math.round(line.atMs - doneMs)} ms after the command had ended`);
     expect(line.fields?.level).toBe("warn");
     const found = foundIn(first, since, "foreign change mended");
-    expect(found[0]).toMatch(expected);
-    // A flush takes the addresses away one by one: what is seen in two looks has two lines.
-    expect(found.length).toBeLessThanOrEqual(lines()[0]?.includes("flush") ? 2 : 1);
+    for (const part of expected) expect(found).toContainEqual(expect.stringMatching(part));
+    // What a slow kernel does in several moments has a line for each, but nothing is told twice.
+    expect(new Set(found).size).toBe(found.length);
     expect((await status(first)).interface_index).toBe(interface_index);
   });
 
@@ -206,20 +202,21 @@ describe("the interface of a running node", () => {
 
   test("deleted again and again: pauses, a warning in the status, no hot loop, and in the end it is back", async () => {
     const since = first.log.length;
-    const endMs = nowMs() + 5_000;
+    const times = (): number => foundIn(first, since, "interface made anew").length;
+    const status = () => first.rpc<{ state: string; warnings: string[] }>("daemon.status");
+    const contested = /another program works against wgmesh: wg0 had to be mended \d+ times in a row/;
+    await until("the status tells of it", allowanceMs(5_000), async () => {
+      await first.exec(["ip", "link", "del", "wg0"]);
+      return (await status()).warnings.some((warning) => contested.test(warning));
+    });
+    const [before, endMs] = [times(), nowMs() + 3_000];
     while (nowMs() < endMs) {
       await first.exec(["ip", "link", "del", "wg0"]);
       await delay(20);
     }
-    // Eight at once, then after 1, 2 and 4 s.
-    const times = foundIn(first, since, "interface made anew").length;
-    expect(times).toBeGreaterThan(0);
-    expect(times).toBeLessThanOrEqual(11);
-    const { warnings, state } = await first.rpc<StatusJson & { warnings: string[] }>("daemon.status");
-    expect(state).toBe("running");
-    expect(warnings.join("\n")).toMatch(
-      /another program works against wgmesh: wg0 had to be mended \d+ times/,
-    );
+    // Pauses of 1 and 2 s; and one mending may have been under way.
+    expect(times() - before).toBeLessThanOrEqual(3);
+    expect((await status()).state).toBe("running");
     await pingAllPairs(members, 10_000);
   });
 
