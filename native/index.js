@@ -15,6 +15,7 @@ exports.PresharedKey = redacted(face("PresharedKey"));
 exports.MeshSecret = redacted(face("MeshSecret"));
 exports.generateSecretUri = face("generateSecretUri");
 exports.NodeIdentity = redacted(face("NodeIdentity"));
+exports.MessageProver = redacted(face("MessageProver"));
 
 const network = networkFace(face);
 exports.linkGet = face("linkGet");

@@ -140,3 +140,25 @@ export class NodeIdentity {
   /** Always `NodeIdentity([redacted])`. */
   toJSON(): string;
 }
+
+/**
+ * Proofs of who speaks, between two nodes that know each other's WireGuard keys: HMAC-SHA256 under the X25519 secret of the two
+ * static keys, over a type of message, a zero byte and the payload. A handle like {@link MeshSecret}: the key and the agreed secrets
+ * stay in native memory. The first call for a peer costs some 50 µs, later ones about 2 µs.
+ */
+export class MessageProver {
+  /** Proofs in the name of the identity. */
+  constructor(identity: NodeIdentity);
+
+  /** 32 bytes that `peer` can check; null when its key is of low order. Errors: `EINVAL` for what is no public key. */
+  prove(peer: string, type: string, payload: Uint8Array): Buffer | null;
+
+  /** True when `peer` made the proof for this type and payload; compared in constant time. Errors: as `prove`. */
+  verify(peer: string, type: string, payload: Uint8Array, proof: Uint8Array): boolean;
+
+  /** Always `MessageProver([redacted])`. */
+  toString(): string;
+
+  /** Always `MessageProver([redacted])`. */
+  toJSON(): string;
+}

@@ -9,7 +9,12 @@ import { parsePublicKey } from "../core/types.ts";
 import { version } from "../core/version.ts";
 import { MeshDiscovery } from "../discovery/meshDiscovery.ts";
 import { type MeshSecret, meshAddresses, meshPresharedKey } from "../identity/derivation.ts";
-import { loadNodeIdentity, type NodeIdentity, saveNodeIdentity } from "../identity/nodeIdentity.ts";
+import {
+  loadNodeIdentity,
+  messageProver,
+  type NodeIdentity,
+  saveNodeIdentity,
+} from "../identity/nodeIdentity.ts";
 import { createLog, writeToStderr } from "../observe/log.ts";
 import { goPathFor } from "../rpc/goPath.ts";
 import { UnixRpcServer } from "../rpc/server.ts";
@@ -115,6 +120,7 @@ function identityOf(keys: NodeIdentity): Identity {
     publicKey,
     meshIp: keys.meshIp,
     meshIpv6: keys.meshIpv6,
+    prover: messageProver(keys),
     save: (meshIp, meshIpv6) => saveNodeIdentity(keys, meshIp, meshIpv6),
   };
 }

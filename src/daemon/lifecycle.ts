@@ -6,6 +6,7 @@ import { peerCachePath, pidFilePath } from "../config/paths.ts";
 import { sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
+import type { Prover } from "../discovery/seams.ts";
 import { Forwarding, linksToward } from "../mesh/forwarding.ts";
 import type { InterfaceControl } from "../mesh/interfaceSync.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
@@ -28,6 +29,7 @@ import type { Supervisor } from "./supervisor.ts";
 export interface RunningNode {
   readonly backend: Backend;
   readonly self: LocalNode;
+  readonly prover: Prover;
   readonly store: PeerStore;
   readonly underlay: HostUnderlay;
   readonly reconciler: Reconciler;
@@ -160,7 +162,7 @@ class Lifecycle {
       () => this.#restorePeers(store),
       () => savePeerCache(peerCachePath(options), store, clock.wallMs()),
     );
-    const node = { backend, self, store, underlay, reconciler };
+    const node = { backend, self, prover: identity.prover, store, underlay, reconciler };
     await this.#startDiscovery(node);
     await this.#steps.step(
       "tasks",
@@ -246,6 +248,7 @@ class Lifecycle {
       store,
       self,
       sealer,
+      prover: node.prover,
       addresses,
       underlay,
       probe: (publicKey: PublicKey) => this.#probe(node, publicKey),

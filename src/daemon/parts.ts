@@ -6,7 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Log, LogLevel } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
 import type { PublicKey } from "../core/types.ts";
-import type { Discovery, Sealer } from "../discovery/seams.ts";
+import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
 import type { ReconcileSettings } from "../mesh/reconciler.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
@@ -21,6 +21,7 @@ export interface Identity {
   readonly publicKey: PublicKey;
   readonly meshIp: string | null;
   readonly meshIpv6: string | null;
+  readonly prover: Prover;
   /** Writes the state file when it says something else. */
   save(meshIp: string, meshIpv6: string | null): void;
 }

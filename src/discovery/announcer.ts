@@ -7,7 +7,8 @@ import type { PeerStore } from "../peers/store.ts";
 import { encodeAnnouncement, MAX_DATAGRAM_BYTES } from "../wire/announcement.ts";
 import { sealEnvelope } from "../wire/envelope.ts";
 import { encodeGoodbye } from "../wire/goodbye.ts";
-import type { KnownPeer } from "../wire/types.ts";
+import { MESSAGE_ID_BYTES, PROOF_OVERHEAD_BYTES, type Prover, withProof } from "../wire/proof.ts";
+import type { KnownPeer, MessageType } from "../wire/types.ts";
 import { MentionRotation } from "./mentionRotation.ts";
 import type { Sealer } from "./seams.ts";
 
@@ -17,9 +18,13 @@ export interface AnnouncerOptions {
   readonly self: LocalNode;
   readonly store: PeerStore;
   readonly sealer: Sealer;
+  readonly prover: Prover;
 }
 
-/** Makes the datagrams in which this node speaks of itself, sealed and ready to send. */
+/**
+ * Makes the datagrams in which this node speaks of itself, sealed and ready to send. Those that are for one key carry a proof
+ * that they are ours (wire/proof.ts).
+ */
 export class Announcer {
   readonly #options: AnnouncerOptions;
   readonly #rotation: MentionRotation;
@@ -49,10 +54,10 @@ export class Announcer {
     return this.#seal("ANNOUNCE", [], null, "", MAX_DATAGRAM_BYTES);
   }
 
-  goodbye(): Buffer {
+  goodbye(to: PublicKey): Buffer {
     const { clock, random, self, sealer } = this.#options;
     const payload = encodeGoodbye(self.snapshot.publicKey, Math.floor(clock.wallMs() / 1000));
-    return sealEnvelope("GOODBYE", payload, sealer, random);
+    return sealEnvelope("GOODBYE", this.#proven("GOODBYE", payload, to), sealer, random);
   }
 
   #candidates(to: PublicKey | null): Peer[] {
@@ -88,9 +93,15 @@ export class Announcer {
         instance: node.instance,
       },
       maxBytes,
+      to === null ? 0 : PROOF_OVERHEAD_BYTES,
     );
     this.#rotation.mentioned(to, candidates, knownPeersUsed);
-    return sealEnvelope(type, payload, sealer, random);
+    return sealEnvelope(type, this.#proven(type, payload, to), sealer, random);
+  }
+
+  #proven(type: MessageType, payload: string, to: PublicKey | null): string {
+    const { prover, random } = this.#options;
+    return to === null ? payload : withProof(payload, type, to, prover, random.bytes(MESSAGE_ID_BYTES));
   }
 }
 

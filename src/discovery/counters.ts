@@ -13,6 +13,7 @@ const names = [
   "fieldsAccepted",
   "own",
   "replayed",
+  "unproven",
   "stored",
   "refused",
   "unsolicitedReplies",

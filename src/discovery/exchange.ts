@@ -10,14 +10,15 @@ import { isConnected } from "../peers/connected.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { DiscoveryMethod, Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
-import { exchangeEndpoint } from "../wire/endpointRules.ts";
+import { exchangeEndpoint, lanEndpoint } from "../wire/endpointRules.ts";
 import { adoptObserved } from "../wire/observedEndpoint.ts";
 import type { Announcement } from "../wire/types.ts";
 import type { Announcer } from "./announcer.ts";
+import { Challenges } from "./challenges.ts";
 import { ContactQueue, type ContactRequest } from "./contactQueue.ts";
 import type { Counters } from "./counters.ts";
 import { Crawl } from "./crawl.ts";
-import { HelloTable, type OpenHello } from "./helloTable.ts";
+import { type HelloReason, HelloTable, type OpenHello } from "./helloTable.ts";
 import type { ReceivedAnnouncement } from "./inbound.ts";
 import { Outbox } from "./outbox.ts";
 import { Pacemaker } from "./pacemaker.ts";
@@ -58,6 +59,7 @@ export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #hellos: HelloTable;
   readonly #contacts: ContactQueue;
+  readonly #challenges = new Challenges();
   readonly #crawl = new Crawl();
   readonly #plan: RefreshPlan;
   readonly #verified = new VerifiedSources();
@@ -122,6 +124,19 @@ export class Exchange {
         break;
     }
     this.#pacemaker.wake();
+  }
+
+  /**
+   * Somebody spoke in the name of a peer that proves itself, without a proof. That changes nothing; where it is said to be it
+   * gets a HELLO, which only the holder of the key can answer with a proof. `at` null asks where the peer is known to be.
+   */
+  challenge(publicKey: PublicKey, at: Endpoint | null, reason: HelloReason): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const peer = this.#options.store.get(publicKey);
+    const to = at ?? (peer && this.controlEndpoints(peer)[0]);
+    if (!to || this.#options.underlay.isInsideMesh(to.host)) return;
+    if (!this.#challenges.take(publicKey, nowMs)) return;
+    this.contact({ to, publicKey, reason, purpose: "ask", small: !this.isVerified(to) });
   }
 
   /** A peer of the LAN spoke; `meet` asks for a HELLO to it. */
@@ -196,21 +211,24 @@ export class Exchange {
   }
 
   /** Stores the sender and those it mentions; null when the store refused the sender. */
-  #observe(message: ReceivedAnnouncement, method: DiscoveryMethod, knowsUs: boolean): Peer | null {
+  #observe(message: ReceivedAnnouncement, asMethod: DiscoveryMethod, knowsUs: boolean): Peer | null {
     const { clock, store, underlay, counters } = this.#options;
     const { announcement, from, type } = message;
     const isInsideMesh = (ip: string): boolean => underlay.isInsideMesh(ip);
     const before = store.get(announcement.publicKey);
-    const endpoint = outside(exchangeEndpoint(announcement.wgEndpoint, from.host), isInsideMesh);
-    // An unproven address moves neither a working tunnel (row D10) nor a control socket that is known.
-    const proven = type === "REPLY";
+    const method = isOnLan(before, message) ? "lan" : asMethod;
+    const endpointOf = method === "lan" ? lanEndpoint : exchangeEndpoint;
+    const endpoint = outside(endpointOf(announcement.wgEndpoint, from.host), isInsideMesh);
+    // An address that has not answered moves neither a working tunnel (row D10) nor a control socket that is known.
+    const answered = type === "REPLY";
     const settled =
       before !== undefined && before.instance === announcement.instance && this.#isConnected(before);
-    const control = proven || !before?.controlEndpoint ? outside(from, isInsideMesh) : null;
+    const control = answered || !before?.controlEndpoint ? outside(from, isInsideMesh) : null;
     const peer = store.observe({
-      ...directSighting(announcement, method, settled && !proven ? null : endpoint),
+      ...directSighting(announcement, method, settled && !answered && method !== "lan" ? null : endpoint),
       ...(control === null || type === "ANNOUNCE" ? {} : { controlEndpoint: control }),
       ...(knowsUs ? { knowsUs } : {}),
+      ...(message.proven ? { proven: true } : {}),
     });
     if (!peer) {
       counters.add("refused");
@@ -218,10 +236,11 @@ export class Exchange {
     }
     counters.add("stored");
     const nowMs = clock.monotonicMs();
+    if (message.proven) this.#challenges.proved(peer.publicKey, nowMs);
     this.#plan.heard(peer.publicKey, type === "HELLO", announcement.timestampSeconds, nowMs);
     const news = this.#mentions(announcement, method === "gossip" ? "gossip-transitive" : "dht-transitive");
     // The first peer a node meets is asked for all it knows; later ones only when they have shown news.
-    this.#crawl.heard(peer.publicKey, news || !this.#crawl.begun, proven, nowMs);
+    this.#crawl.heard(peer.publicKey, news || !this.#crawl.begun, answered, nowMs);
     return peer;
   }
 
@@ -286,6 +305,7 @@ export class Exchange {
   /** Looks for peers that were not spoken with yet, or not for too long. */
   #sweep(nowMs: number): void {
     this.#sweepAtMs = nowMs + SWEEP_MS;
+    this.#challenges.forgetOld(nowMs);
     for (const peer of this.#options.store.list()) {
       if (this.#plan.isDue(peer.publicKey, this.#isConnected(peer), nowMs)) this.#contactPeer(peer, "meet");
     }
@@ -353,4 +373,9 @@ export class Exchange {
 
 function mentionsUs(announcement: Announcement, ownKey: PublicKey): boolean {
   return announcement.knownPeers.some(({ publicKey }) => publicKey === ownKey);
+}
+
+/** A proven word from the very address that LAN discovery has found confirms it. */
+function isOnLan(before: Peer | undefined, { from, proven }: ReceivedAnnouncement): boolean {
+  return proven && before?.endpointMethod === "lan" && before.endpoint?.host === from.host;
 }

@@ -1,6 +1,6 @@
 /**
- * What becomes of a GOODBYE. Any member can write one in another's name, so a tunnel that works outweighs it (row D10, weak
- * point 1): the peer is probed at once, and only when that fails has it really left.
+ * What becomes of a GOODBYE. One that proves its sender counts at once. Any member can write another, so a tunnel that works
+ * outweighs it (row D10, weak point 1): the peer is probed at once, and only when that fails has it really left.
  */
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
@@ -9,6 +9,7 @@ import { isConnected } from "../peers/connected.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Goodbye } from "../wire/types.ts";
 import type { Counters } from "./counters.ts";
+import type { ReceivedGoodbye } from "./inbound.ts";
 import { Pacemaker } from "./pacemaker.ts";
 
 export interface GoodbyeJudgeOptions {
@@ -47,14 +48,14 @@ export class GoodbyeJudge {
   }
 
   /** Takes a GOODBYE that passed the receive path. */
-  receive(goodbye: Goodbye): void {
+  receive({ goodbye, proven }: ReceivedGoodbye): void {
     const { clock, counters, store, lastWordSeconds } = this.#options;
     const { publicKey, timestampSeconds } = goodbye;
     counters.add("goodbyes");
     const peer = store.get(publicKey);
     // Older than the peer's newest word: it has come back since.
     if (!peer || timestampSeconds < lastWordSeconds(publicKey)) return;
-    if (!isConnected(peer.lastHandshakeMs, clock.wallMs())) {
+    if (proven || !isConnected(peer.lastHandshakeMs, clock.wallMs())) {
       this.#believe(goodbye);
       return;
     }

@@ -11,7 +11,7 @@ const GIVE_UP_MS = 4000;
 const MAX_OPEN = 2048;
 
 /** Why a HELLO is sent decides as what its answer is stored. */
-export type HelloReason = "dht" | "static";
+export type HelloReason = "dht" | "static" | "lan";
 
 export interface OpenHello {
   readonly to: Endpoint;

@@ -1,6 +1,6 @@
 /**
- * The receive path, the cheapest check first (row D10): size, limit of the source, limit of all, seal, fields, replay, and
- * only then the message is acted on. Each stage has a counter; nothing here throws.
+ * The receive path, the cheapest check first (row D10): size, limit of the source, limit of all, seal, fields, proof, replay,
+ * and only then the message is acted on. Each stage has a counter; nothing here throws.
  */
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
@@ -10,6 +10,7 @@ import { ReplayCache } from "../peers/replayCache.ts";
 import { decodeAnnouncement } from "../wire/announcement.ts";
 import { type OpenedEnvelope, openEnvelope } from "../wire/envelope.ts";
 import { decodeGoodbye } from "../wire/goodbye.ts";
+import { type Prover, splitProof } from "../wire/proof.ts";
 import type { Announcement, Goodbye } from "../wire/types.ts";
 import type { Counters } from "./counters.ts";
 import { GlobalLimiter, SourceLimiter } from "./rateLimiter.ts";
@@ -25,18 +26,30 @@ export interface ReceivedAnnouncement {
   readonly sizeBytes: number;
   /** The same datagram from the same address came before: it may be answered, but changes nothing (row D10). */
   readonly repeat: boolean;
+  /** It carries the proof that the holder of its sender's key made it, for us. */
+  readonly proven: boolean;
+}
+
+export interface ReceivedGoodbye {
+  readonly goodbye: Goodbye;
+  readonly proven: boolean;
 }
 
 export interface InboundOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly sealer: Sealer;
+  readonly prover: Prover;
   readonly counters: Counters;
   readonly ownKey: PublicKey;
   /** True for an address that answered us: it does not share a limit with invented ones. */
   isKnown(source: Endpoint): boolean;
+  /** True for a key that has shown a proof: what comes in its name without one changes nothing. */
+  hasProven(publicKey: PublicKey): boolean;
   announced(message: ReceivedAnnouncement, door: Door): void;
-  leaving(goodbye: Goodbye, from: Endpoint): void;
+  leaving(message: ReceivedGoodbye): void;
+  /** Somebody used the name of a key that proves itself; `announcement` is null for a GOODBYE. */
+  unproven(publicKey: PublicKey, announcement: ReceivedAnnouncement | null, door: Door): void;
 }
 
 /** Shorter than an envelope around the shortest payload. */
@@ -101,16 +114,41 @@ export class Inbound {
       counters.add("own");
       return;
     }
-    const verdict = this.#replays.check(envelope.nonce, endpointText(from));
+    const proof = this.#proofOf(envelope, decoded.value.publicKey);
+    // Another member can seal a message anew, but the proof in it stays the same.
+    const verdict = this.#replays.check(proof ?? envelope.nonce, endpointText(from));
     if (verdict !== "new") counters.add("replayed");
     if (verdict === "replay") return;
-    const repeat = verdict === "repeat";
-    if (decoded.kind === "announcement") {
-      const { type, value } = decoded;
-      this.#options.announced({ type, announcement: value, from, sizeBytes: data.length, repeat }, door);
-    } else if (!repeat) {
-      this.#options.leaving(decoded.value, from);
+    this.#act(
+      decoded,
+      { from, sizeBytes: data.length, repeat: verdict === "repeat", proven: proof !== null },
+      door,
+    );
+  }
+
+  #act(
+    decoded: Decoded,
+    about: Pick<ReceivedAnnouncement, "from" | "sizeBytes" | "repeat" | "proven">,
+    door: Door,
+  ): void {
+    const { announced, counters, hasProven, leaving, unproven } = this.#options;
+    const { publicKey } = decoded.value;
+    const message = decoded.kind === "announcement" ? announcement(decoded, about) : null;
+    if (!about.proven && hasProven(publicKey)) {
+      counters.add("unproven");
+      if (!about.repeat) unproven(publicKey, message, door);
+    } else if (message !== null) {
+      announced(message, door);
+    } else if (decoded.kind === "goodbye" && !about.repeat) {
+      leaving({ goodbye: decoded.value, proven: about.proven });
     }
+  }
+
+  /** The proof of the message when it is good. A wrong one is none: it may be for whoever had this address before. */
+  #proofOf({ type, plaintext }: OpenedEnvelope, sender: PublicKey): Buffer | null {
+    const split = splitProof(plaintext);
+    if (split === null) return null;
+    return this.#options.prover.verify(sender, type, split.signed, split.proof) ? split.proof : null;
   }
 
   /** Null when the datagram is worth a look. */
@@ -165,4 +203,11 @@ export class Inbound {
     if (level === "debug") log.debug(fields, "datagram rejected");
     else log.error(fields, "datagram could not be handled");
   }
+}
+
+function announcement(
+  { type, value }: Decoded & { kind: "announcement" },
+  about: Pick<ReceivedAnnouncement, "from" | "sizeBytes" | "repeat" | "proven">,
+): ReceivedAnnouncement {
+  return { type, announcement: value, ...about };
 }

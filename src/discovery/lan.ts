@@ -38,6 +38,8 @@ export interface LanOptions {
   datagram(data: Buffer, source: Endpoint): void;
   /** A peer of the LAN spoke; `meet` is true when it must learn of us. */
   heard(message: ReceivedAnnouncement, meet: boolean): void;
+  /** A peer that proves itself is to do so at this address. */
+  challenge(publicKey: PublicKey, host: string): void;
 }
 
 /** A first announcement can be lost, and the newcomer should not wait seconds for the next. */
@@ -131,6 +133,21 @@ export class Lan {
     if ((before === undefined || anew) && self.snapshot.externalHost !== null) {
       this.#announceWithin(random.unit() * ANSWER_WITHIN_MS);
     }
+  }
+
+  /**
+   * Takes an announcement in the name of a peer that proves itself. Multicast is for nobody in particular, so it cannot carry a
+   * proof: where it tells news, the peer is asked by a HELLO.
+   */
+  receiveUnproven(message: ReceivedAnnouncement): void {
+    const { challenge, store, underlay } = this.#options;
+    const { announcement, from } = message;
+    if (underlay.isInsideMesh(from.host)) return;
+    const peer = store.get(announcement.publicKey);
+    const anew = announcement.instance !== "" && announcement.instance !== peer?.instance;
+    if (!this.#keepsSource(message, anew)) return;
+    const known = !anew && peer?.endpointMethod === "lan" && peer.endpoint?.host === from.host;
+    if (!known) challenge(announcement.publicKey, from.host);
   }
 
   status(): LayerStatus {

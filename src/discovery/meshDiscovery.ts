@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { sleep } from "../core/clock.ts";
-import { type Endpoint, endpointText } from "../core/types.ts";
+import type { Endpoint } from "../core/types.ts";
 import type { LocalNodeSnapshot } from "../peers/localNode.ts";
 import { Announcer } from "./announcer.ts";
 import { ControlSocket } from "./controlSocket.ts";
@@ -119,6 +119,8 @@ export class MeshDiscovery implements Discovery {
           allows: (link) => this.#allows(link),
           datagram: (data, from) => inbound.receive(data, from, "lan"),
           heard: (message, meet) => exchange.heardOnLan(message, meet),
+          challenge: (publicKey, host) =>
+            exchange.challenge(publicKey, { host, port: options.gossipPort }, "lan"),
         })
       : null;
     const inbound = new Inbound({
@@ -132,8 +134,14 @@ export class MeshDiscovery implements Discovery {
         if (door === "control") exchange.receive(message);
         else lan?.receive(message);
       },
-      leaving: (goodbye) => {
-        if (!this.#leaving) goodbyes.receive(goodbye);
+      leaving: (message) => {
+        if (!this.#leaving) goodbyes.receive(message);
+      },
+      hasProven: (publicKey) => context.store.hasProven(publicKey),
+      unproven: (publicKey, message, door) => {
+        if (this.#leaving) return;
+        if (door === "lan" && message !== null) lan?.receiveUnproven(message);
+        else exchange.challenge(publicKey, message?.from ?? null, "dht");
       },
     });
 
@@ -173,19 +181,17 @@ export class MeshDiscovery implements Discovery {
     if (!running || this.#leaving) return;
     this.#leaving = true;
     const { announcer, context, exchange, socket } = running;
-    // One sealed datagram for all: whoever gets it twice sees the same nonce.
-    const datagram = announcer.goodbye();
-    const targets = new Map<string, Endpoint>();
-    for (const peer of context.store.list()) {
-      for (const to of exchange.controlEndpoints(peer)) targets.set(endpointText(to), to);
-    }
+    const farewells = context.store.list().flatMap((peer) => {
+      const datagram = announcer.goodbye(peer.publicKey);
+      return exchange.controlEndpoints(peer).map((to) => ({ datagram, to }));
+    });
     running.abort.abort();
     exchange.clear();
     // Not counted against the budgets, which exist for limits of ten a second: it is the last thing we say.
-    for (const to of targets.values()) this.#transmit(socket, datagram, to);
-    if (targets.size === 0) return;
+    for (const { datagram, to } of farewells) this.#transmit(socket, datagram, to);
+    if (farewells.length === 0) return;
     await sleep(context.clock, GOODBYE_AGAIN_MS);
-    for (const to of targets.values()) this.#transmit(socket, datagram, to);
+    for (const { datagram, to } of farewells) this.#transmit(socket, datagram, to);
   }
 
   async stop(): Promise<void> {

@@ -9,9 +9,10 @@ import type { PublicKey } from "../core/types.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { PeerStore } from "../peers/store.ts";
+import type { Prover } from "../wire/proof.ts";
 import type { Sealer } from "../wire/sealer.ts";
 
-export type { Sealer };
+export type { Prover, Sealer };
 
 /** One underlay interface LAN discovery may use. */
 export interface UnderlayLink {
@@ -39,6 +40,7 @@ export interface DiscoveryContext {
   readonly store: PeerStore;
   readonly self: LocalNode;
   readonly sealer: Sealer;
+  readonly prover: Prover;
   readonly addresses: AddressDerivation;
   readonly underlay: Underlay;
   /**

@@ -1,5 +1,5 @@
 /** The addon's side of the state file (rows B2, B3), with its errors as ours. */
-import { NodeIdentity } from "@wgmesh/native";
+import { MessageProver, NodeIdentity } from "@wgmesh/native";
 import { type ErrorCode, messageOf, WgmeshError } from "../core/errors.ts";
 
 export type { NodeIdentity };
@@ -22,6 +22,11 @@ export function loadNodeIdentity(path: string): NodeIdentity {
 /** Writes the state file atomically when it says something else. Throws ERR_STATE_WRITE. */
 export function saveNodeIdentity(identity: NodeIdentity, meshIp: string, meshIpv6: string | null): void {
   translated(() => identity.save(meshIp, meshIpv6));
+}
+
+/** Proofs with the key of the identity, which stays in the addon. */
+export function messageProver(identity: NodeIdentity): MessageProver {
+  return new MessageProver(identity);
 }
 
 function translated<T>(call: () => T): T {

@@ -26,6 +26,7 @@ const readPeerMembers = memberReader({
   routable_networks: "strings",
   nat_type: "string",
   last_seen: "integer",
+  proven: "boolean",
 });
 
 /** The file's text for the peers that have ever spoken or shaken hands; `nowMs` is Unix time. */
@@ -47,6 +48,8 @@ function peerText(peer: Peer): string {
     networks === "" ? null : `"routable_networks": [\n${networks}\n      ]`,
     peer.natType === "" ? null : `"nat_type": ${goString(peer.natType)}`,
     `"last_seen": ${toSeconds(lastHeardMs(peer))}`,
+    // Ours; other implementations pass it over.
+    peer.proven ? `"proven": true` : null,
   ];
   const lines = members.filter((member) => member !== null).map((member) => `      ${member}`);
   return `    {\n${lines.join(",\n")}\n    }`;
@@ -107,6 +110,7 @@ function toSighting(members: NonNullable<ReturnType<typeof readPeerMembers>>): S
     ...(endpoint === null ? {} : { endpoint }),
     natType: readNatType(members.nat_type),
     seenAtMs: members.last_seen * 1000,
+    ...(members.proven ? { proven: true } : {}),
   };
 }
 

@@ -13,9 +13,12 @@ import { endpointRank, isMention } from "./rank.ts";
 
 /**
  * After this long without being told again an endpoint gives way to the owner's word of lower rank: the Go peer keeps a
- * LAN endpoint for ever after the peer has left (weak point 23). Twelve LAN announcements fit in it.
+ * LAN endpoint for ever after the peer has left (weak point 23). Twelve of its LAN announcements fit in it.
  */
 export const ENDPOINT_STALE_MS = 60_000;
+
+/** The same for a peer that proves itself: it is told again by HELLO and REPLY only, under four minutes apart. */
+export const PROVEN_ENDPOINT_STALE_MS = 5 * 60_000;
 
 const NONE: readonly never[] = Object.freeze([]);
 
@@ -48,6 +51,7 @@ function unknownPeer(sighting: Sighting, nowMs: number): Peer {
     lastSeenMs: sighting.method === "cache" ? Math.min(sighting.seenAtMs ?? 0, nowMs) : 0,
     lastHandshakeMs: 0,
     knowsUs: false,
+    proven: false,
   };
 }
 
@@ -60,6 +64,7 @@ function mergeMention(peer: Peer, sighting: Sighting, nowMs: number): Peer {
     meshIpv6: peer.meshIpv6 ?? sighting.meshIpv6 ?? null,
     natType: peer.natType || (sighting.natType ?? ""),
     methods: withMethod(peer.methods, sighting.method),
+    proven: peer.proven || (sighting.proven ?? false),
   };
 }
 
@@ -81,6 +86,7 @@ function mergeWord(peer: Peer, sighting: Sighting, nowMs: number): Peer {
     methods: withMethod(peer.methods, sighting.method),
     lastSeenMs: nowMs,
     knowsUs: knewUs || (sighting.knowsUs ?? false),
+    proven: peer.proven || (sighting.proven ?? false),
   };
 }
 
@@ -97,19 +103,21 @@ function mentionedEndpoint(peer: Peer, sighting: Sighting, nowMs: number): Endpo
  * Replaced when there was none, by the owner's word where there was hearsay, by a higher rank, by the same rank unless
  * that turns IPv6 into IPv4, and by the owner's word when stale.
  */
-function toldEndpoint(peer: Peer, { endpoint, method }: Sighting, nowMs: number): EndpointFields {
+function toldEndpoint(peer: Peer, { endpoint, method, proven }: Sighting, nowMs: number): EndpointFields {
   if (endpoint === undefined) return peer;
   const told = { endpoint: keepEqual(peer.endpoint, endpoint), endpointMethod: method, endpointAtMs: nowMs };
   if (peer.endpoint === null) return told;
   const isWord = !isMention(method);
   if (isWord && (isMention(peer.endpointMethod) || isStale(peer, nowMs))) return told;
+  // Where the tunnel does not work, the owner knows best.
+  if (isWord && proven && !isConnected(peer.lastHandshakeMs, nowMs)) return told;
   const gain = endpointRank(method) - endpointRank(peer.endpointMethod);
   if (gain === 0) return isIpv6(peer.endpoint) && !isIpv6(endpoint) ? peer : told;
   return gain > 0 ? told : peer;
 }
 
 function isStale(peer: Peer, nowMs: number): boolean {
-  return nowMs - peer.endpointAtMs > ENDPOINT_STALE_MS;
+  return nowMs - peer.endpointAtMs > (peer.proven ? PROVEN_ENDPOINT_STALE_MS : ENDPOINT_STALE_MS);
 }
 
 function isIpv6(endpoint: Endpoint): boolean {

@@ -43,6 +43,8 @@ export interface Peer {
   readonly lastHandshakeMs: number;
   /** True once the peer has shown that it knows us (a REPLY, or a HELLO to us): its WireGuard will answer. */
   readonly knowsUs: boolean;
+  /** The holder of the key has shown itself (wire/proof.ts): from then on only its own word counts. */
+  readonly proven: boolean;
 }
 
 /** One observation, already validated. Absent members say nothing about the peer. */
@@ -60,6 +62,8 @@ export interface Sighting {
   readonly natType?: NatType;
   readonly instance?: string;
   readonly knowsUs?: boolean;
+  /** The message carried a good proof; from the cache: one did in an earlier run. */
+  readonly proven?: boolean;
   /** The sender's own clock in Unix seconds, for direct sightings: lifts or respects tombstones. */
   readonly sentAtSeconds?: number;
   /** For `cache`: when the peer was last seen, Unix ms. */

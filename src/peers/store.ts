@@ -6,6 +6,7 @@ import { SESSION_LIFETIME_MS } from "./connected.ts";
 import type { LocalNode } from "./localNode.ts";
 import { changedFields, mergeSighting } from "./merge.ts";
 import type { Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
+import { ProvenKeys } from "./provenKeys.ts";
 import { isMention } from "./rank.ts";
 import { Tombstones } from "./tombstones.ts";
 
@@ -56,6 +57,7 @@ export class PeerStore {
   readonly #entries = new Map<PublicKey, Entry>();
   /** Which peer has a mesh address, of either family. */
   readonly #holders = new Map<IpAddress, PublicKey>();
+  readonly #proven = new ProvenKeys((publicKey) => this.#entries.has(publicKey));
   readonly #tombstones = new Tombstones();
   readonly #listeners = new Set<(event: PeerEvent) => void>();
 
@@ -79,6 +81,11 @@ export class PeerStore {
     return Array.from(this.#entries.values(), (entry) => entry.peer);
   }
 
+  /** True when the key has shown a proof, also when its record was removed since. */
+  hasProven(publicKey: PublicKey): boolean {
+    return this.#proven.has(publicKey);
+  }
+
   /** Merges what was seen. Null when it was dropped (own key, full, tombstone). */
   observe(sighting: Sighting): Peer | null {
     const nowMs = this.#clock.monotonicMs();
@@ -87,7 +94,10 @@ export class PeerStore {
     if (known === undefined && this.#entries.size >= MAX_PEERS && !this.#makeRoom(sighting)) return null;
 
     const before = known?.peer ?? null;
-    const peer = mergeSighting(before, this.#allowed(sighting, before), this.#clock.wallMs());
+    const allowed = this.#allowed(sighting, before);
+    const proven = this.hasProven(sighting.publicKey) || sighting.proven === true;
+    const peer = mergeSighting(before, proven ? { ...allowed, proven } : allowed, this.#clock.wallMs());
+    if (proven) this.#proven.add(sighting.publicKey);
     const entry = known ?? newEntry(peer);
     const wasActive = this.#isAlive(entry, nowMs);
     this.#stamp(entry, sighting, peer, nowMs);
@@ -206,7 +216,8 @@ export class PeerStore {
     if (address === undefined || address === held) return true;
     // The cache is our own record of claims accepted before. An address in use through a tunnel that works is not moved by
     // a claim that any member could have made (row D10).
-    const inUse = held != null && this.#entries.get(sighting.publicKey)?.wasConnected === true;
+    const connected = this.#entries.get(sighting.publicKey)?.wasConnected === true;
+    const inUse = held != null && connected && sighting.proven !== true;
     const canPin = !inUse && (!isMention(sighting.method) || sighting.method === "cache");
     const holder = this.#holderOf(address, sighting.publicKey);
     const claim = {

@@ -104,12 +104,14 @@ export interface EncodedAnnouncement {
 /**
  * Encodes a HELLO, REPLY or ANNOUNCE with as many known peers, from the first on, as leave the sealed datagram within
  * `maxDatagramBytes` (weak point 32: the Go peer sends all of them, in fragments). The rest of the message always goes
- * in, so many networks can exceed the limit. Members come in the order of PROTOCOL.md section 4.1, ours last.
+ * in, so many networks can exceed the limit. `reservedBytes` of the payload are left for what is appended later. Members come
+ * in the order of PROTOCOL.md section 4.1, ours last.
  */
 export function encodeAnnouncement(
   type: MessageType,
   announcement: Announcement,
   maxDatagramBytes: number = MAX_DATAGRAM_BYTES,
+  reservedBytes = 0,
 ): EncodedAnnouncement {
   const head = [
     `{"protocol":"${PROTOCOL}"`,
@@ -128,7 +130,7 @@ export function encodeAnnouncement(
   ].join("");
 
   const known: string[] = [];
-  let bytes = head.length + tail.length + `,"known_peers":[]`.length;
+  let bytes = reservedBytes + head.length + tail.length + `,"known_peers":[]`.length;
   for (const peer of announcement.knownPeers.slice(0, MAX_KNOWN_PEERS)) {
     const text = knownPeerText(peer);
     bytes += text.length + (known.length === 0 ? 0 : 1);

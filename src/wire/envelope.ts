@@ -35,6 +35,8 @@ export interface OpenedEnvelope {
   readonly type: string;
   readonly nonce: Buffer;
   readonly payload: JsonObject;
+  /** The bytes `payload` was read from. */
+  readonly plaintext: Buffer;
   readonly timestampSeconds: number;
 }
 
@@ -100,5 +102,5 @@ export function openEnvelope(
   const ageSeconds = Math.floor(nowMs / 1000) - metadata.timestamp;
   if (ageSeconds > MAX_CLOCK_DIFFERENCE_SECONDS) return REJECTED.tooOld;
   if (ageSeconds < -MAX_CLOCK_DIFFERENCE_SECONDS) return REJECTED.tooNew;
-  return { ok: true, type, nonce, payload, timestampSeconds: metadata.timestamp };
+  return { ok: true, type, nonce, payload, plaintext, timestampSeconds: metadata.timestamp };
 }

@@ -20,6 +20,7 @@ import { FakeSettings } from "../mesh/fakeSettings.ts";
 import { keyOf } from "../mesh/peers.ts";
 import { testDerivation } from "../support/derivation.ts";
 import { MemoryLog } from "../support/memoryLog.ts";
+import { testProver } from "../support/prover.ts";
 
 /** A host: what several nodes share, or do not. */
 export class FakeHost {
@@ -142,6 +143,7 @@ export class FakeNode {
       publicKey: this.publicKey,
       meshIp: null,
       meshIpv6: null,
+      prover: testProver(this.publicKey),
       ...this.#options.pinned,
       save: (meshIp, meshIpv6) => this.did(`save ${meshIp} ${meshIpv6}`),
     };

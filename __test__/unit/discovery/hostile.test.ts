@@ -304,8 +304,10 @@ describe("good manners", () => {
     expect(late.length).toBeGreaterThan(5);
     for (const last of late) network.inject(peerAt(last), home, sealed("HELLO", announcementOf(`p${last}`)));
     await clock.advance(150);
-    const replied = late.filter((last) => sentTo(peerAt(last)).map(typeOf).join() === "REPLY");
-    expect(replied).toEqual(late);
+    const answers = late.map((last) => sentTo(peerAt(last)).map(typeOf));
+    expect(answers.filter(([first]) => first === "REPLY")).toHaveLength(late.length);
+    // Three of them may be asked for all they know: the crawl of a node that is new.
+    expect(answers.filter((types) => types.join() !== "REPLY").length).toBeLessThanOrEqual(3);
   });
 
   test("after its GOODBYE a node answers nothing and takes nothing in", async () => {

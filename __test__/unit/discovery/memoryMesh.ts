@@ -8,6 +8,7 @@ import type { DiscoveryContext, Sealer, Underlay, UnderlayLink } from "../../../
 import type { AddressDerivation } from "../../../src/peers/addresses.ts";
 import { LocalNode } from "../../../src/peers/localNode.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
+import { testProver } from "../support/prover.ts";
 import type { FakeClock } from "./fakeClock.ts";
 import type { MemoryNetwork } from "./memoryNetwork.ts";
 
@@ -163,6 +164,7 @@ export class TestNode {
       store: this.store,
       self: this.self,
       sealer: testSealer(),
+      prover: testProver(this.key),
       addresses: testAddresses,
       underlay: this.underlay,
       probe: probe ?? (async () => false),

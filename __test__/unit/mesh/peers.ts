@@ -28,6 +28,7 @@ export function peer(number: number, change: Partial<Peer> = {}): Peer {
     lastSeenMs: 0,
     lastHandshakeMs: 0,
     knowsUs: false,
+    proven: false,
     ...change,
   };
 }

@@ -30,6 +30,7 @@ const silentPeer: PeerView = {
   lastSeenMs: newYearMs,
   lastHandshakeMs: 0,
   knowsUs: false,
+  proven: false,
   state: "known",
   rxBytes: 0,
   txBytes: 0,

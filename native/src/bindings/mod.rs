@@ -11,6 +11,7 @@ mod link;
 mod os;
 #[cfg(target_os = "linux")]
 mod os_linux;
+mod proof;
 #[cfg(feature = "test-exports")]
 mod test_exports;
 #[cfg(target_os = "linux")]

@@ -11,6 +11,7 @@ pub mod keys;
 mod members;
 mod private_file;
 pub mod prompt;
+pub mod proof;
 pub mod seal;
 pub mod secret;
 pub mod secret_source;
