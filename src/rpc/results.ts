@@ -77,6 +77,7 @@ export interface PeerResult {
   readonly tx_bytes: number;
   readonly introducer: boolean;
   readonly nat_type: string;
+  readonly proven: boolean;
 }
 
 export interface PeersResult {
@@ -178,6 +179,7 @@ export function peerResult(peer: PeerView): PeerResult {
     tx_bytes: peer.txBytes,
     introducer: peer.introducer,
     nat_type: peer.natType,
+    proven: peer.proven,
   };
 }
 

@@ -124,6 +124,7 @@ describe("our members", () => {
         tx_bytes: 2048,
         introducer: false,
         nat_type: "",
+        proven: false,
       },
     });
   });
