@@ -35,10 +35,7 @@ exports.routeAdd = network.routeAdd;
 exports.routeDelete = network.routeDelete;
 exports.NetworkMonitor = face("NetworkMonitor");
 
-exports.WireGuardDevice = deviceFace(face("WireGuardDevice"), {
-  PresharedKey: exports.PresharedKey,
-  NodeIdentity: exports.NodeIdentity,
-});
+exports.WireGuardDevice = deviceFace(face("WireGuardDevice"), exports);
 
 exports.FileLock = face("FileLock");
 exports.NamespaceLock = face("NamespaceLock");

@@ -3,58 +3,47 @@
 
 const { checkedOptions, coded } = require("./errors.js");
 
-function deviceFace(device, { PresharedKey, NodeIdentity }) {
+function deviceFace(device, { PresharedKey }) {
   // On a platform without devices there is nothing to put them on.
   if (device.prototype?.apply === undefined) return device;
   const { configure, apply, read, onEvent } = device.prototype;
   const { open } = device;
 
   define(device, "open", (kind, name, mtu = 0) => open(kind, name, mtu));
-  define(device.prototype, "configure", function (configuration, port) {
-    const older =
-      configuration instanceof NodeIdentity ? { identity: configuration, listenPort: port } : configuration;
+  define(device.prototype, "configure", function (configuration) {
     const known = ["privateKey", "identity", "listenPort", "fwmark"];
-    const given = checkedOptions(`configure ${this.name}`, older, known);
+    const given = checkedOptions(`configure ${this.name}`, configuration, known);
     const { privateKey, identity, listenPort = 0, fwmark = 0 } = given;
     Reflect.apply(configure, this, [privateKey, identity, listenPort, fwmark]);
   });
-  define(device.prototype, "apply", async function (changes, json) {
-    if (json !== undefined) return await olderApply(this, changes, json);
-    const { text, handles } = batch(changes);
+  define(device.prototype, "apply", async function (changes) {
+    const { text, handles } = batch(changes, PresharedKey);
     return JSON.parse(await Reflect.apply(apply, this, [text, handles]));
   });
   define(device.prototype, "read", async function () {
-    return parsed(await Reflect.apply(read, this, []));
+    return JSON.parse(await Reflect.apply(read, this, []));
   });
   define(device.prototype, "onEvent", function (callback) {
     if (typeof callback !== "function") {
       throw coded("EINVAL", `cannot watch ${this.name}: the callback is no function`);
     }
-    Reflect.apply(onEvent, this, [(text) => callback(parsed(text))]);
+    Reflect.apply(onEvent, this, [(text) => callback(JSON.parse(text))]);
   });
   return device;
-
-  function batch(changes) {
-    if (!Array.isArray(changes)) throw refused("it is no array");
-    const places = new Map();
-    const entries = changes.map((change) => {
-      const key = change?.presharedKey;
-      if (key === undefined || key === null) return change;
-      if (!(key instanceof PresharedKey)) throw refused("a presharedKey is neither a PresharedKey nor null");
-      if (!places.has(key)) places.set(key, places.size);
-      return { ...change, presharedKey: places.get(key) };
-    });
-    return { text: JSON.stringify(entries), handles: [...places.keys()] };
-  }
-
-  async function olderApply(target, secret, json) {
-    const text = json.replaceAll('"presharedKey":true', '"presharedKey":0');
-    return await Reflect.apply(apply, target, [text, [PresharedKey.derive(secret)]]);
-  }
 }
 
-function parsed(text) {
-  return Object.defineProperty(JSON.parse(text), "toString", { value: () => text });
+/** The text of the changes, and the keys its entries name by their places; a key that many peers share is there once. */
+function batch(changes, PresharedKey) {
+  if (!Array.isArray(changes)) throw refused("it is no array");
+  const places = new Map();
+  const entries = changes.map((change) => {
+    const key = change?.presharedKey;
+    if (key === undefined || key === null) return change;
+    if (!(key instanceof PresharedKey)) throw refused("a presharedKey is neither a PresharedKey nor null");
+    if (!places.has(key)) places.set(key, places.size);
+    return { ...change, presharedKey: places.get(key) };
+  });
+  return { text: JSON.stringify(entries), handles: [...places.keys()] };
 }
 
 function refused(reason) {

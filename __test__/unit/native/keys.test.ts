@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { inspect } from "node:util";
-import { MeshSecret, NodeIdentity, PresharedKey, PrivateKey } from "@wgmesh/native";
+import { MeshSecret, MessageProver, NodeIdentity, PresharedKey, PrivateKey } from "@wgmesh/native";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 const addon = new URL("../../../native/index.js", import.meta.url).pathname;
@@ -47,6 +47,7 @@ describe("handles", () => {
     ["PresharedKey", PresharedKey.generate()],
     ["MeshSecret", secret],
     ["NodeIdentity", NodeIdentity.load("/nonesuch/state.json")],
+    ["MessageProver", new MessageProver(NodeIdentity.load("/nonesuch/state.json"))],
   ])("%s says what it is and shows nothing of it", (name, handle) => {
     const redacted = `${name}([redacted])`;
     expect(`${handle}`).toBe(redacted);

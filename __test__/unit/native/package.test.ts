@@ -65,7 +65,7 @@ function contents(tarball: string): string[] {
     .sort();
 }
 
-describe("the tarballs", () => {
+describe("the tarballs", { timeout: timeoutMs }, () => {
   test("hold what belongs there and nothing else", () => {
     const legal = ["LICENSE", "NOTICE", "README.md", "package.json"];
     const code = ["device", "errors", "face", "load", "network", "node-version", "redacted"];
@@ -117,7 +117,7 @@ const use = `
   console.log(native.version, key.publicKey.length, String(key), native.linkGet("lo").name);`;
 const used = `${version} 44 PrivateKey([redacted]) lo\n`;
 
-describe("an installed package", () => {
+describe("an installed package", { timeout: timeoutMs }, () => {
   test("works from CommonJS", () => {
     const { stdout, stderr } = node(project, "use.cjs", `const native = require("@wgmesh/native");${use}`);
     expect([stderr, stdout]).toEqual(["", used]);
@@ -189,7 +189,7 @@ describe("an installed package", () => {
   });
 });
 
-describe("where the binary is missing", () => {
+describe("where the binary is missing", { timeout: timeoutMs }, () => {
   const report = (load: string): string =>
     `${load}.then(() => console.log("loaded"), (error) => console.log(error.code, error.message));`;
   const loaders: readonly [way: string, file: string, code: string][] = [

@@ -68,7 +68,7 @@ function line(): Promise<string> {
   });
 }
 
-test("nothing is left of a key or a secret whose handle was collected", async () => {
+test("nothing is left of a key or a secret whose handle was collected", { timeout: 120_000 }, async () => {
   const secret = Buffer.from(randomBytes(64).toString("base64url"));
   const [key, psk] = [randomBytes(32), randomBytes(32)];
   const files = { secret: secret.toString(), key: key.toString("base64"), psk: psk.toString("base64") };
