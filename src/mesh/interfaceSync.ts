@@ -11,6 +11,7 @@ import type { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
 import type { FailureBook } from "./failures.ts";
 import {
   type InterfaceAddress,
+  type InterfaceRepair,
   interfaceRepairs,
   judgeLink,
   type LinkVerdict,
@@ -55,6 +56,7 @@ export interface InterfaceState {
 }
 
 const LINK = "interface";
+const PORT = "listen port";
 const UNTOUCHED: InterfaceState = { present: true, remade: false, found: [] };
 const ABSENT: InterfaceState = { present: false, remade: false, found: [] };
 
@@ -113,14 +115,14 @@ export class InterfaceSync {
     if (device.publicKey !== publicKey) found.push("private key");
     if (device.listenPort !== wireguardPort) found.push(`listen port ${device.listenPort}`);
     if (device.fwmark !== 0) found.push(`fwmark 0x${device.fwmark.toString(16)}`);
-    if (found.length === 0) return [];
+    if (found.length > 0 && failures.isPaused(PORT)) return [];
     try {
-      backend.configure(wireguardPort);
+      if (found.length > 0) backend.configure(wireguardPort);
     } catch (error) {
-      failures.failed("listen port", messageOf(error));
+      failures.failed(PORT, messageOf(error));
       return [];
     }
-    failures.succeeded("listen port");
+    failures.succeeded(PORT);
     return found;
   }
 
@@ -200,13 +202,17 @@ export class InterfaceSync {
     this.#seenMtu = seen.mtu;
     const unrouted = seen.up ? addresses.filter((address) => !control.isRouted(address)) : [];
     const wanted = { mtu: this.#wantedMtu, addresses };
+    const repairs = interfaceRepairs(wanted, { ...seen, addresses: control.addresses(), unrouted });
+    this.#forgetAllBut(repairs);
     const found: string[] = [];
-    for (const repair of interfaceRepairs(wanted, { ...seen, addresses: control.addresses(), unrouted })) {
+    for (const repair of repairs) {
       const { object, steps } = repair;
       if (this.#pacer.isPaused(object) || failures.isPaused(object)) continue;
       try {
         for (const step of steps) this.#take(step);
       } catch (error) {
+        // One that is taken away in the midst of it is made anew, addresses and all.
+        if (this.isLost()) throw error;
         failures.failed(object, messageOf(error));
         continue;
       }
@@ -215,6 +221,15 @@ export class InterfaceSync {
       found.push(repair.found);
     }
     return { present: true, remade: false, found };
+  }
+
+  /** What needs no repair fails no more, whoever mended it. */
+  #forgetAllBut(repairs: readonly InterfaceRepair[]): void {
+    const { addresses, failures } = this.#options;
+    const broken = new Set(repairs.map(({ object }) => object));
+    for (const object of ["mtu", "link", ...addresses.map(({ address }) => `address ${address}`)]) {
+      if (!broken.has(object)) failures.succeeded(object);
+    }
   }
 
   #take(step: RepairStep): void {

@@ -27,61 +27,76 @@ export interface MtuPolicyOptions {
 const ELSEWHERE = ["203.0.113.1", "2001:db8::1"];
 /** Learned path MTUs appear and expire without an event. */
 const LOOK_AGAIN_MS = 60_000;
+/** Looking takes at most this share of the time, however many peers there are and however restless the network is. */
+const BUSY_SHARE = 0.05;
 
 /** Decides on the MTU of the interface; asks the kernel for paths only when they may have changed. */
 export class MtuPolicy {
   readonly #options: MtuPolicyOptions;
-  #hosts: ReadonlySet<string> = new Set();
+  /** Bytes by host; null where the path is none, or says nothing of the network. */
+  #paths = new Map<string, number | null>();
   #state: MtuState | null = null;
-  /** Bytes; null when nothing is known of any path. */
-  #possible: number | null = null;
-  /** Monotonic; null when the paths must be asked for. */
-  #askedAtMs: number | null = null;
+  /** Monotonic times. */
+  #askedAtMs = Number.NEGATIVE_INFINITY;
+  #askAgainFromMs = Number.NEGATIVE_INFINITY;
+  #stale = true;
 
   constructor(options: MtuPolicyOptions) {
     this.#options = options;
   }
 
+  /** Monotonic time from which a change of the network is looked into, or null when none waits. */
+  get dueAtMs(): number | null {
+    return this.#stale && this.#options.chosen === null && this.#state !== null ? this.#askAgainFromMs : null;
+  }
+
   /** To be told of every change of the host's network. */
   networkChanged(): void {
-    this.#askedAtMs = null;
+    this.#stale = true;
   }
 
   /** The MTU the interface is to have now, in bytes. @param hosts IP addresses of the peers' endpoints. */
   decide(hosts: ReadonlySet<string>): number {
     const { chosen, clock } = this.#options;
     if (chosen !== null) return chosen;
-    const nowMs = clock.monotonicMs();
-    const fresh = this.#askedAtMs !== null && nowMs - this.#askedAtMs < LOOK_AGAIN_MS;
-    if (!fresh || !sameMembers(hosts, this.#hosts)) this.#ask(hosts, nowMs);
+    const startMs = clock.monotonicMs();
+    const stale = this.#stale || startMs - this.#askedAtMs >= LOOK_AGAIN_MS;
+    const again = stale && startMs >= this.#askAgainFromMs;
+    const possible = this.#possible(hosts, again);
+    if (again) {
+      const nowMs = clock.monotonicMs();
+      this.#stale = false;
+      this.#askedAtMs = nowMs;
+      this.#askAgainFromMs = nowMs + (nowMs - startMs) / BUSY_SHARE;
+    }
     // A guess is no decision: the first real path is taken at once, also a larger one. A network that is away for a while
     // changes nothing.
-    if (this.#possible === null) return this.#state?.mtu ?? mtuForPaths([]);
-    this.#state = stepMtu(this.#state, this.#possible, nowMs);
+    if (possible === null) return this.#state?.mtu ?? mtuForPaths([]);
+    this.#state = stepMtu(this.#state, possible, startMs);
     return this.#state.mtu;
   }
 
-  #ask(hosts: ReadonlySet<string>, nowMs: number): void {
-    const toPeers = this.#pathMtus(hosts);
-    const mtus = toPeers.length > 0 ? toPeers : this.#pathMtus(ELSEWHERE);
-    this.#possible = mtus.length === 0 ? null : mtuForPaths(mtus);
-    this.#hosts = new Set(hosts);
-    this.#askedAtMs = nowMs;
+  /** The largest MTU that all paths allow, or null when nothing is known of any. @param again asks for known ones, too. */
+  #possible(hosts: ReadonlySet<string>, again: boolean): number | null {
+    const before = again ? new Map<string, number | null>() : this.#paths;
+    this.#paths = new Map();
+    const mtus = (wanted: Iterable<string>): number[] => {
+      for (const host of wanted) {
+        const known = before.get(host);
+        this.#paths.set(host, known === undefined ? this.#pathMtu(host) : known);
+      }
+      return [...this.#paths.values()].filter((mtu) => mtu !== null);
+    };
+    const toPeers = mtus(hosts);
+    const all = toPeers.length > 0 ? toPeers : mtus(ELSEWHERE);
+    return all.length === 0 ? null : mtuForPaths(all);
   }
 
-  /** A peer on this very host says nothing of the network. */
-  #pathMtus(hosts: Iterable<string>): number[] {
-    return [...hosts].flatMap((host) => {
-      const path = this.#options.pathTo(host);
-      const counts =
-        path !== null && path.type === "unicast" && path.linkName !== this.#options.interfaceName;
-      return counts ? [path.mtu] : [];
-    });
+  /** A way into our own interface is no path, and a peer on this very host says nothing of the network. */
+  #pathMtu(host: string): number | null {
+    const { pathTo, interfaceName } = this.#options;
+    const path = pathTo(host);
+    const counts = path !== null && path.type === "unicast" && path.linkName !== interfaceName;
+    return counts ? path.mtu : null;
   }
-}
-
-function sameMembers(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  if (a.size !== b.size) return false;
-  for (const member of a) if (!b.has(member)) return false;
-  return true;
 }

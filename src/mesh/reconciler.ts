@@ -300,7 +300,10 @@ export class Reconciler {
   async #waitForWork(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const dates = [this.#peers.dueAtMs, this.#failures.nextRetryAtMs(), this.#pacer.nextAtMs()];
+    const dates = [
+      ...[this.#peers.dueAtMs, this.#mtu.dueAtMs],
+      ...[this.#failures.nextRetryAtMs(), this.#pacer.nextAtMs()],
+    ];
     const due = dates.filter((atMs) => atMs !== null);
     const delayMs = Math.max(0, Math.min(this.#lookInMs, ...due.map((atMs) => atMs - nowMs)));
     await this.#pause(delayMs, signal, () => this.#requested);

@@ -261,6 +261,19 @@ describe("an interface that is taken away", () => {
     expectNothingLeft(fake);
   });
 
+  test("forwards again what the node advertises", async () => {
+    const fake = await start({ options: { advertiseRoutes: ["192.168.77.0/24"] as unknown as Cidr[] } });
+    const setting = "ipv4/conf/wg0/forwarding";
+    await until(() => fake.settings.read(setting) === "1");
+    // The settings of a new link are the defaults.
+    fake.settings.values.set(setting, "0");
+    await takeAway(fake);
+    await until(() => fake.settings.read(setting) === "1");
+    await fake.node.close();
+    expect(fake.settings.read(setting)).toBe("0");
+    expectNothingLeft(fake);
+  });
+
   test("comes back on the next free port when its own was taken meanwhile, and others are told", async () => {
     const portsInUse = new Set<number>();
     const fake = await start({ backend: { portsInUse } });

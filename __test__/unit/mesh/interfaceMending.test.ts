@@ -77,6 +77,35 @@ describe("what others do to the interface is mended as soon as netlink tells, wi
     expect(link.held).toEqual([V4, V6]);
     expect(reconciler.failing()).toEqual([]);
   });
+
+  test("what somebody else puts right is no failure any more", async () => {
+    const { link, reconciler, meddle } = await quietMesh();
+    link.refuse.add(`address ${V6.address}`);
+    await meddle(() => {
+      link.held = [V4];
+    });
+    expect(reconciler.failing()).toHaveLength(1);
+    await meddle(() => {
+      link.held = [V4, V6];
+    });
+    expect(reconciler.failing()).toEqual([]);
+  });
+
+  test("an interface that goes away in the midst of it leaves no failure behind", async () => {
+    const { link, reconciler, told, meddle, advance } = await quietMesh();
+    link.addAddress = () => {
+      Reflect.deleteProperty(link, "addAddress");
+      link.delete();
+      throw new Error("ENODEV");
+    };
+    await meddle(() => {
+      link.held = [];
+    });
+    await advance(10);
+    expect(told("interface made anew")).toEqual([["interface deleted"]]);
+    expect(link.held).toEqual(ADDRESSES);
+    expect(reconciler.failing()).toEqual([]);
+  });
 });
 
 describe("an interface that was lost", () => {

@@ -96,6 +96,33 @@ describe("MtuPolicy", () => {
     expect(decide(HOST)).toBe(1320);
   });
 
+  test("asks for new peers alone; and takes a small share of the time, however restless the network is", () => {
+    const clock = new ManualClock();
+    const asked: string[] = [];
+    const pathTo = (host: string): Path => {
+      clock.advance(1);
+      asked.push(host);
+      return eth(1500);
+    };
+    const policy = new MtuPolicy({ clock, interfaceName: "wg0", chosen: null, pathTo });
+    const hosts = Array.from({ length: 100 }, (_, number) => `192.0.2.${number}`);
+    policy.decide(new Set(hosts.slice(1)));
+    expect(asked.splice(0)).toHaveLength(99);
+    expect(policy.dueAtMs).toBeNull();
+    policy.decide(new Set(hosts));
+    expect(asked.splice(0)).toEqual(["192.0.2.0"]);
+    policy.networkChanged();
+    const dueAtMs = policy.dueAtMs ?? 0;
+    // It took 99 ms, which is a twentieth of this; one of them went by since.
+    expect(dueAtMs - clock.monotonicMs()).toBe(99 * 20 - 1);
+    policy.decide(new Set(hosts));
+    expect(asked).toEqual([]);
+    clock.advance(dueAtMs - clock.monotonicMs());
+    policy.decide(new Set(hosts));
+    expect(asked).toHaveLength(100);
+    expect(policy.dueAtMs).toBeNull();
+  });
+
   test("a network that is away for a while moves nothing", () => {
     const { decide, policy, paths } = makePolicy({ [HOST]: eth(9000) });
     expect(decide(HOST)).toBe(8920);
