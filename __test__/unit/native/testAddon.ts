@@ -17,10 +17,23 @@ export type DerivedForTests = Readonly<
   >
 >;
 
+/** Milliseconds, or messages; what is left out is as WireGuard has it. */
+export interface EmbeddedTiming {
+  readonly rekeyAfterMs?: number;
+  readonly rejectAfterMs?: number;
+  readonly rekeyTimeoutMs?: number;
+  readonly rekeyJitterMs?: number;
+  readonly keepaliveTimeoutMs?: number;
+  readonly rekeyAfterMessages?: number;
+  readonly rejectAfterMessages?: number;
+}
+
 interface TestAddon {
   readonly MeshSecret: typeof MeshSecret;
   derivedForTests(secret: MeshSecret): DerivedForTests;
   panicForTests(): void;
+  /** WireGuard's constants for embedded devices that are opened from now on; without an argument the usual ones again. */
+  setEmbeddedTiming(timing?: EmbeddedTiming): void;
 }
 
 /**

@@ -1,4 +1,4 @@
-//! Derived keys as text, for the vector tests. Only in a build with the feature `test-exports`, which is never released.
+//! Derived keys as text, for the vector tests, and WireGuard's constants made short. Only in a build with the feature `test-exports`, which is never released.
 
 use napi_derive::napi;
 
@@ -45,4 +45,49 @@ pub fn derived_for_tests(secret: &MeshSecret) -> napi::Result<DerivedForTests> {
 #[napi]
 pub fn panic_for_tests() -> napi::Result<()> {
     guarded(|| panic!("on purpose"))
+}
+
+/// Milliseconds, or messages; what is left out is as WireGuard has it.
+#[cfg(target_os = "linux")]
+#[napi(object)]
+pub struct EmbeddedTimingForTests {
+    pub rekey_after_ms: Option<u32>,
+    pub reject_after_ms: Option<u32>,
+    pub rekey_timeout_ms: Option<u32>,
+    pub rekey_jitter_ms: Option<u32>,
+    pub keepalive_timeout_ms: Option<u32>,
+    pub rekey_after_messages: Option<u32>,
+    pub reject_after_messages: Option<u32>,
+}
+
+/// Sets what embedded devices that are opened from now on go by; without an argument WireGuard's own constants again.
+#[cfg(target_os = "linux")]
+#[napi]
+pub fn set_embedded_timing(timing: Option<EmbeddedTimingForTests>) -> napi::Result<()> {
+    use std::time::Duration;
+
+    use crate::wireguard::embedded::Timing;
+
+    guarded(|| {
+        let changed = timing.map(|timing| {
+            let duration = |ms: Option<u32>, usual| ms.map_or(usual, |ms| Duration::from_millis(ms.into()));
+            let usual = Timing::default();
+            Timing {
+                rekey_after_time: duration(timing.rekey_after_ms, usual.rekey_after_time),
+                reject_after_time: duration(timing.reject_after_ms, usual.reject_after_time),
+                rekey_timeout: duration(timing.rekey_timeout_ms, usual.rekey_timeout),
+                rekey_jitter: duration(timing.rekey_jitter_ms, usual.rekey_jitter),
+                keepalive_timeout: duration(timing.keepalive_timeout_ms, usual.keepalive_timeout),
+                handshake_attempts: usual.handshake_attempts,
+                rekey_after_messages: timing
+                    .rekey_after_messages
+                    .map_or(usual.rekey_after_messages, u64::from),
+                reject_after_messages: timing
+                    .reject_after_messages
+                    .map_or(usual.reject_after_messages, u64::from),
+            }
+        });
+        Timing::set_for_new_devices(changed);
+        Ok(())
+    })
 }

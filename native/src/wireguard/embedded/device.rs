@@ -15,7 +15,8 @@ use crate::wireguard::device::{Device, DeviceEvent, DeviceState, EventHandler, P
 /// The MTU when none is asked for: 1500 less the overhead of WireGuard over IPv6.
 const DEFAULT_MTU: u16 = 1420;
 
-/// A WireGuard interface that lives in this process, with four threads of its own. It ends with `close`, when it is dropped,
+/// A WireGuard interface that lives in this process, with threads of its own: up to four for each direction, one for the
+/// timers, one for the UAPI socket. It ends with `close`, when it is dropped,
 /// or with the process, however that ends.
 pub struct EmbeddedDevice {
     name: InterfaceName,
@@ -40,10 +41,14 @@ impl EmbeddedDevice {
         let tun = Tun::create(name, mtu)?;
         let index = tun.index();
         let started = |e: std::io::Error| Error::from_io(&e, "start", name.as_str());
-        let shared = Arc::new(Shared::new(tun, mtu).map_err(started)?);
-        let mut running = Running { shared: Arc::clone(&shared), threads: Vec::with_capacity(4) };
-        running.threads.push(workers::spawn(&shared, "outgoing", workers::outgoing).map_err(started)?);
-        running.threads.push(workers::spawn(&shared, "incoming", workers::incoming).map_err(started)?);
+        let threads = workers::threads();
+        let shared = Arc::new(Shared::new(tun, mtu, threads).map_err(started)?);
+        let mut running =
+            Running { shared: Arc::clone(&shared), threads: Vec::with_capacity(2 * threads + 2) };
+        for _ in 0..threads {
+            running.threads.push(workers::spawn(&shared, "outgoing", workers::outgoing).map_err(started)?);
+            running.threads.push(workers::spawn(&shared, "incoming", workers::incoming).map_err(started)?);
+        }
         running.threads.push(workers::spawn(&shared, "timers", workers::timers).map_err(started)?);
         if let Some(listener) = listen(name, &shared) {
             let serve = move |shared: &Shared| uapi::serve(listener, shared);

@@ -1,19 +1,24 @@
 //! What the engine wants done: it does no I/O itself.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
-use gotatun::packet::Packet;
-
+use super::endpoint::Endpoint;
+use super::peer::Peer;
 use crate::wireguard::device::DeviceEvent;
 
 /// Collected by one call into the engine, carried out by the thread that made it, after all locks were given back.
 #[derive(Default)]
 pub(super) struct Effects {
-    /// To send, in order.
-    pub datagrams: Vec<(SocketAddr, Packet)>,
-    /// Decrypted, source checked, without padding: to hand to the TUN device, in order.
-    pub packets: Vec<Packet>,
+    /// To send, in order: handshakes and keepalives.
+    pub datagrams: Vec<Datagram>,
+    /// Peers whose packets waited for the session that is there now: to be given to `Engine::flush`.
+    pub flush: Vec<Arc<Peer>>,
     pub events: Vec<DeviceEvent>,
-    /// A handshake began or ended, so the timer thread has something to look after.
+    /// There is a deadline now before the one that the timer thread sleeps until.
     pub wake_timers: bool,
+}
+
+pub(super) struct Datagram {
+    pub to: Endpoint,
+    pub bytes: Vec<u8>,
 }

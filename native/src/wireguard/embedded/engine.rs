@@ -1,207 +1,65 @@
 //! The engine: what happens to packets, datagrams and changes. It does no I/O and keeps no threads; whoever calls it carries
-//! out the [`Effects`]. So two engines run inside one test, and nothing slow runs while a lock is held.
+//! out the [`Effects`]. So two engines run inside one test, and nothing slow runs while a lock is held. Packets are in `outgoing`,
+//! datagrams in `incoming`; here are changes, state and timers.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
-use bytes::BytesMut;
-use gotatun::noise::handshake::parse_handshake_anon;
-use gotatun::packet::{Packet, WgCookieReply, WgData, WgHandshakeInit, WgHandshakeResp, WgKind};
-
+use super::context::Context;
 use super::effects::Effects;
-use super::indices::Indices;
+use super::noise::Timing;
+use super::noise::handshake::is_low_order;
 use super::own_key::{Limits, OwnKey};
 use super::peer::{NewProperties, Peer};
 use super::peers::Peers;
-use super::tunnel::Context;
-use super::{ip, read, write};
+use super::world::{Machine, World};
+use super::{read, write};
 use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
 use crate::wireguard::device::{AllowedIp, PeerChange, PeerFailure, PeerSettings, PeerState};
 
-/// First byte of a WireGuard message (section 5.4 of the paper).
-const INITIATION: u8 = 1;
-const RESPONSE: u8 = 2;
-const COOKIE: u8 = 3;
-const DATA: u8 = 4;
+/// A handshake begins in 0.1 ms.
+const PEERS_A_TICK: usize = 64;
 
-/// Whether a datagram can be a message of its kind, by its length: what cannot is dropped before anything looks into it.
-fn plausible(datagram: &[u8]) -> bool {
-    match (datagram.first(), datagram.len()) {
-        (Some(&INITIATION), length) => length == WgHandshakeInit::LEN,
-        (Some(&RESPONSE), length) => length == WgHandshakeResp::LEN,
-        (Some(&COOKIE), length) => length == WgCookieReply::LEN,
-        (Some(&DATA), length) => length >= WgData::OVERHEAD,
-        _ => false,
-    }
-}
-
-/// Locks, in the order they are taken when more than one is held: `own`, `peers`, a peer's tunnel, `indices`. The read side
-/// of `own` and `peers` is held for a look-up only; a tunnel's lock is held for the cryptography of one batch of one peer.
-/// Changes (`set_private_key`, `apply`, `clear`) must come from one caller at a time.
+/// Locks, in the order they are taken when more than one is held: `own`, `peers`, a peer's tunnel, those of `context`. The read
+/// side of `own` and `peers` is held for a look-up only; a tunnel's lock for a few numbers, and for the cryptography of its
+/// handshakes, never for that of a batch. Changes (`set_private_key`, `apply`, `clear`) must come from one caller at a time.
 pub(super) struct Engine {
-    own: RwLock<Option<Arc<OwnKey>>>,
-    peers: RwLock<Peers>,
-    indices: Indices,
-    mtu: AtomicU16,
+    pub own: RwLock<Option<Arc<OwnKey>>>,
+    pub peers: RwLock<Peers>,
+    pub context: Context,
     limits: Limits,
 }
 
-/// Scratch space of one thread that receives.
-#[derive(Default)]
-pub(super) struct Inbox {
-    /// Data messages of one session that came one after the other.
-    run: Vec<Packet<WgData>>,
-    opened: Vec<Packet>,
-}
-
 impl Engine {
-    pub(super) fn new(mtu: u16, limits: Limits) -> Self {
+    pub(super) fn new(mtu: u16, limits: Limits, timing: Timing) -> Self {
+        Self::in_world(mtu, limits, timing, Box::new(Machine))
+    }
+
+    pub(super) fn in_world(mtu: u16, limits: Limits, timing: Timing, world: Box<dyn World>) -> Self {
         Self {
             own: RwLock::new(None),
             peers: RwLock::new(Peers::default()),
-            indices: Indices::new(),
-            mtu: AtomicU16::new(mtu),
+            context: Context::new(mtu, timing, world),
             limits,
         }
     }
 
     /// The link's MTU: padding never makes a packet larger than it.
     pub(super) fn set_mtu(&self, mtu: u16) {
-        self.mtu.store(mtu, Ordering::Relaxed);
+        self.context.set_mtu(mtu);
     }
 
-    // ---- packets -----------------------------------------------------------------------------------------------------
-
-    /// Takes packets of one destination from the TUN device and empties the list. Packets for nobody are lost.
-    pub(super) fn outgoing(&self, packets: &mut Vec<Packet>, effects: &mut Effects) {
-        let peer = packets
-            .first()
-            .and_then(|packet| ip::destination(packet))
-            .and_then(|destination| read(&self.peers).route(destination).cloned());
-        match peer {
-            Some(peer) => peer.tunnel(&self.context(), effects).seal(packets.drain(..)),
-            None => packets.clear(),
+    /// Does what is due, of so many peers that what follows is not put off for long. How long until the next deadline; `None` when there is none. To be called again then, and when
+    /// [`Effects::wake_timers`] says so.
+    pub(super) fn tick(&self, effects: &mut Effects) -> Option<Duration> {
+        let now = self.context.world.now();
+        for _ in 0..PEERS_A_TICK {
+            let Some(peer) = self.context.deadlines.take_due(now) else { break };
+            peer.tunnel(&self.context, now, effects).run_timers();
         }
-    }
-
-    /// Takes what came over UDP from one address: datagrams of `datagram_size` bytes each, the last may be shorter.
-    pub(super) fn incoming(
-        &self,
-        from: SocketAddr,
-        mut bytes: BytesMut,
-        datagram_size: usize,
-        inbox: &mut Inbox,
-        effects: &mut Effects,
-    ) {
-        let mut run_index = None;
-        while !bytes.is_empty() {
-            let datagram = bytes.split_to(datagram_size.min(bytes.len()));
-            if !plausible(&datagram) {
-                continue;
-            }
-            let kind = datagram[0];
-            let packet = Packet::from_bytes(datagram);
-            if kind == DATA {
-                let Ok(WgKind::Data(message)) = packet.try_into_wg() else {
-                    continue;
-                };
-                let index = message.header.receiver_idx.get();
-                if run_index != Some(index) {
-                    self.open_run(from, run_index.replace(index), inbox, effects);
-                }
-                inbox.run.push(message);
-            } else {
-                self.open_run(from, run_index.take(), inbox, effects);
-                self.handshake(from, kind, packet, effects);
-            }
-        }
-        self.open_run(from, run_index, inbox, effects);
-    }
-
-    /// Runs all timers. True while there is something to time.
-    pub(super) fn tick(&self, effects: &mut Effects) -> bool {
-        let peers: Vec<Arc<Peer>> = read(&self.peers).all().map(|(peer, _)| Arc::clone(peer)).collect();
-        let context = self.context();
-        let mut busy = false;
-        for peer in &peers {
-            busy |= peer.tunnel(&context, effects).tick();
-        }
-        busy
-    }
-
-    fn open_run(&self, from: SocketAddr, index: Option<u32>, inbox: &mut Inbox, effects: &mut Effects) {
-        let Some(index) = index else { return };
-        let Inbox { run, opened } = inbox;
-        let Some(peer) = self.indices.find(index) else {
-            run.clear();
-            return;
-        };
-        peer.tunnel(&self.context(), effects).open(from, index, run.drain(..), opened);
-        let mut last_source = None;
-        for mut packet in opened.drain(..) {
-            let Some((source, length)) = ip::source_and_length(&packet) else {
-                continue;
-            };
-            if last_source != Some(source) {
-                let owned = read(&self.peers).route(source).is_some_and(|owner| Arc::ptr_eq(owner, &peer));
-                if !owned {
-                    continue;
-                }
-                last_source = Some(source);
-            }
-            packet.truncate(length);
-            effects.packets.push(packet);
-        }
-    }
-
-    fn handshake(&self, from: SocketAddr, kind: u8, packet: Packet, effects: &mut Effects) {
-        match kind {
-            INITIATION | RESPONSE => {
-                let Some(own) = read(&self.own).clone() else {
-                    return;
-                };
-                match own.admit(from, packet) {
-                    Ok(WgKind::HandshakeInit(message)) => self.initiation(from, message, &own, effects),
-                    Ok(WgKind::HandshakeResp(message)) => {
-                        if let Some(peer) = self.indices.find(message.receiver_idx.get()) {
-                            peer.tunnel(&self.context(), effects).response(from, message);
-                        }
-                    }
-                    Ok(_) | Err(None) => {}
-                    Err(Some(cookie)) => effects.datagrams.push((from, cookie)),
-                }
-            }
-            COOKIE => {
-                let Ok(WgKind::CookieReply(message)) = packet.try_into_wg() else {
-                    return;
-                };
-                if let Some(peer) = self.indices.find(message.receiver_idx.get()) {
-                    peer.tunnel(&self.context(), effects).cookie(message);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn initiation(
-        &self,
-        from: SocketAddr,
-        message: Packet<WgHandshakeInit>,
-        own: &OwnKey,
-        effects: &mut Effects,
-    ) {
-        let Ok(half) = parse_handshake_anon(&own.private, &own.public, &message) else {
-            return;
-        };
-        let peer = read(&self.peers).get(&PublicKey(half.peer_static_public)).cloned();
-        if let Some(peer) = peer {
-            peer.tunnel(&self.context(), effects).initiation(from, message);
-        }
-    }
-
-    fn context(&self) -> Context<'_> {
-        Context { indices: &self.indices, mtu: self.mtu.load(Ordering::Relaxed) }
+        effects.wake_timers = false;
+        self.context.deadlines.first().map(|next| next.since(self.context.world.now()))
     }
 
     // ---- changes -----------------------------------------------------------------------------------------------------
@@ -213,14 +71,12 @@ impl Engine {
         if self.public_key() == Some(own.public_key()) {
             return;
         }
-        self.remove(&own.public_key());
-        self.indices.prune();
+        self.remove(&own.public_key(), effects);
         *write(&self.own) = Some(Arc::clone(&own));
-        let peers: Vec<Arc<Peer>> = read(&self.peers).all().map(|(peer, _)| Arc::clone(peer)).collect();
-        for peer in peers {
-            peer.set_own_key(&own, &self.indices);
+        let now = self.context.world.now();
+        for peer in self.all_peers() {
+            peer.tunnel(&self.context, now, effects).set_own_key(&own);
         }
-        effects.wake_timers = true;
     }
 
     pub(super) fn public_key(&self) -> Option<PublicKey> {
@@ -237,7 +93,7 @@ impl Engine {
         for change in changes {
             match change {
                 PeerChange::Remove(key) => {
-                    self.remove(&key);
+                    self.remove(&key, effects);
                 }
                 PeerChange::Set(settings) => {
                     let public_key = settings.public_key;
@@ -247,7 +103,6 @@ impl Engine {
                 }
             }
         }
-        self.indices.prune();
         failures
     }
 
@@ -260,65 +115,69 @@ impl Engine {
     /// Removes all peers; when this returns, nothing goes to them or comes from them.
     pub(super) fn clear(&self) {
         for key in self.keys() {
-            self.remove(&key);
+            self.remove(&key, &mut Effects::default());
         }
-        self.indices.prune();
     }
 
     pub(super) fn keys(&self) -> Vec<PublicKey> {
         read(&self.peers).all().map(|(peer, _)| peer.key).collect()
     }
 
-    fn remove(&self, key: &PublicKey) {
+    pub(super) fn all_peers(&self) -> Vec<Arc<Peer>> {
+        read(&self.peers).all().map(|(peer, _)| Arc::clone(peer)).collect()
+    }
+
+    fn remove(&self, key: &PublicKey, effects: &mut Effects) {
         let peer = write(&self.peers).remove(key);
         if let Some(peer) = peer {
-            peer.remove();
+            peer.tunnel(&self.context, self.context.world.now(), effects).remove();
         }
     }
 
     fn set(&self, settings: PeerSettings, effects: &mut Effects) -> Result<(), String> {
         check(&settings)?;
-        let existing = read(&self.peers).get(&settings.public_key).cloned();
+        let key = settings.public_key;
+        let existing = read(&self.peers).get(&key).cloned();
         if existing.is_none() && settings.update_only {
             return Ok(());
         }
         let (peer, fresh) = match existing {
             Some(peer) if !settings.reset => (peer, false),
-            _ => (self.make_peer(settings.public_key)?, true),
+            _ => (self.make_peer(key, effects)?, true),
         };
         let properties = NewProperties {
             preshared_key: settings.preshared_key,
             endpoint: settings.endpoint,
             keepalive_seconds: settings.keepalive_seconds,
         };
-        {
-            let mut peers = write(&self.peers);
-            let key = &settings.public_key;
-            if let Some(networks) = settings.allowed_ips {
-                peers.disallow_all(key);
-                networks.into_iter().for_each(|network| peers.allow(network, key));
-            }
-            settings.add_allowed_ips.into_iter().for_each(|network| peers.allow(network, key));
+        // Before it can be found: an initiation that came before the preshared key would be answered without it.
+        peer.tunnel(&self.context, self.context.world.now(), effects).change(properties, fresh);
+        let mut peers = write(&self.peers);
+        if fresh {
+            peers.insert(peer);
         }
-        peer.tunnel(&self.context(), effects).change(properties, fresh);
+        if let Some(networks) = settings.allowed_ips {
+            peers.disallow_all(&key);
+            networks.into_iter().for_each(|network| peers.allow(network, &key));
+        }
+        settings.add_allowed_ips.into_iter().for_each(|network| peers.allow(network, &key));
         Ok(())
     }
 
-    /// A new peer without properties, in place of one with the same key.
-    fn make_peer(&self, key: PublicKey) -> Result<Arc<Peer>, String> {
-        let peer = Arc::new(Peer::new(key));
+    /// A new peer without properties, after one with the same key was removed; not yet among the others.
+    fn make_peer(&self, key: PublicKey, effects: &mut Effects) -> Result<Arc<Peer>, String> {
         let own = read(&self.own).clone();
-        if let Some(own) = own {
-            if own.public_key() == key {
-                return Err("the key is this device's own".to_owned());
-            }
-            if !own.agrees_with(&key) {
-                return Err("the key is a point of low order".to_owned());
-            }
-            peer.set_own_key(&own, &self.indices);
+        if own.as_ref().is_some_and(|own| own.public_key() == key) {
+            return Err("the key is this device's own".to_owned());
         }
-        self.remove(&key);
-        write(&self.peers).insert(Arc::clone(&peer));
+        if is_low_order(&key.0) {
+            return Err("the key is a point of low order".to_owned());
+        }
+        self.remove(&key, effects);
+        let peer = Arc::new(Peer::new(key, &self.context));
+        if let Some(own) = own {
+            peer.tunnel(&self.context, self.context.world.now(), effects).set_own_key(&own);
+        }
         Ok(peer)
     }
 

@@ -1,65 +1,76 @@
-//! Which peer a receiver index belongs to.
+//! Which peer and session a receiver index belongs to.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, RwLock};
 
-use gotatun::noise::index_table::IndexTable;
-
+use super::noise::Session;
 use super::peer::Peer;
+use super::world::World;
 use super::{read, write};
 
-/// How many entries may come before the stale ones are looked for.
-const PRUNE_STEP: usize = 64;
+/// The sessions and handshakes that a message may be for. A tunnel takes out what it put in.
+#[derive(Default)]
+pub(super) struct Indices(RwLock<HashMap<u32, Entry, BuildHasherDefault<IndexHasher>>>);
 
-/// The sessions and handshakes that a message may be for. gotatun draws the indices and frees them with their session; the
-/// map follows it, and forgets freed entries when it has grown.
-pub(super) struct Indices {
-    /// What gotatun draws from: one table for all peers, so an index names one session of the device.
-    table: IndexTable,
-    map: RwLock<Map>,
-}
-
-struct Map {
-    peers: HashMap<u32, Arc<Peer>>,
-    prune_at: usize,
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub peer: Arc<Peer>,
+    /// `None` while the handshake is under way.
+    pub session: Option<Arc<Session>>,
 }
 
 impl Indices {
-    pub(super) fn new() -> Self {
-        let map = Map { peers: HashMap::new(), prune_at: PRUNE_STEP };
-        Self { table: IndexTable::from_os_rng(), map: RwLock::new(map) }
-    }
-
-    pub(super) fn table(&self) -> IndexTable {
-        self.table.clone()
-    }
-
-    pub(super) fn insert(&self, index: u32, peer: &Arc<Peer>) {
-        let mut map = write(&self.map);
-        if map.peers.len() >= map.prune_at {
-            map.prune(&self.table);
+    /// Draws an index that is not in use, for a handshake of the peer.
+    pub(super) fn draw(&self, peer: &Arc<Peer>, world: &dyn World) -> u32 {
+        let mut entries = write(&self.0);
+        loop {
+            let mut bytes = [0; 4];
+            world.random(&mut bytes);
+            let index = u32::from_le_bytes(bytes);
+            if !entries.contains_key(&index) {
+                entries.insert(index, Entry { peer: Arc::clone(peer), session: None });
+                return index;
+            }
         }
-        map.peers.insert(index, Arc::clone(peer));
     }
 
-    pub(super) fn find(&self, index: u32) -> Option<Arc<Peer>> {
-        read(&self.map).peers.get(&index).cloned()
+    /// The handshake became a session.
+    pub(super) fn set_session(&self, session: &Arc<Session>) {
+        if let Some(entry) = write(&self.0).get_mut(&session.local_index) {
+            entry.session = Some(Arc::clone(session));
+        }
+    }
+
+    pub(super) fn remove(&self, index: u32) {
+        write(&self.0).remove(&index);
+    }
+
+    pub(super) fn find(&self, index: u32) -> Option<Entry> {
+        read(&self.0).get(&index).cloned()
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        read(&self.map).peers.len()
-    }
-
-    /// Forgets the entries of sessions that are gone, and with them the peers that were removed.
-    pub(super) fn prune(&self) {
-        write(&self.map).prune(&self.table);
+        read(&self.0).len()
     }
 }
 
-impl Map {
-    fn prune(&mut self, table: &IndexTable) {
-        self.peers.retain(|index, _| table.in_use(*index));
-        self.prune_at = self.peers.len() * 2 + PRUNE_STEP;
+/// The keys are random and drawn by us, so they are hashes already: nobody can choose ones that collide.
+#[derive(Default)]
+pub(super) struct IndexHasher(u64);
+
+impl Hasher for IndexHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0 << 8 | u64::from(*byte));
+    }
+
+    fn write_u32(&mut self, index: u32) {
+        // The table looks at the upper and the lower bits: both get all of the index.
+        self.0 = u64::from(index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

@@ -1,31 +1,42 @@
-//! WireGuard in this process: a protocol engine on `gotatun::noise`, a TUN device, UDP sockets and the UAPI socket.
+//! WireGuard in this process: a protocol engine, a TUN device, UDP sockets and the UAPI socket.
 //!
 //! ```text
-//!   applications ⇄ TUN ──▶ outgoing thread ──▶ engine ──▶ UDP ⇄ network
-//!                  TUN ◀── incoming thread ◀── engine ◀── UDP
-//!                          timer thread    ──▶ engine ──▶ UDP
-//!                          UAPI thread     ──▶ engine, sockets
+//!   applications ⇄ TUN ──▶ outgoing threads ──▶ engine ──▶ UDP ⇄ network
+//!                  TUN ◀── incoming threads ◀── engine ◀── UDP
+//!                          timer thread     ──▶ engine ──▶ UDP
+//!                          UAPI thread      ──▶ engine, sockets
 //! ```
 //!
-//! One thread a direction, so a fast stream keeps two cores busy; the timer thread sleeps while no peer has a session,
-//! a handshake or a keepalive. The engine does no I/O: it turns packets into [`effects::Effects`], which the calling thread
-//! carries out after all locks were given back. Locks, in order: `Shared::control` (held by whoever changes the device),
-//! `Shared::sockets`, then those of [`engine::Engine`]. A peer's lock is the one that packets wait for, so more cores can
-//! be used by more threads on more queues (IFF_MULTI_QUEUE, SO_REUSEPORT) where the peers are several; one peer's
-//! packets are sealed and opened under its own lock, since gotatun's `Tunn` is one mutable object.
+//! `noise` is the protocol and nothing else; the engine puts it to work on peers and does no I/O: what it wants done are
+//! [`effects::Effects`], which the calling thread carries out after all locks were given back. The data plane around it (`workers`,
+//! `pipeline`, `batch`, `tun`, `udp`) moves packets in batches, each in one buffer in which it is sealed or opened, with
+//! up to four threads a direction; what they do in parallel leaves in the order in which it came.
+//!
+//! Locks, in order: `Shared::control` (held by whoever changes the device), a direction's lead, `Shared::sockets`, then those of
+//! [`engine::Engine`]; a direction's order and pool are held for moments, and nothing is locked under them.
 
 mod allowed_ips;
+mod batch;
+mod context;
+mod deadlines;
 mod device;
 mod effects;
+mod endpoint;
 mod engine;
 mod events;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod incoming;
 mod indices;
 mod ip;
+mod noise;
+mod offload;
+mod outgoing;
 mod own_key;
 mod peer;
 mod peers;
+mod pipeline;
+mod region;
 mod shared;
 #[cfg(test)]
 mod test_random;
@@ -33,12 +44,16 @@ mod tun;
 mod tunnel;
 mod uapi;
 mod udp;
+mod waiting;
 mod wake;
 mod workers;
+mod world;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use device::EmbeddedDevice;
+#[cfg(feature = "test-exports")]
+pub use noise::timing::Timing;
 
 // A thread that panicked is reported and ends; what it guarded stays in use by the others, so poison is not passed on.
 

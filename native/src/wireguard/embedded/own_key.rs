@@ -1,24 +1,27 @@
 //! This device's key pair, and what guards it against floods of handshakes.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
-
-use gotatun::noise::TunnResult;
-use gotatun::noise::rate_limiter::RateLimiter;
-use gotatun::packet::{Packet, WgKind};
-use gotatun::x25519;
+use std::time::Duration;
 
 use super::lock;
+use super::noise::Time;
+use super::noise::cookie::CookieChecker;
+use super::noise::handshake::StaticKeys;
+use super::noise::message::COOKIE_REPLY_LENGTH;
+use super::world::World;
 use crate::identity::keys::{PrivateKey, PublicKey};
+
+/// What the limits count over.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Handshake messages a second that are taken without a cookie.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
-    /// From one address.
-    pub per_address: u64,
-    /// From all: beyond it everybody must return a cookie.
+    /// From one address (IPv4) or network of 64 bits (IPv6).
+    pub per_address: u32,
+    /// From all: beyond it everybody must return a cookie. As many are taken from one address with cookies.
     pub in_all: u32,
 }
 
@@ -31,72 +34,96 @@ impl Default for Limits {
 }
 
 pub(super) struct OwnKey {
-    pub private: x25519::StaticSecret,
-    pub public: x25519::PublicKey,
-    /// Counts each address by itself. Shared with all peers' tunnels, which need it for their timers only.
-    pub per_address: Arc<RateLimiter>,
-    /// Asks for a cookie always: used while there is too much in all, as when sources are forged.
-    always: RateLimiter,
+    pub keys: StaticKeys,
+    gate: Mutex<Gate>,
+}
+
+/// What to do with a handshake message.
+pub(super) enum Admission {
+    Take,
+    Drop,
+    /// Not taken, but its sender may come back with this.
+    Cookie([u8; COOKIE_REPLY_LENGTH]),
+}
+
+struct Gate {
+    checker: CookieChecker,
+    limits: Limits,
+    /// When this period began, and what came in it.
+    since: Time,
     in_all: u32,
-    /// When this second began, and the messages in it.
-    second: Mutex<(Instant, u32)>,
+    by_address: HashMap<IpAddr, Count>,
+}
+
+#[derive(Default)]
+struct Count {
+    all: u32,
+    with_cookie: u32,
 }
 
 impl OwnKey {
     pub(super) fn new(key: &PrivateKey, limits: Limits) -> Self {
-        let private = x25519::StaticSecret::from(key.0);
-        let public = x25519::PublicKey::from(&private);
-        let per_address = Arc::new(RateLimiter::new(&public, limits.per_address));
-        let always = RateLimiter::new(&public, 0);
-        Self {
-            private,
-            public,
-            per_address,
-            always,
-            in_all: limits.in_all,
-            second: Mutex::new((Instant::now(), 0)),
-        }
+        let keys = StaticKeys::new(&key.0);
+        let checker = CookieChecker::new(&keys.public);
+        let gate = Gate { checker, limits, since: Time::default(), in_all: 0, by_address: HashMap::new() };
+        Self { keys, gate: Mutex::new(gate) }
     }
 
     pub(super) fn public_key(&self) -> PublicKey {
-        PublicKey(self.public.to_bytes())
+        PublicKey(self.keys.public)
     }
 
     pub(super) fn private_key(&self) -> PrivateKey {
-        PrivateKey(self.private.to_bytes())
+        let mut key = PrivateKey([0; 32]);
+        key.0.copy_from_slice(&*self.keys.private());
+        key
     }
 
-    /// Whether a secret can be agreed on with this peer: with a key of low order everybody would know it.
-    pub(super) fn agrees_with(&self, peer: &PublicKey) -> bool {
-        self.private.diffie_hellman(&x25519::PublicKey::from(peer.0)).was_contributory()
+    /// Checks only that the sender knows our public key.
+    pub(super) fn admit_awaited(&self, message: &[u8]) -> Admission {
+        if lock(&self.gate).checker.has_mac1(message) { Admission::Take } else { Admission::Drop }
     }
 
-    /// Checks a handshake message before anything expensive: its first MAC, and the cookie when there is a flood. `Err` has
-    /// the reply to send, if any.
-    pub(super) fn admit(&self, from: SocketAddr, message: Packet) -> Result<WgKind, Option<Packet>> {
-        self.per_address.try_reset_count();
-        let message = self.per_address.verify_packet(from, message).map_err(reply)?;
-        if self.count() <= self.in_all {
-            return Ok(message);
-        }
-        self.always.try_reset_count();
-        self.always.verify_packet(from, message.into()).map_err(reply)
-    }
-
-    /// Messages in this second, with this one.
-    fn count(&self) -> u32 {
-        let mut second = lock(&self.second);
-        if second.0.elapsed() >= Duration::from_secs(1) {
-            *second = (Instant::now(), 0);
-        }
-        second.1 = second.1.saturating_add(1);
-        second.1
+    /// Checks a handshake message before anything expensive: its first MAC, and the cookie when there is a flood.
+    pub(super) fn admit(&self, from: SocketAddr, message: &[u8], now: Time, world: &dyn World) -> Admission {
+        lock(&self.gate).admit(from, message, now, world)
     }
 }
 
-fn reply(refusal: TunnResult) -> Option<Packet> {
-    match refusal {
-        TunnResult::WriteToNetwork(cookie) => Some(cookie.into()),
-        _ => None,
+impl Gate {
+    fn admit(&mut self, from: SocketAddr, message: &[u8], now: Time, world: &dyn World) -> Admission {
+        if !self.checker.has_mac1(message) {
+            return Admission::Drop;
+        }
+        if now.since(self.since) >= PERIOD {
+            self.since = now;
+            self.in_all = 0;
+            self.by_address.clear();
+        }
+        self.in_all = self.in_all.saturating_add(1);
+        let Limits { per_address, in_all } = self.limits;
+        // In a flood with forged sources addresses are not even counted, so the list stays as short as the limit.
+        if self.in_all <= in_all {
+            let count = self.by_address.entry(network(from.ip())).or_default();
+            count.all = count.all.saturating_add(1);
+            if count.all <= per_address {
+                return Admission::Take;
+            }
+        }
+        if !self.checker.has_mac2(message, from, now) {
+            let reply = self.checker.reply(message, from, now, |bytes| world.random(bytes));
+            return Admission::Cookie(reply);
+        }
+        let count = self.by_address.entry(network(from.ip())).or_default();
+        count.with_cookie = count.with_cookie.saturating_add(1);
+        if count.with_cookie <= per_address.max(in_all) { Admission::Take } else { Admission::Drop }
+    }
+}
+
+/// Whoever has an IPv6 address commonly has its whole network of 64 bits.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }

@@ -4,14 +4,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use gotatun::noise::Tunn;
-use gotatun::x25519;
-
+use super::context::Context;
 use super::effects::Effects;
-use super::indices::Indices;
+use super::endpoint::Source;
 use super::lock;
-use super::own_key::OwnKey;
-use super::tunnel::{Context, LockedTunnel, Tunnel};
+use super::noise::Time;
+use super::tunnel::{LockedTunnel, Tunnel};
 use crate::identity::keys::{PresharedKey, PublicKey};
 
 pub(super) struct Peer {
@@ -40,56 +38,41 @@ pub(super) struct CurrentProperties {
 }
 
 impl Peer {
-    pub(super) fn new(key: PublicKey) -> Self {
+    pub(super) fn new(key: PublicKey, context: &Context) -> Self {
         Self {
             key,
             rx_bytes: AtomicU64::new(0),
             tx_bytes: AtomicU64::new(0),
             last_handshake_ms: AtomicU64::new(0),
-            tunnel: Mutex::new(Tunnel::default()),
+            tunnel: Mutex::new(Tunnel::new(&key, context)),
         }
     }
 
     /// The tunnel, for as long as its lock is to be held; what follows from the work goes into `effects`.
     pub(super) fn tunnel<'a>(
         self: &'a Arc<Self>,
-        context: &'a Context<'a>,
+        context: &'a Context,
+        now: Time,
         effects: &'a mut Effects,
     ) -> LockedTunnel<'a> {
-        LockedTunnel { peer: self, tunnel: lock(&self.tunnel), context, effects }
+        LockedTunnel { peer: self, tunnel: lock(&self.tunnel), context, now, effects }
+    }
+
+    /// Leaves the source to the kernel where it is this one.
+    pub(super) fn forget_source(&self, source: Source) {
+        if let Some(endpoint) = &mut lock(&self.tunnel).endpoint
+            && endpoint.source == Some(source)
+        {
+            endpoint.source = None;
+        }
     }
 
     pub(super) fn properties(&self) -> CurrentProperties {
         let tunnel = lock(&self.tunnel);
         CurrentProperties {
-            endpoint: tunnel.endpoint,
+            endpoint: tunnel.endpoint.map(|endpoint| endpoint.address),
             preshared_key: tunnel.preshared_key.clone(),
             keepalive_seconds: tunnel.keepalive_seconds,
         }
-    }
-
-    /// Begins with the device's key, or begins anew with a new one: all sessions are forgotten.
-    pub(super) fn set_own_key(&self, own: &OwnKey, indices: &Indices) {
-        let mut tunnel = lock(&self.tunnel);
-        if tunnel.removed {
-            return;
-        }
-        tunnel.unconfirmed = None;
-        tunnel.timed = false;
-        tunnel.noise = Some(Tunn::new(
-            own.private.clone(),
-            x25519::PublicKey::from(self.key.0),
-            tunnel.preshared_key.as_ref().map(|key| key.0),
-            Some(tunnel.keepalive_seconds),
-            indices.table(),
-            Arc::clone(&own.per_address),
-        ));
-    }
-
-    /// Ends it: when this returns, no packet goes in or out any more.
-    pub(super) fn remove(&self) {
-        let mut tunnel = lock(&self.tunnel);
-        tunnel.removed = true;
-        tunnel.noise = None;
     }
 }

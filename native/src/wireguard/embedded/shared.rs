@@ -3,13 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
+use super::batch::Run;
 use super::effects::Effects;
 use super::engine::Engine;
 use super::events::Events;
+use super::noise::Timing;
 use super::own_key::Limits;
+use super::peer::Peer;
 use super::tun::Tun;
-use super::udp::{Sender, Sockets};
+use super::udp::{Outlet, Piece, Sender, Sockets};
 use super::wake::Wake;
+use super::workers::{Direction, IncomingJob, IncomingLead, OutgoingJob, OutgoingLead};
 use super::{lock, read, write};
 use crate::error::{Error, Result};
 use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
@@ -21,12 +25,12 @@ pub(super) struct Shared {
     pub events: Events,
     /// Set before the threads are woken for the last time.
     pub stopping: AtomicBool,
-    pub outgoing: Wake,
-    pub incoming: Wake,
+    pub outgoing: Direction<OutgoingLead, OutgoingJob>,
+    pub incoming: Direction<IncomingLead, IncomingJob>,
     pub timers: Wake,
     pub uapi: Wake,
-    /// Of whoever makes a change and sends what follows from it.
-    changing: Wake,
+    /// Peers whose waiting packets are to be sent, in the turn of the outgoing direction.
+    flushes: Mutex<Vec<Arc<Peer>>>,
     /// `None` until a port is set.
     sockets: RwLock<Option<Arc<Sockets>>>,
     control: Mutex<Control>,
@@ -38,17 +42,18 @@ struct Control {
 }
 
 impl Shared {
-    pub(super) fn new(tun: Tun, mtu: u16) -> std::io::Result<Self> {
+    /// `threads`: for each direction.
+    pub(super) fn new(tun: Tun, mtu: u16, threads: usize) -> std::io::Result<Self> {
         Ok(Self {
-            engine: Engine::new(mtu, Limits::default()),
+            engine: Engine::new(mtu, Limits::default(), Timing::for_new_devices()),
             tun,
             events: Events::default(),
             stopping: AtomicBool::new(false),
-            outgoing: Wake::new()?,
-            incoming: Wake::new()?,
+            outgoing: Direction::new(OutgoingLead::new(mtu), threads)?,
+            incoming: Direction::new(IncomingLead::new(), threads)?,
             timers: Wake::new()?,
             uapi: Wake::new()?,
-            changing: Wake::new()?,
+            flushes: Mutex::default(),
             sockets: RwLock::new(None),
             control: Mutex::new(Control { fwmark: 0 }),
         })
@@ -65,18 +70,45 @@ impl Shared {
     /// Tells all threads to end.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        [&self.outgoing, &self.incoming, &self.timers, &self.uapi].into_iter().for_each(Wake::wake);
+        self.outgoing.stop();
+        self.incoming.stop();
+        self.timers.wake();
+        self.uapi.wake();
     }
 
-    /// Sends datagrams, emits events, wakes the timers. The packets are the caller's.
-    pub(super) fn carry_out(&self, effects: &mut Effects, sender: &mut Sender, wake: &Wake) {
+    /// Sends pieces in order; what cannot be sent is lost.
+    pub(super) fn send(&self, sockets: &Sockets, sender: &mut Sender, pieces: &[Piece<'_>]) {
+        let forget = |source| self.engine.forget_source(source);
+        let outlet =
+            Outlet { sockets, events: &self.events, link: self.tun.name().as_str(), forget: &forget };
+        sender.send(outlet, pieces);
+    }
+
+    /// Peers whose waiting packets are to be sent now, at most `limit` of them.
+    pub(super) fn take_flushes(&self, limit: usize) -> Vec<Arc<Peer>> {
+        let mut flushes = lock(&self.flushes);
+        let count = flushes.len().min(limit);
+        flushes.drain(..count).collect()
+    }
+
+    /// Sends datagrams, emits events, has waiting packets sent, wakes the timers.
+    pub(super) fn carry_out(&self, effects: &mut Effects, sender: &mut Sender) {
         if !effects.datagrams.is_empty() {
             if let Some(sockets) = self.sockets() {
-                sender.send(&sockets, &effects.datagrams, wake);
+                let pieces: Vec<Piece<'_>> = effects
+                    .datagrams
+                    .iter()
+                    .map(|datagram| (datagram.to, Run::single(&datagram.bytes)))
+                    .collect();
+                self.send(&sockets, sender, &pieces);
             }
             effects.datagrams.clear();
         }
         effects.events.drain(..).for_each(|event| self.events.emit(event));
+        if !effects.flush.is_empty() {
+            lock(&self.flushes).append(&mut effects.flush);
+            self.outgoing.wake.wake();
+        }
         if std::mem::take(&mut effects.wake_timers) {
             self.timers.wake();
         }
@@ -134,7 +166,7 @@ impl Shared {
     fn change<T>(&self, change: impl FnOnce(&mut Control, &mut Effects) -> T) -> T {
         let mut effects = Effects::default();
         let result = change(&mut lock(&self.control), &mut effects);
-        self.carry_out(&mut effects, &mut Sender::new(), &self.changing);
+        self.carry_out(&mut effects, &mut Sender::new());
         result
     }
 
@@ -146,7 +178,7 @@ impl Shared {
         let sockets = Arc::new(Sockets::bind(port, fwmark)?);
         *write(&self.sockets) = Some(sockets);
         // It waits on the old ones.
-        self.incoming.wake();
+        self.incoming.wake.wake();
         Ok(())
     }
 

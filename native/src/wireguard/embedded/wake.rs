@@ -47,33 +47,49 @@ pub(super) enum Interest {
 
 /// Waits until one of the descriptors is ready, `wake` is called, or the time is over (`None` waits for ever).
 ///
-/// Returns the readiness of each descriptor in order: poll(2) `revents`, 0 when it is not ready. A wake is taken back.
+/// Returns the readiness of each descriptor in order: poll(2) `revents`, 0 when it is not ready; `None` when the time is over.
+/// A wake is taken back.
 pub(super) fn wait<const N: usize>(
     wake: &Wake,
     descriptors: [Option<(BorrowedFd<'_>, Interest)>; N],
     timeout: Option<Duration>,
-) -> io::Result<[i16; N]> {
+) -> io::Result<Option<[i16; N]>> {
     const { assert!(N < 8) };
     let mut fds = [libc::pollfd { fd: -1, events: 0, revents: 0 }; 8];
     fds[0] = libc::pollfd { fd: wake.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     for (slot, descriptor) in fds[1..].iter_mut().zip(descriptors) {
         if let Some((fd, interest)) = descriptor {
-            let events = match interest {
-                Interest::Readable => libc::POLLIN,
-                Interest::Writable => libc::POLLOUT,
-            };
-            *slot = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+            *slot = pollfd(fd, interest);
         }
     }
-    let timeout_ms = timeout.map_or(-1, |t| i32::try_from(t.as_millis()).unwrap_or(i32::MAX));
     // SAFETY: `fds` outlives the call and holds at least N + 1 entries.
-    let ready = unsafe { libc::poll(fds.as_mut_ptr(), (N + 1) as libc::nfds_t, timeout_ms) };
+    let ready = unsafe { libc::poll(fds.as_mut_ptr(), (N + 1) as libc::nfds_t, milliseconds(timeout)) };
     if ready < 0 {
         let error = io::Error::last_os_error();
-        return if error.kind() == io::ErrorKind::Interrupted { Ok([0; N]) } else { Err(error) };
+        return if error.kind() == io::ErrorKind::Interrupted { Ok(Some([0; N])) } else { Err(error) };
     }
     if fds[0].revents != 0 {
         wake.drain();
     }
-    Ok(std::array::from_fn(|i| fds[i + 1].revents))
+    Ok((ready > 0).then(|| std::array::from_fn(|i| fds[i + 1].revents)))
+}
+
+/// Waits until a descriptor is ready, or the time is over; nothing else ends it.
+pub(super) fn ready(fd: BorrowedFd<'_>, interest: Interest, timeout: Duration) {
+    let mut waiting = pollfd(fd, interest);
+    // SAFETY: one live entry.
+    unsafe { libc::poll(&raw mut waiting, 1, milliseconds(Some(timeout))) };
+}
+
+fn pollfd(fd: BorrowedFd<'_>, interest: Interest) -> libc::pollfd {
+    let events = match interest {
+        Interest::Readable => libc::POLLIN,
+        Interest::Writable => libc::POLLOUT,
+    };
+    libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 }
+}
+
+/// Rounded up, so that nobody wakes just before the time.
+fn milliseconds(timeout: Option<Duration>) -> libc::c_int {
+    timeout.map_or(-1, |t| i32::try_from(t.as_micros().div_ceil(1000)).unwrap_or(i32::MAX))
 }

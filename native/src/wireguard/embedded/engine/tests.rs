@@ -2,16 +2,26 @@
 
 mod changes;
 mod hostile;
+mod reference;
 mod sessions;
+mod timing;
+mod world;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
+use self::world::{FakeWorld, Packets};
+use super::super::endpoint::Endpoint;
+use super::super::incoming::Opened;
 use super::*;
 use crate::wireguard::device::DeviceEvent;
 
 const MTU: u16 = 1420;
 /// No datagrams, by kind.
 const NOTHING: [u8; 0] = [];
+const INITIATION: u8 = 1;
+const RESPONSE: u8 = 2;
+const COOKIE: u8 = 3;
+const DATA: u8 = 4;
 
 /// An engine with its address on the network and its own inner address.
 struct Node {
@@ -19,7 +29,8 @@ struct Node {
     address: SocketAddr,
     inner: Ipv4Addr,
     key: PrivateKey,
-    inbox: Inbox,
+    world: Arc<FakeWorld>,
+    opened: Opened,
     events: Vec<DeviceEvent>,
     /// What reached its TUN device.
     delivered: Vec<Vec<u8>>,
@@ -32,15 +43,32 @@ impl Node {
     }
 
     fn with_limits(n: u8, limits: Limits) -> Self {
+        let node = Self::made(n, limits, Timing::default());
+        node.engine.set_private_key(&node.key, &mut Effects::default());
+        node
+    }
+
+    fn with_timing(n: u8, timing: Timing) -> Self {
+        let node = Self::made(n, Limits::default(), timing);
+        node.engine.set_private_key(&node.key, &mut Effects::default());
+        node
+    }
+
+    fn without_key(n: u8) -> Self {
+        Self::made(n, Limits::default(), Timing::default())
+    }
+
+    fn made(n: u8, limits: Limits, timing: Timing) -> Self {
         let key = PrivateKey::generate().expect("random");
-        let engine = Engine::new(MTU, limits);
-        engine.set_private_key(&key, &mut Effects::default());
+        let world = Arc::new(FakeWorld::new(n.into()));
+        let engine = Engine::in_world(MTU, limits, timing, Box::new(Arc::clone(&world)));
         Self {
             engine,
             address: (Ipv4Addr::new(192, 0, 2, n), 51820).into(),
             inner: Ipv4Addr::new(10, 0, 0, n),
             key,
-            inbox: Inbox::default(),
+            world,
+            opened: Opened::default(),
             events: Vec::new(),
             delivered: Vec::new(),
         }
@@ -69,10 +97,22 @@ impl Node {
     /// A packet from its TUN device.
     fn packet(&self, packet: &[u8]) -> Effects {
         let mut effects = Effects::default();
-        let mut packets = vec![Packet::copy_from(packet)];
-        self.engine.outgoing(&mut packets, &mut effects);
-        assert!(packets.is_empty());
+        let mut batch = Packets::new(&[packet], MTU.into());
+        if let Some(plan) = self.engine.plan(&batch, &mut effects) {
+            effects.datagrams.extend(batch.sealed(&plan));
+        }
+        self.flush(&mut effects);
         effects
+    }
+
+    fn flush(&self, effects: &mut Effects) {
+        for peer in std::mem::take(&mut effects.flush) {
+            let mut packets = Vec::new();
+            if let Some(plan) = self.engine.flush(&peer, effects, |packet| packets.push(packet.to_vec())) {
+                let packets: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
+                effects.datagrams.extend(Packets::new(&packets, MTU.into()).sealed(&plan));
+            }
+        }
     }
 
     fn ping(&self, other: &Node, payload: &[u8]) -> Effects {
@@ -81,10 +121,20 @@ impl Node {
 
     fn receive(&mut self, from: SocketAddr, datagram: &[u8]) -> Effects {
         let mut effects = Effects::default();
-        let bytes = BytesMut::from(datagram);
-        self.engine.incoming(from, bytes, datagram.len().max(1), &mut self.inbox, &mut effects);
-        self.delivered.extend(effects.packets.drain(..).map(|packet| packet.to_vec()));
+        let mut bytes = datagram.to_vec();
+        self.engine.open(Endpoint::told(from), &mut bytes, datagram.len(), &mut self.opened);
+        self.engine.accept(&bytes, &mut self.opened, &mut effects);
+        self.delivered.extend(self.opened.packets.iter().map(|range| bytes[range.clone()].to_vec()));
+        self.flush(&mut effects);
         self.events.append(&mut effects.events);
+        effects
+    }
+
+    /// What the timers do now.
+    fn tick(&self) -> Effects {
+        let mut effects = Effects::default();
+        self.engine.tick(&mut effects);
+        self.flush(&mut effects);
         effects
     }
 
@@ -157,9 +207,10 @@ fn run(nodes: &mut [Node; 2], effects: Effects) {
 
 fn sent(nodes: &[Node; 2], effects: Effects) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
     let other = |to: SocketAddr| if to == nodes[0].address { nodes[1].address } else { nodes[0].address };
-    effects.datagrams.into_iter().map(|(to, packet)| (other(to), to, packet.to_vec())).collect()
+    let datagrams = effects.datagrams.into_iter();
+    datagrams.map(|datagram| (other(datagram.to.address), datagram.to.address, datagram.bytes)).collect()
 }
 
 fn kinds(effects: &Effects) -> Vec<u8> {
-    effects.datagrams.iter().map(|(_, packet)| packet[0]).collect()
+    effects.datagrams.iter().map(|datagram| datagram.bytes[0]).collect()
 }

@@ -32,22 +32,30 @@ pub(super) fn refuse_existing(name: &InterfaceName) -> Result<()> {
     ))
 }
 
-/// Makes the interface. True when its frames carry a virtio header: the kernel may lack that, or some of the offloads.
-pub(super) fn attach(file: &File, name: &InterfaceName) -> Result<bool> {
+/// What the kernel's TUN device can do.
+pub(super) struct Offloads {
+    /// Frames carry a virtio header: TCP packets may be joined.
+    pub framed: bool,
+    /// It knows UDP segmentation (Linux 6.2), so UDP packets may be joined too.
+    pub udp: bool,
+}
+
+/// Makes the interface. The kernel may lack virtio headers, or some of the offloads.
+pub(super) fn attach(file: &File, name: &InterfaceName) -> Result<Offloads> {
     let base = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_TUN_EXCL;
-    let mut offload = true;
     if let Err(error) = set_interface(file, name, base | libc::IFF_VNET_HDR) {
         if error.raw_os_error() != Some(libc::EINVAL) {
             return Err(creation_error(&error, name));
         }
         set_interface(file, name, base).map_err(|e| creation_error(&e, name))?;
-        offload = false;
+        return Ok(Offloads { framed: false, udp: false });
     }
     // Without these the kernel just hands over single packets, so a refusal is no error.
-    if offload && set_offloads(file, TUN_F_TSO | TUN_F_USO).is_err() {
+    let udp = set_offloads(file, TUN_F_TSO | TUN_F_USO).is_ok();
+    if !udp {
         let _plain_frames = set_offloads(file, TUN_F_TSO);
     }
-    Ok(offload)
+    Ok(Offloads { framed: true, udp })
 }
 
 fn creation_error(error: &io::Error, name: &InterfaceName) -> Error {

@@ -1,39 +1,44 @@
 //! The TUN device: the interface applications see.
 //!
-//! Frames carry a virtio header (IFF_VNET_HDR), so that the kernel hands over and takes up to 64 KiB of one TCP stream at a
-//! time: `segment` splits what comes, `coalesce` joins what goes. The device is not persistent: it disappears with its
-//! descriptor, so also when the process is killed.
+//! Frames carry a virtio header (IFF_VNET_HDR), so that the kernel hands over and takes up to 64 KiB of one TCP stream, or many
+//! datagrams of a UDP flow, at a time: `segment` splits what comes, `coalesce` joins what goes. The device is not
+//! persistent: it disappears with its descriptor, so also when the process is killed.
 
 mod checksum;
 mod coalesce;
 mod control;
+mod flow;
 mod segment;
 mod virtio;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use gotatun::packet::{Packet, PacketBufPool};
-
 use self::coalesce::Coalescer;
+use self::flow::Protocol;
 use self::virtio::{HEADER_LEN, Header};
+use super::batch::Outbound;
+use super::events::Events;
+use super::ip;
+use super::offload::Offload;
 use crate::error::{Error, Result};
 use crate::link::name::InterfaceName;
 
 /// The largest IP packet.
 const MAX_PACKET: usize = 65535;
 
-/// Buffers for one frame's segments: holds any ordinary packet; larger ones (an MTU beyond it) are allocated.
-pub(super) type Pool = PacketBufPool<2048>;
-
 pub(super) struct Tun {
     file: File,
     name: InterfaceName,
     index: u32,
     /// Frames carry a virtio header.
-    offload: bool,
+    framed: bool,
+    tcp_joining: Offload,
+    udp_joining: Offload,
 }
 
 impl Tun {
@@ -47,10 +52,17 @@ impl Tun {
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
             .open("/dev/net/tun")
             .map_err(|e| Error::from_io(&e, "open", "/dev/net/tun"))?;
-        let offload = control::attach(&file, name)?;
+        let offloads = control::attach(&file, name)?;
         let index =
             control::index(name).ok_or_else(|| Error::from_errno(libc::ENODEV, "find", name.as_str()))?;
-        let tun = Self { file, name: name.clone(), index, offload };
+        let tun = Self {
+            file,
+            name: name.clone(),
+            index,
+            framed: offloads.framed,
+            tcp_joining: Offload::new("joined TCP packets (virtio GSO on its TUN device)", offloads.framed),
+            udp_joining: Offload::new("joined UDP packets (virtio USO on its TUN device)", offloads.udp),
+        };
         control::set_mtu(name, mtu)?;
         Ok(tun)
     }
@@ -73,12 +85,11 @@ impl Tun {
         control::mtu(&self.name)
     }
 
-    pub(super) fn reader(&self) -> TunReader<'_> {
-        TunReader { tun: self, frame: vec![0; HEADER_LEN + MAX_PACKET], pool: Pool::new(256) }
-    }
-
-    pub(super) fn writer(&self) -> TunWriter<'_> {
-        TunWriter { tun: self, coalescer: Coalescer::new() }
+    fn joining(&self, protocol: Protocol) -> &Offload {
+        match protocol {
+            Protocol::Tcp => &self.tcp_joining,
+            Protocol::Udp => &self.udp_joining,
+        }
     }
 }
 
@@ -88,49 +99,82 @@ impl AsFd for Tun {
     }
 }
 
-pub(super) struct TunReader<'a> {
-    tun: &'a Tun,
+/// Takes frames from the device. One for all threads: whoever leads the outgoing direction has it.
+pub(super) struct TunReader {
     frame: Vec<u8>,
-    pool: Pool,
+    /// Bytes of the frame that waits to be split, 0 for none.
+    length: usize,
 }
 
-impl TunReader<'_> {
-    /// Reads one frame and appends its packets, all of one destination, to `packets`. `WouldBlock` when there is none; a frame
-    /// that makes no sense appends nothing.
-    pub(super) fn read(&mut self, packets: &mut Vec<Packet>) -> io::Result<()> {
-        let length = (&self.tun.file).read(&mut self.frame)?;
-        let frame = &mut self.frame[..length];
-        if !self.tun.offload {
-            packets.push(segment::whole(frame, &self.pool));
-            return Ok(());
+impl TunReader {
+    pub(super) fn new() -> Self {
+        Self { frame: vec![0; HEADER_LEN + MAX_PACKET], length: 0 }
+    }
+
+    /// Reads a frame, if none waits to be split, and says where its packets go. `WouldBlock` when there is none; `None` is a
+    /// frame that makes no sense, which is gone.
+    pub(super) fn read(&mut self, tun: &Tun) -> io::Result<Option<IpAddr>> {
+        if self.length == 0 {
+            self.length = (&tun.file).read(&mut self.frame)?;
         }
-        if let Some((header, packet)) = Header::split(frame) {
-            segment::split(&header, packet, &self.pool, packets);
+        let packet = self.frame[..self.length].get(if tun.framed { HEADER_LEN } else { 0 }..);
+        let destination = packet.and_then(ip::destination);
+        if destination.is_none() {
+            self.length = 0;
         }
-        Ok(())
+        Ok(destination)
+    }
+
+    /// Appends the packets of the frame that was read.
+    pub(super) fn split(&mut self, tun: &Tun, outbound: &mut Outbound, mtu: u16) {
+        let frame = &self.frame[..std::mem::take(&mut self.length)];
+        if !tun.framed {
+            outbound.push(frame, mtu);
+        } else if let Some((header, packet)) = Header::split(frame) {
+            segment::split(&header, packet, outbound, mtu);
+        }
     }
 }
 
-pub(super) struct TunWriter<'a> {
-    tun: &'a Tun,
-    coalescer: Coalescer,
-}
+/// Scratch space of one thread that writes.
+pub(super) struct TunWriter(Coalescer);
 
-impl TunWriter<'_> {
-    /// Hands packets to the kernel in order and empties the list; consecutive ones of a TCP stream go as one. What the kernel
-    /// refuses (the link is down, no memory) is lost, as on any link.
-    pub(super) fn write(&mut self, packets: &mut Vec<Packet>) {
-        if self.tun.offload {
-            let fd = self.tun.file.as_raw_fd();
-            self.coalescer.join(packets, |parts| {
-                // SAFETY: the parts point into `packets` and the coalescer's header, which both outlive the call.
-                unsafe { libc::writev(fd, parts.as_ptr(), parts.len() as libc::c_int) };
-            });
-        } else {
-            for packet in packets.iter() {
-                let _refused = (&self.tun.file).write(packet);
+impl TunWriter {
+    pub(super) fn new() -> Self {
+        Self(Coalescer::new())
+    }
+
+    /// Hands packets, which lie in `buffer`, to the kernel in order; consecutive ones of a stream go as one. What the kernel
+    /// refuses (the link is down, no memory) is lost, as on any link; if it refuses joined packets they go one by one from
+    /// then on.
+    pub(super) fn write(&mut self, tun: &Tun, buffer: &[u8], packets: &[Range<usize>], events: &Events) {
+        if !tun.framed {
+            for packet in packets {
+                let _refused = (&tun.file).write(&buffer[packet.clone()]);
             }
+            return;
         }
-        packets.clear();
+        let fd = tun.file.as_raw_fd();
+        let write = |parts: &[libc::iovec], joined: Option<Protocol>| {
+            let call = || {
+                // SAFETY: the parts point into `buffer` and the coalescer's header, which both outlive the call.
+                let written = unsafe { libc::writev(fd, parts.as_ptr(), parts.len() as libc::c_int) };
+                if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+            };
+            match joined {
+                Some(protocol) => tun.joining(protocol).attempt(call),
+                None => call(),
+            }
+        };
+        let joins = |protocol| tun.joining(protocol).on();
+        let refused = |protocol, error: &io::Error| {
+            tun.joining(protocol).give_up(error, tun.name.as_str(), events);
+        };
+        self.0.join(buffer, packets, joins, write, refused);
     }
 }
+
+#[cfg(test)]
+mod test_packets;
+#[cfg(test)]
+mod tests;

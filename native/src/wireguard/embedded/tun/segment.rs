@@ -1,9 +1,7 @@
 //! Splitting a frame of the kernel into the packets it stands for, with whole checksums.
 
-use gotatun::packet::Packet;
-
-use super::Pool;
-use super::checksum::{fold, pseudo_header, sum};
+use super::super::batch::Outbound;
+use super::checksum::{copy_and_sum, fold, pseudo_header, sum};
 use super::virtio::{self, Header};
 
 const TCP: u8 = 6;
@@ -13,24 +11,20 @@ const PSH: u8 = 0x08;
 const CWR: u8 = 0x80;
 
 /// Appends the packets of a frame. A frame whose header does not fit its packet appends nothing.
-pub(super) fn split(header: &Header, packet: &mut [u8], pool: &Pool, packets: &mut Vec<Packet>) {
-    if header.gso_type == virtio::GSO_NONE {
-        if header.flags & virtio::NEEDS_CHECKSUM != 0 && finish_checksum(header, packet).is_none() {
-            return;
+///
+/// The data is copied once, to where it will be sealed and sent from.
+pub(super) fn split(header: &Header, packet: &[u8], outbound: &mut Outbound, mtu: u16) {
+    if header.gso_type != virtio::GSO_NONE {
+        if let Some(layout) = Layout::of(header, packet) {
+            layout.split(packet, outbound, mtu);
         }
-        packets.push(whole(packet, pool));
-    } else if let Some(layout) = Layout::of(header, packet) {
-        layout.split(packet, pool, packets);
+        return;
     }
-}
-
-/// A packet as it stands.
-pub(super) fn whole(bytes: &[u8], pool: &Pool) -> Packet {
-    let mut packet = pool.get();
-    let buffer = packet.buf_mut();
-    buffer.clear();
-    buffer.extend_from_slice(bytes);
-    packet
+    let copy = outbound.reserve(packet.len(), mtu);
+    copy.copy_from_slice(packet);
+    if header.flags & virtio::NEEDS_CHECKSUM != 0 && finish_checksum(header, copy).is_none() {
+        outbound.unreserve();
+    }
 }
 
 /// Completes a checksum of which the kernel left the pseudo header's part.
@@ -39,7 +33,11 @@ fn finish_checksum(header: &Header, packet: &mut [u8]) -> Option<()> {
     let at = start + usize::from(header.checksum_offset);
     let partial = packet.get(at..at + 2).map(sum)?;
     packet[at..at + 2].fill(0);
-    let checksum = !fold(sum(&packet[start..]) + partial);
+    let checksum = match !fold(sum(&packet[start..]) + partial) {
+        // RFC 768: in UDP, whose checksum is at 6, zero means "none".
+        0 if header.checksum_offset == 6 => 0xffff,
+        checksum => checksum,
+    };
     put(packet, at, checksum);
     Some(())
 }
@@ -81,25 +79,25 @@ impl Layout {
             .then_some(Self { ipv6, protocol, transport, headers, payload })
     }
 
-    fn split(&self, packet: &[u8], pool: &Pool, packets: &mut Vec<Packet>) {
+    fn split(&self, packet: &[u8], outbound: &mut Outbound, mtu: u16) {
         let (headers, data) = packet.split_at(self.headers);
         let addresses = if self.ipv6 { &packet[8..40] } else { &packet[12..20] };
         let last = data.len().div_ceil(self.payload) - 1;
         for (i, chunk) in data.chunks(self.payload).enumerate() {
-            let mut segment = whole(headers, pool);
-            let buffer = segment.buf_mut();
-            buffer.extend_from_slice(chunk);
-            self.fix_ip(buffer, i);
-            self.fix_transport(buffer, i, i == last);
-            let transport_len = buffer.len() - self.transport;
-            let partial = pseudo_header(addresses, self.protocol, transport_len);
-            let checksum = match !fold(partial + sum(&buffer[self.transport..])) {
+            let segment = outbound.reserve(headers.len() + chunk.len(), mtu);
+            let (copied, payload) = segment.split_at_mut(headers.len());
+            copied.copy_from_slice(headers);
+            let data_sum = copy_and_sum(chunk, payload);
+            self.fix_ip(segment, i);
+            self.fix_transport(segment, i, i == last);
+            let partial = pseudo_header(addresses, self.protocol, segment.len() - self.transport);
+            let header_sum = sum(&segment[self.transport..self.headers]);
+            let checksum = match !fold(partial + header_sum + data_sum) {
                 // RFC 768: in UDP zero means "none".
                 0 if self.protocol == UDP => 0xffff,
                 checksum => checksum,
             };
-            put(buffer, self.checksum_at(), checksum);
-            packets.push(segment);
+            put(segment, self.checksum_at(), checksum);
         }
     }
 

@@ -25,8 +25,8 @@ pub(super) struct Header {
 
 impl Header {
     /// Header and packet of a frame; `None` when it is too short.
-    pub(super) fn split(frame: &mut [u8]) -> Option<(Self, &mut [u8])> {
-        let (head, packet) = frame.split_at_mut_checked(HEADER_LEN)?;
+    pub(super) fn split(frame: &[u8]) -> Option<(Self, &[u8])> {
+        let (head, packet) = frame.split_at_checked(HEADER_LEN)?;
         let field = |at: usize| u16::from_ne_bytes([head[at], head[at + 1]]);
         let header = Self {
             flags: head[0],

@@ -1,22 +1,28 @@
 //! The UDP sockets of a device: one for IPv4 and one for IPv6, on the same port.
 
 mod address;
+mod control;
 mod receive;
 mod send;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(super) use self::receive::Receiver;
-pub(super) use self::send::Sender;
+pub(super) use self::receive::{Received, Receiver};
+pub(super) use self::send::{Outlet, Piece, Sender};
+use super::events::Events;
+use super::offload::Offload;
 use crate::error::{Error, Result};
 
 /// What wireguard-go asks for: a burst of several frames fits, so that a busy moment loses nothing.
 const SOCKET_BUFFER_BYTES: libc::c_int = 7 << 20;
 /// How often another free port is tried when a port is free for IPv4 only.
 const ANY_PORT_ATTEMPTS: usize = 10;
+/// Datagrams the kernel takes in one message: UDP_MAX_SEGMENTS of linux/udp.h since 6.9, and before.
+const MAX_SEGMENTS: usize = 128;
+const OLD_MAX_SEGMENTS: usize = 64;
 
 pub(super) struct Sockets {
     ipv4: Socket,
@@ -84,8 +90,14 @@ impl Sockets {
 
 pub(super) struct Socket {
     fd: OwnedFd,
-    /// One message of many datagrams (UDP_SEGMENT) works, as far as is known.
-    segmentation: AtomicBool,
+    /// Bytes in front of a datagram's payload: IP and UDP headers.
+    headers: usize,
+    /// Sending many datagrams in one message.
+    segmentation: Offload,
+    /// How many, as far as is known.
+    segments: AtomicUsize,
+    /// Receiving many datagrams in one message.
+    joining: Offload,
 }
 
 impl Socket {
@@ -100,10 +112,21 @@ impl Socket {
             }
             OwnedFd::from_raw_fd(fd)
         };
-        let socket = Self { fd, segmentation: AtomicBool::new(false) };
+        // Kernels before 5.0 refuse the one: then each datagram comes alone. Before 4.18 the other: then each goes alone.
+        let joining = set(&fd, libc::IPPROTO_UDP, libc::UDP_GRO, 1).is_ok();
+        let segmentation = set(&fd, libc::IPPROTO_UDP, libc::UDP_SEGMENT, 0).is_ok();
+        let socket = Self {
+            fd,
+            headers: if address.is_ipv4() { 28 } else { 48 },
+            segmentation: Offload::new("UDP_SEGMENT (sending many datagrams in one call)", segmentation),
+            segments: AtomicUsize::new(MAX_SEGMENTS),
+            joining: Offload::new("UDP_GRO (receiving many datagrams in one call)", joining),
+        };
         if address.is_ipv6() {
             socket.set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+            socket.set(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
         } else {
+            socket.set(libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
             // As the kernel's WireGuard: routers may fragment what is too large for them, since the MTU of the tunnel is fixed.
             socket.set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
         }
@@ -113,11 +136,6 @@ impl Socket {
             return Err(io::Error::last_os_error());
         }
         socket.enlarge_buffers();
-        // Kernels before 5.0 refuse it: then each datagram comes alone.
-        let _single_datagrams = socket.set(libc::IPPROTO_UDP, libc::UDP_GRO, 1);
-        // Kernels before 4.18 do not know it: then each datagram goes alone.
-        let segmentation = socket.set(libc::IPPROTO_UDP, libc::UDP_SEGMENT, 0).is_ok();
-        socket.segmentation.store(segmentation, Ordering::Relaxed);
         Ok(socket)
     }
 
@@ -131,23 +149,52 @@ impl Socket {
         }
     }
 
-    fn set(&self, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
-        // SAFETY: all options used here take one int.
-        let result = unsafe {
-            libc::setsockopt(self.fd.as_raw_fd(), level, option, (&raw const value).cast(), INT_LEN)
+    /// Datagrams that may go in one message now.
+    fn max_segments(&self) -> usize {
+        if self.segmentation.on() { self.segments.load(Ordering::Relaxed) } else { 1 }
+    }
+
+    fn limit_segments(&self) {
+        self.segments.store(OLD_MAX_SEGMENTS, Ordering::Relaxed);
+    }
+
+    /// From now on each datagram comes alone.
+    fn stop_joining(&self, error: &io::Error, events: &Events) {
+        if self.joining.on() {
+            // What cannot be turned off any more need not be.
+            let _refused = self.set(libc::IPPROTO_UDP, libc::UDP_GRO, 0);
+            let link = self
+                .local_port()
+                .map_or_else(|_| "the UDP socket".to_owned(), |port| format!("UDP port {port}"));
+            self.joining.give_up(error, &link, events);
+        }
+    }
+
+    /// MTU of the path to an address, as far as the host knows it, in bytes of IP packet.
+    fn path_mtu(&self, to: &SocketAddr) -> Option<usize> {
+        let probe = UdpSocket::bind(match to {
+            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        })
+        .ok()?;
+        let fwmark = self.fwmark().ok()?;
+        if fwmark != 0 {
+            set(&probe, libc::SOL_SOCKET, libc::SO_MARK, fwmark as libc::c_int).ok()?;
+        }
+        probe.connect(to).ok()?;
+        let (level, option) = match to {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU),
         };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        usize::try_from(get(&probe, level, option).ok()?).ok()
+    }
+
+    fn set(&self, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+        set(&self.fd, level, option, value)
     }
 
     fn fwmark(&self) -> io::Result<u32> {
-        let mut value: libc::c_int = 0;
-        let mut length = INT_LEN;
-        // SAFETY: SO_MARK gives one int.
-        let result = unsafe {
-            let fd = self.fd.as_raw_fd();
-            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MARK, (&raw mut value).cast(), &raw mut length)
-        };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value as u32) }
+        get(&self.fd, libc::SOL_SOCKET, libc::SO_MARK).map(|value| value as u32)
     }
 
     fn local_port(&self) -> io::Result<u16> {
@@ -161,6 +208,26 @@ impl Socket {
             address::decode(&raw).ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?;
         Ok(address.port())
     }
+}
+
+/// Sets a socket option that is one int.
+fn set(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: the option's value is a live int of the length beside it.
+    let result =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), INT_LEN) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Reads a socket option that is one int.
+fn get(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = INT_LEN;
+    // SAFETY: the kernel writes at most `length` bytes, which `value` has.
+    let result = unsafe {
+        let fd = socket.as_raw_fd();
+        libc::getsockopt(fd, level, option, (&raw mut value).cast(), &raw mut length)
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(value) }
 }
 
 const INT_LEN: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;

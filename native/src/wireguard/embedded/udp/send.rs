@@ -1,27 +1,37 @@
 //! Sending many datagrams in one call (sendmmsg, UDP_SEGMENT).
 
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use gotatun::packet::Packet;
+use super::super::batch::{Outbound, Run};
+use super::super::endpoint::{Endpoint, Source};
+use super::super::events::Events;
+use super::super::wake::{Interest, ready};
+use super::control::{self, Control};
+use super::{OLD_MAX_SEGMENTS, Socket, Sockets, address};
 
-use super::super::wake::{Interest, Wake, wait};
-use super::{Socket, Sockets, address};
-
-/// The kernel's UDP_MAX_SEGMENTS (128 since Linux 6.9).
-const MAX_SEGMENTS: usize = 64;
-/// Below the largest payload of a UDP datagram over IPv4 (65,507).
-const MAX_MESSAGE: usize = 65000;
+/// The largest payload of a UDP datagram over IPv4, and so of a message of many.
+const MAX_MESSAGE: usize = 65507;
 /// How long to wait for room in the socket's buffer before a packet is dropped.
 const PATIENCE: Duration = Duration::from_millis(20);
-const CONTROL: usize = 32;
+
+/// What goes out in one message, and where.
+pub(in super::super) type Piece<'a> = (Endpoint, Run<'a>);
+
+/// What sending needs to know of the device.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Outlet<'a> {
+    pub sockets: &'a Sockets,
+    pub events: &'a Events,
+    /// The interface's name.
+    pub link: &'a str,
+    /// Told of a source that nothing can be sent from any more.
+    pub forget: &'a dyn Fn(Source),
+}
 
 /// Scratch space for one sending thread.
 pub(in super::super) struct Sender {
-    groups: Vec<Group>,
     addresses: Vec<(libc::sockaddr_storage, libc::socklen_t)>,
     controls: Vec<Control>,
     parts: Vec<libc::iovec>,
@@ -31,123 +41,120 @@ pub(in super::super) struct Sender {
 // SAFETY: the pointers are only used inside `send`, and the lists are refilled by every call.
 unsafe impl Send for Sender {}
 
-#[derive(Clone, Copy)]
-#[repr(C, align(8))]
-struct Control([u8; CONTROL]);
-
-/// Neighbouring datagrams that go as one message: one destination, all as long as the first, but for a shorter last one.
-struct Group {
-    start: usize,
-    count: usize,
-    size: usize,
+impl Sockets {
+    /// Adds the messages of a batch to `pieces`, in as few as can be sent to that address.
+    pub(in super::super) fn divide<'a>(
+        &self,
+        to: Endpoint,
+        batch: &'a Outbound,
+        pieces: &mut Vec<Piece<'a>>,
+    ) {
+        let count = self.towards(&to.address).map_or(1, Socket::max_segments);
+        pieces.extend(batch.runs(count, MAX_MESSAGE).map(|run| (to, run)));
+    }
 }
 
 impl Sender {
     pub(in super::super) fn new() -> Self {
-        Self { groups: vec![], addresses: vec![], controls: vec![], parts: vec![], headers: vec![] }
+        Self { addresses: vec![], controls: vec![], parts: vec![], headers: vec![] }
     }
 
-    /// Sends the datagrams in order. What cannot be sent is lost, as on any network; `wake` ends a wait for buffer space.
-    pub(in super::super) fn send(
-        &mut self,
-        sockets: &Sockets,
-        datagrams: &[(SocketAddr, Packet)],
-        wake: &Wake,
-    ) {
-        let mut rest = datagrams;
-        while let Some((first, _)) = rest.first() {
-            let family = rest.iter().take_while(|(to, _)| to.is_ipv4() == first.is_ipv4()).count();
-            if let Some(socket) = sockets.towards(first) {
-                self.send_family(socket, &rest[..family], wake);
+    /// Sends in order. What cannot be sent is lost, as on any network.
+    pub(in super::super) fn send(&mut self, outlet: Outlet<'_>, pieces: &[Piece<'_>]) {
+        for family in pieces.chunk_by(|(a, _), (b, _)| a.address.is_ipv4() == b.address.is_ipv4()) {
+            if let Some(socket) = family.first().and_then(|(to, _)| outlet.sockets.towards(&to.address)) {
+                self.send_family(socket, outlet, family);
             }
-            rest = &rest[family..];
         }
     }
 
-    fn send_family(&mut self, socket: &Socket, datagrams: &[(SocketAddr, Packet)], wake: &Wake) {
-        self.group(datagrams, socket.segmentation.load(Ordering::Relaxed));
-        self.build(datagrams);
+    fn send_family(&mut self, socket: &Socket, outlet: Outlet<'_>, pieces: &[Piece<'_>]) {
+        self.build(pieces);
         let mut at = 0;
         let mut waited = false;
-        while at < self.groups.len() {
-            match send_messages(socket, &mut self.headers[at..]) {
+        while let Some(piece) = pieces.get(at) {
+            let headers = &mut self.headers[at..];
+            let result = if piece.1.count > 1 {
+                socket.segmentation.attempt(|| send_messages(socket, headers))
+            } else {
+                send_messages(socket, headers)
+            };
+            match result {
                 Ok(sent) => at += sent.max(1),
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EINTR) => {}
-                    Some(libc::EAGAIN) if !waited => {
+                    Some(libc::EAGAIN | libc::ENOBUFS) if !waited => {
                         waited = true;
-                        let _timeout =
-                            wait(wake, [Some((socket.as_fd(), Interest::Writable))], Some(PATIENCE));
+                        ready(socket.as_fd(), Interest::Writable, PATIENCE);
                     }
-                    Some(libc::EIO | libc::EINVAL | libc::EMSGSIZE) if self.groups[at].count > 1 => {
-                        // EIO: a device on the way lacks checksum offload. The others: the datagrams are larger than the path's
-                        // MTU, so they need fragmenting, which this message form cannot do.
-                        if error.raw_os_error() == Some(libc::EIO) {
-                            socket.segmentation.store(false, Ordering::Relaxed);
-                        }
-                        let Group { start, count, .. } = self.groups[at];
-                        self.send_singly(socket, &datagrams[start..start + count]);
+                    _ => {
+                        self.mend(socket, outlet, *piece, &error);
+                        // Mending used the scratch space.
+                        self.build(pieces);
                         at += 1;
                     }
-                    _ => at += 1,
                 },
             }
         }
     }
 
-    fn group(&mut self, datagrams: &[(SocketAddr, Packet)], segmentation: bool) {
-        self.groups.clear();
-        let mut open = false;
-        for (i, (to, packet)) in datagrams.iter().enumerate() {
-            let length = packet.len();
-            if open && let Some(group) = self.groups.last_mut() {
-                let fits = group.count < MAX_SEGMENTS && (group.count + 1) * group.size <= MAX_MESSAGE;
-                if fits && length <= group.size && *to == datagrams[group.start].0 {
-                    group.count += 1;
-                    open = length == group.size;
-                    continue;
-                }
-            }
-            self.groups.push(Group { start: i, count: 1, size: length });
-            open = segmentation;
+    /// Sends what was refused in the way that is left: from another source, in smaller messages, one by one.
+    fn mend(&mut self, socket: &Socket, outlet: Outlet<'_>, (mut to, run): Piece<'_>, error: &io::Error) {
+        let Some(errno) = error.raw_os_error() else { return };
+        if let Some(source) = to.source
+            && matches!(errno, libc::EINVAL | libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EADDRNOTAVAIL)
+        {
+            to.source = None;
+            (outlet.forget)(source);
+            return self.send_family(socket, outlet, &[(to, run)]);
         }
+        if run.count == 1 {
+            return;
+        }
+        let mut count = 1;
+        match errno {
+            // Kernels before 6.9 take no more at once.
+            libc::EINVAL if run.count > OLD_MAX_SEGMENTS => {
+                socket.limit_segments();
+                count = OLD_MAX_SEGMENTS;
+            }
+            // Datagrams larger than the path's MTU need fragmenting, which this form of message cannot do.
+            libc::EMSGSIZE => {}
+            libc::EINVAL
+                if socket.path_mtu(&to.address).is_some_and(|mtu| run.size + socket.headers > mtu) => {}
+            // EIO: an interface on the way cannot fill in checksums.
+            libc::EINVAL | libc::EIO | libc::EOPNOTSUPP => {
+                socket.segmentation.give_up(error, outlet.link, outlet.events);
+            }
+            _ => return,
+        }
+        let pieces: Vec<Piece<'_>> = run.divide(count).map(|part| (to, part)).collect();
+        self.send_family(socket, outlet, &pieces);
     }
 
-    fn build(&mut self, datagrams: &[(SocketAddr, Packet)]) {
+    fn build(&mut self, pieces: &[Piece<'_>]) {
         self.addresses.clear();
-        self.controls.clear();
         self.parts.clear();
         self.headers.clear();
-        self.parts.extend(datagrams.iter().map(|(_, packet)| libc::iovec {
-            iov_base: packet.as_ptr().cast_mut().cast(),
-            iov_len: packet.len(),
+        self.addresses.extend(pieces.iter().map(|(to, _)| address::encode(&to.address)));
+        self.parts.extend(pieces.iter().map(|(_, run)| libc::iovec {
+            iov_base: run.bytes.as_ptr().cast_mut().cast(),
+            iov_len: run.bytes.len(),
         }));
-        self.addresses.extend(self.groups.iter().map(|group| address::encode(&datagrams[group.start].0)));
-        self.controls.resize(self.groups.len(), Control([0; CONTROL]));
+        self.controls.resize(pieces.len().max(self.controls.len()), Control::new());
         // From here on no list grows, so pointers into them stay good.
-        for (i, group) in self.groups.iter().enumerate() {
+        self.headers.reserve(pieces.len());
+        for (i, (to, run)) in pieces.iter().enumerate() {
             // SAFETY: zeros are a valid message header: no buffers, no address.
             let mut header: libc::mmsghdr = unsafe { std::mem::zeroed() };
             let message = &mut header.msg_hdr;
             message.msg_name = (&raw mut self.addresses[i].0).cast();
             message.msg_namelen = self.addresses[i].1;
-            message.msg_iov = &raw mut self.parts[group.start];
-            message.msg_iovlen = group.count as _;
-            if group.count > 1 {
-                set_segment_size(message, &mut self.controls[i], group.size as u16);
-            }
+            message.msg_iov = &raw mut self.parts[i];
+            message.msg_iovlen = 1;
+            let size = (run.count > 1).then_some(run.size as u16);
+            control::write(message, &mut self.controls[i], size, to.source);
             self.headers.push(header);
-        }
-    }
-
-    fn send_singly(&self, socket: &Socket, datagrams: &[(SocketAddr, Packet)]) {
-        for (to, packet) in datagrams {
-            let (raw, length) = address::encode(to);
-            // SAFETY: packet and address are live, with the lengths beside them. A failure loses the packet.
-            unsafe {
-                let fd = socket.fd.as_raw_fd();
-                libc::sendto(fd, packet.as_ptr().cast(), packet.len(), 0, (&raw const raw).cast(), length)
-            };
         }
     }
 }
@@ -156,18 +163,4 @@ fn send_messages(socket: &Socket, headers: &mut [libc::mmsghdr]) -> io::Result<u
     // SAFETY: every pointer in `headers` is to a live buffer of the length beside it.
     let sent = unsafe { libc::sendmmsg(socket.fd.as_raw_fd(), headers.as_mut_ptr(), headers.len() as _, 0) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(sent as usize) }
-}
-
-fn set_segment_size(message: &mut libc::msghdr, control: &mut Control, size: u16) {
-    message.msg_control = (&raw mut *control).cast();
-    // SAFETY: CMSG_SPACE only computes; the space for two bytes is 24 on 64-bit machines, and CONTROL is 32.
-    message.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<u16>() as u32) } as _;
-    // SAFETY: the control buffer has room for one message of two bytes, so the first header is there.
-    unsafe {
-        let header = libc::CMSG_FIRSTHDR(message);
-        (*header).cmsg_level = libc::IPPROTO_UDP;
-        (*header).cmsg_type = libc::UDP_SEGMENT;
-        (*header).cmsg_len = libc::CMSG_LEN(size_of::<u16>() as u32) as _;
-        libc::CMSG_DATA(header).cast::<u16>().write_unaligned(size);
-    }
 }

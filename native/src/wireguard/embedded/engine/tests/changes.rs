@@ -19,12 +19,13 @@ fn removing_a_peer_ends_it_at_once() {
     let again =
         nodes[0].apply(PeerSettings { reset: true, keepalive_seconds: Some(25), ..Node::peer(&nodes[1]) });
     let from = nodes[0].address;
-    assert_eq!(kinds(&nodes[1].receive(from, &again.datagrams[0].1)), NOTHING);
+    assert_eq!(kinds(&nodes[1].receive(from, &again.datagrams[0].bytes)), NOTHING);
 }
 
 #[test]
 fn a_reset_forgets_sessions_and_makes_a_new_one_at_once() {
     let mut nodes = friends();
+    nodes.iter().for_each(|node| node.world.advance(Duration::from_millis(20)));
     let reset = PeerSettings { reset: true, keepalive_seconds: Some(25), ..Node::peer(&nodes[1]) };
     let effects = nodes[0].apply(reset);
     assert_eq!(kinds(&effects), [INITIATION]);
@@ -51,7 +52,7 @@ fn a_network_belongs_to_the_peer_that_got_it_last() {
     nodes[0].apply(PeerSettings { add_allowed_ips: vec![host(nodes[1].inner)], ..Node::peer(&third) });
     assert_eq!(nodes[0].state_of(&nodes[1]).allowed_ips, []);
     assert_eq!(nodes[0].state_of(&third).allowed_ips, [host(nodes[1].inner), host(third.inner)]);
-    assert_eq!(nodes[0].ping(&nodes[1], b"?").datagrams[0].0, third.address);
+    assert_eq!(nodes[0].ping(&nodes[1], b"?").datagrams[0].to.address, third.address);
     // Replacing the list gives back what is not on it.
     nodes[0].apply(Node::peer(&third));
     assert_eq!(kinds(&nodes[0].ping(&nodes[1], b"?")), NOTHING);
@@ -115,32 +116,33 @@ fn another_private_key_ends_sessions_and_the_peer_of_that_key() {
 #[test]
 fn peers_wait_for_the_device_to_have_a_key() {
     let nodes = [Node::new(1), Node::new(2)];
-    let keyless = Engine::new(MTU, Limits::default());
-    let mut effects = Effects::default();
+    let keyless = Node::without_key(3);
     let settings = PeerSettings { keepalive_seconds: Some(25), ..Node::peer(&nodes[1]) };
-    assert!(keyless.apply(vec![PeerChange::Set(settings)], &mut effects).is_empty());
-    keyless.outgoing(
-        &mut vec![Packet::copy_from(&inner_packet(nodes[0].inner, nodes[1].inner, b"x")[..])],
-        &mut effects,
-    );
-    assert_eq!(kinds(&effects), NOTHING);
-    keyless.set_private_key(&nodes[0].key, &mut effects);
-    assert!(keyless.tick(&mut effects));
-    assert_eq!(kinds(&effects), [INITIATION]);
+    assert_eq!(kinds(&keyless.apply(settings)), NOTHING);
+    assert_eq!(kinds(&keyless.ping(&nodes[1], b"x")), NOTHING);
+    let mut effects = Effects::default();
+    keyless.engine.set_private_key(&nodes[0].key, &mut effects);
+    assert!(effects.wake_timers);
+    assert_eq!(kinds(&keyless.tick()), [INITIATION]);
 }
 
-/// Many peers, sessions and resets: the index map forgets what is gone.
+/// Many peers, sessions and resets: what is gone leaves nothing behind.
 #[test]
-fn stale_indices_are_forgotten() {
+fn indices_and_deadlines_are_given_back() {
     let mut nodes = friends();
     for _ in 0..300 {
+        nodes.iter().for_each(|node| node.world.advance(Duration::from_millis(20)));
         let reset = PeerSettings { reset: true, keepalive_seconds: Some(25), ..Node::peer(&nodes[1]) };
         let effects = nodes[0].apply(reset);
         run(&mut nodes, effects);
     }
-    // Eight sessions and two handshakes a peer at most, and one step of slack.
-    assert!(nodes[0].engine.indices.len() <= 10, "{}", nodes[0].engine.indices.len());
-    assert!(nodes[1].engine.indices.len() <= 10 * 2 + 64, "{}", nodes[1].engine.indices.len());
+    assert_eq!((nodes[0].handshakes(), nodes[1].handshakes()), (301, 301));
+    // One session where the peer is new; that and the one before where it is not.
+    let left = nodes.each_ref().map(|n| (n.engine.context.indices.len(), n.engine.context.deadlines.len()));
+    assert_eq!(left, [(1, 1), (2, 1)]);
+    nodes.iter().for_each(|node| node.engine.clear());
+    let left = nodes.each_ref().map(|n| (n.engine.context.indices.len(), n.engine.context.deadlines.len()));
+    assert_eq!(left, [(0, 0), (0, 0)]);
 }
 
 #[test]

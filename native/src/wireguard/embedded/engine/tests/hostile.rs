@@ -33,7 +33,7 @@ fn packets_for_nobody_go_nowhere() {
 fn a_message_is_delivered_once_and_in_any_order() {
     let mut nodes = friends();
     let messages: Vec<_> =
-        (0..4u8).map(|n| nodes[0].ping(&nodes[1], &[n]).datagrams.remove(0).1.to_vec()).collect();
+        (0..4u8).map(|n| nodes[0].ping(&nodes[1], &[n]).datagrams.remove(0).bytes).collect();
     let from = nodes[0].address;
     for i in [2, 0, 3, 1, 0, 1, 2, 3] {
         nodes[1].receive(from, &messages[i]);
@@ -49,7 +49,7 @@ fn initiations<'a>(attacker: &'a Node, target: &'a Node) -> impl Iterator<Item =
         // A new address for the target begins a new handshake.
         let endpoint = Some((Ipv4Addr::new(203, 0, 113, 1), port).into());
         let effects = attacker.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
-        effects.datagrams[0].1.to_vec()
+        effects.datagrams[0].bytes.clone()
     })
 }
 
@@ -77,7 +77,7 @@ fn a_flood_from_one_address_is_answered_with_cookies_and_harms_nobody_else() {
     let third = Node::new(3);
     nodes[1].apply(Node::peer(&third));
     let other = third.apply(PeerSettings { keepalive_seconds: Some(25), ..Node::peer(&nodes[1]) });
-    assert_eq!(kinds(&nodes[1].receive(third.address, &other.datagrams[0].1)), [RESPONSE]);
+    assert_eq!(kinds(&nodes[1].receive(third.address, &other.datagrams[0].bytes)), [RESPONSE]);
 }
 
 #[test]
@@ -92,18 +92,18 @@ fn a_flood_with_forged_sources_demands_cookies_of_all_and_a_cookie_lets_in() {
         assert_eq!(kinds(&target.receive(from, datagram)), [COOKIE]);
     }
     let first = honest.apply(PeerSettings { keepalive_seconds: Some(25), ..Node::peer(&target) });
-    let reply = target.receive(honest.address, &first.datagrams[0].1);
+    let reply = target.receive(honest.address, &first.datagrams[0].bytes);
     assert_eq!(kinds(&reply), [COOKIE]);
-    assert_eq!(kinds(&honest.receive(target.address, &reply.datagrams[0].1)), NOTHING);
+    assert_eq!(kinds(&honest.receive(target.address, &reply.datagrams[0].bytes)), NOTHING);
     // The next attempt, here provoked by another address, carries the cookie.
     let endpoint = Some("192.0.2.1:4".parse().expect("address"));
     let second = honest.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
-    assert_eq!(kinds(&target.receive(honest.address, &second.datagrams[0].1)), [RESPONSE]);
+    assert_eq!(kinds(&target.receive(honest.address, &second.datagrams[0].bytes)), [RESPONSE]);
     // It is bound to the address.
     let endpoint = Some("192.0.2.1:5".parse().expect("address"));
     let third = honest.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
     let elsewhere = "198.51.100.3:9".parse().expect("address");
-    assert_eq!(kinds(&target.receive(elsewhere, &third.datagrams[0].1)), [COOKIE]);
+    assert_eq!(kinds(&target.receive(elsewhere, &third.datagrams[0].bytes)), [COOKIE]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn below_the_limit_no_cookie_is_asked_for() {
 fn garbage_is_dropped_without_a_trace() {
     let mut nodes = friends();
     let mut random = Random::new(11);
-    let true_message = nodes[0].ping(&nodes[1], b"x").datagrams[0].1.to_vec();
+    let true_message = nodes[0].ping(&nodes[1], b"x").datagrams[0].bytes.clone();
     let from: SocketAddr = "198.51.100.1:1".parse().expect("address");
     for round in 0..20_000 {
         let mut bytes: Vec<u8> = (0..random.below(200)).map(|_| random.next() as u8).collect();
