@@ -12,6 +12,7 @@ use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
 use crate::wireguard::device::{AllowedIp, DeviceEvent, PeerChange, PeerFailure, PeerState};
 use crate::wireguard::embedded::effects::Effects;
 use crate::wireguard::embedded::engine::Engine;
+use crate::wireguard::embedded::noise::Timing;
 use crate::wireguard::embedded::own_key::Limits;
 
 /// Lines of an answer that say how things are and cannot be set.
@@ -75,7 +76,7 @@ struct Twin {
 impl Twin {
     fn new() -> Self {
         Self {
-            engine: Engine::new(1420, Limits::default()),
+            engine: Engine::new(1420, Limits::default(), Timing::default()),
             port: Cell::new(0),
             fwmark: Cell::new(0),
             events: RefCell::default(),
