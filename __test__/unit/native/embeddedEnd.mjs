@@ -1,16 +1,24 @@
 // One end of a tunnel, in a process of its own: an embedded device that is driven by lines of JSON on standard input, one
 // answer a line on standard output. Plain JavaScript, so that it needs no bundling. See embedded.cases.ts.
 import { createHash } from "node:crypto";
+import { createSocket } from "node:dgram";
 import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
-import { generateSecretUri, MeshSecret, NodeIdentity, PresharedKey, WireGuardDevice } from "@wgmesh/native";
+import { fileURLToPath } from "node:url";
+
+const testBuild = process.env.TEST_BUILD === "1" ? useTestBuild() : undefined;
+const { generateSecretUri, MeshSecret, NodeIdentity, PresharedKey, WireGuardDevice } = await import(
+  "@wgmesh/native"
+);
 
 const identity = NodeIdentity.load("/nowhere/state.json");
 let presharedKey = PresharedKey.derive(MeshSecret.fromText(generateSecretUri()));
 let device;
 let server;
-let flow;
+let counter;
+const flows = [];
 
 const commands = {
   secret: ({ text }) => {
@@ -82,7 +90,7 @@ const commands = {
   /** Sends for ever. */
   flow: ({ host, port }) =>
     new Promise((resolve, reject) => {
-      flow = connect(port, host, () => {
+      const flow = connect(port, host, () => {
         const chunk = Buffer.alloc(65_536);
         const write = () => {
           while (flow.write(chunk));
@@ -91,8 +99,61 @@ const commands = {
         write();
         resolve();
       }).on("error", reject);
+      flows.push(flow);
     }),
+  /** CPU time of each thread so far, in clock ticks. */
+  threadTicks: () =>
+    readdirSync("/proc/self/task").map((id) => {
+      const [, name, rest] = /\((.*)\) (.*)/.exec(readFileSync(`/proc/self/task/${id}/stat`, "utf8"));
+      const fields = rest.split(" ");
+      return { name, ticks: Number(fields[11]) + Number(fields[12]) };
+    }),
+  /** Counts numbered datagrams, by the port they come from. */
+  count: ({ port }) =>
+    new Promise((resolve) => {
+      const seen = new Map();
+      const socket = createSocket({ type: "udp6", recvBufferSize: 4 << 20 });
+      counter = { socket, seen };
+      socket.on("message", (bytes, { port: from }) => {
+        const number = bytes.readUInt32BE();
+        const last = seen.get(from) ?? { count: 0, number: -1, overtaken: 0 };
+        const overtaken = last.overtaken + (number < last.number ? 1 : 0);
+        seen.set(from, { count: last.count + 1, number: Math.max(number, last.number), overtaken });
+      });
+      socket.bind(port, resolve);
+    }),
+  counted: () => [...counter.seen.values()],
+  /** Sends numbered datagrams of all sizes from as many ports as `sockets`. */
+  burst: async ({ host, port, sockets, each, bytes }) => {
+    const senders = Array.from({ length: sockets }, () =>
+      createSocket({ type: "udp4", sendBufferSize: 4 << 20 }),
+    );
+    const send = (socket, number) => {
+      const datagram = Buffer.alloc(bytes ?? 16 + ((number * 37) % 1300));
+      datagram.writeUInt32BE(number);
+      return new Promise((resolve) => socket.send(datagram, port, host, resolve));
+    };
+    for (let number = 0; number < each; number += 16) {
+      // Sixteen of each at a time, so that sockets' buffers suffice.
+      const numbers = Array.from({ length: 16 }, (_, i) => number + i);
+      await Promise.all(senders.flatMap((socket) => numbers.map((n) => send(socket, n))));
+    }
+    for (const socket of senders) socket.close();
+  },
+  /** Makes an offload of embedded devices fail; errno 0 for no more. */
+  failOffload: ({ name, errno }) => testBuild.failEmbeddedOffload(name, errno),
 };
+
+/** Puts the test build in the place of the addon: whoever asks for that gets it. */
+function useTestBuild() {
+  const require = createRequire(import.meta.url);
+  const folder = fileURLToPath(new URL("../../../native/", import.meta.url));
+  const find = (pattern) => folder + readdirSync(folder).find((file) => pattern.test(file));
+  const usual = find(/^wgmesh\..*\.node$/);
+  const exports = require(find(/^wgmesh-test\..*\.node$/));
+  require.cache[usual] = { id: usual, filename: usual, loaded: true, exports };
+  return exports;
+}
 
 function tell(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -107,6 +168,6 @@ for await (const line of createInterface({ input: process.stdin })) {
       (error) => tell({ id, error: { code: error.code, message: error.message } }),
     );
 }
-flow?.destroy();
+for (const flow of flows) flow.destroy();
 server?.close();
 process.exit(0);

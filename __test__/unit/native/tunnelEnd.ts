@@ -23,15 +23,15 @@ export class TunnelEnd {
 
   /**
    * With `beside`, in the mount namespace of that end, so with its UAPI sockets; with `network` shared in that one too, to see
-   * what it leaves behind.
+   * what it leaves behind. With `testBuild` it uses the test build of the addon.
    */
-  constructor(beside?: TunnelEnd, network: "own" | "shared" = "own") {
+  constructor(beside?: TunnelEnd, network: "own" | "shared" = "own", testBuild = false) {
     const node = [process.execPath, script];
     const where = network === "own" ? ["unshare", "--net"] : ["nsenter", `--target=${beside?.pid}`, "--net"];
     const [command = "", ...args] = beside
       ? ["nsenter", `--target=${beside.pid}`, "--mount", ...where, ...node]
       : ["unshare", "--net", "--mount", "sh", "-c", ownRun, "sh", ...node];
-    this.#child = spawn(command, args);
+    this.#child = spawn(command, args, { env: { ...process.env, TEST_BUILD: testBuild ? "1" : "0" } });
     this.#child.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr += text;
     });

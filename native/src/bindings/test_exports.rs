@@ -91,3 +91,14 @@ pub fn set_embedded_timing(timing: Option<EmbeddedTimingForTests>) -> napi::Resu
         Ok(())
     })
 }
+
+/// Makes an offload of embedded devices fail from now on, each time it is used, with this errno; 0 for no more. `name` is how its
+/// name begins: `UDP_SEGMENT`, `UDP_GRO`, `joined TCP`, `joined UDP`.
+#[cfg(target_os = "linux")]
+#[napi]
+pub fn fail_embedded_offload(name: String, errno: i32) -> napi::Result<()> {
+    guarded(|| {
+        crate::wireguard::embedded::fail_offload(&name, errno);
+        Ok(())
+    })
+}

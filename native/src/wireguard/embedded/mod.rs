@@ -54,6 +54,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 pub use device::EmbeddedDevice;
 #[cfg(feature = "test-exports")]
 pub use noise::timing::Timing;
+#[cfg(feature = "test-exports")]
+pub use offload::faults::inject as fail_offload;
 
 // A thread that panicked is reported and ends; what it guarded stays in use by the others, so poison is not passed on.
 

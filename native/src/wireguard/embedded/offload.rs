@@ -54,7 +54,7 @@ impl Offload {
 
 /// Failures on purpose, for tests: of one offload, or of all with a name.
 #[cfg(any(test, feature = "test-exports"))]
-pub(super) mod faults {
+pub mod faults {
     use std::sync::Mutex;
 
     use super::super::lock;
@@ -64,7 +64,8 @@ pub(super) mod faults {
     static INJECTED: Mutex<Option<(String, i32)>> = Mutex::new(None);
 
     /// Makes all attempts to use offloads whose name begins so fail with this errno, 0 for no more failures.
-    pub(in super::super) fn inject(name: &str, errno: i32) {
+    #[cfg(feature = "test-exports")]
+    pub fn inject(name: &str, errno: i32) {
         *lock(&INJECTED) = (errno != 0).then(|| (name.to_owned(), errno));
     }
 
