@@ -1,6 +1,6 @@
 //! Which peer and session a receiver index belongs to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, RwLock};
 
@@ -28,8 +28,8 @@ impl Indices {
             let mut bytes = [0; 4];
             world.random(&mut bytes);
             let index = u32::from_le_bytes(bytes);
-            if !entries.contains_key(&index) {
-                entries.insert(index, Entry { peer: Arc::clone(peer), session: None });
+            if let hash_map::Entry::Vacant(free) = entries.entry(index) {
+                free.insert(Entry { peer: Arc::clone(peer), session: None });
                 return index;
             }
         }

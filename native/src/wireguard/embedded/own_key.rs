@@ -127,3 +127,97 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => std::net::Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::noise::cookie::MacWriter;
+    use super::super::world::Machine;
+    use super::*;
+
+    struct Sender {
+        macs: MacWriter,
+        address: SocketAddr,
+    }
+
+    impl Sender {
+        fn new(own: &OwnKey, address: &str) -> Self {
+            Self { macs: MacWriter::new(&own.keys.public), address: address.parse().expect("address") }
+        }
+
+        /// Whether a message of it is taken, answered with a cookie, or dropped; a cookie is kept for the next one.
+        fn send(&mut self, own: &OwnKey, now: Time) -> char {
+            let mut message = [1; 148];
+            self.macs.write(&mut message, now);
+            match own.admit(self.address, &message, now, &Machine) {
+                Admission::Take => 't',
+                Admission::Drop => 'd',
+                Admission::Cookie(reply) => {
+                    assert!(self.macs.take_reply(&reply, now));
+                    'c'
+                }
+            }
+        }
+
+        fn send_many(&mut self, own: &OwnKey, now: Time, count: usize) -> String {
+            (0..count).map(|_| self.send(own, now)).collect()
+        }
+    }
+
+    fn own(limits: Limits) -> OwnKey {
+        OwnKey::new(&PrivateKey::generate().expect("random"), limits)
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::default() + Duration::from_millis(ms)
+    }
+
+    /// With a cookie a sender is known to be where it says, so it is held to a limit of its own.
+    #[test]
+    fn a_cookie_lets_in_but_not_any_number() {
+        let own = own(Limits { per_address: 2, in_all: 4 });
+        let mut sender = Sender::new(&own, "192.0.2.1:1");
+        assert_eq!(sender.send_many(&own, at(1000), 9), "ttcttttdd");
+        assert_eq!(sender.send_many(&own, at(1999), 1), "d");
+        assert_eq!(sender.send_many(&own, at(2000), 7), "ttttttd", "the next second");
+    }
+
+    #[test]
+    fn each_address_and_each_network_of_ipv6_is_counted_by_itself() {
+        let own = own(Limits { per_address: 2, in_all: 1000 });
+        let now = at(1000);
+        for (address, expected) in [
+            ("192.0.2.1:1", "ttc"),
+            ("192.0.2.1:2", "c"),
+            ("192.0.2.2:1", "ttc"),
+            ("[2001:db8::1]:1", "ttc"),
+            ("[2001:db8::2]:1", "c"),
+            ("[2001:db8:0:1::1]:1", "ttc"),
+        ] {
+            assert_eq!(
+                Sender::new(&own, address).send_many(&own, now, expected.len()),
+                expected,
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_flood_from_everywhere_does_not_fill_memory() {
+        let own = own(Limits { per_address: 100, in_all: 50 });
+        for n in 0..1000u32 {
+            let address = SocketAddr::from((std::net::Ipv4Addr::from_bits(n), 1)).to_string();
+            let expected = if n < 50 { 't' } else { 'c' };
+            assert_eq!(Sender::new(&own, &address).send(&own, at(1000)), expected);
+        }
+        assert_eq!(lock(&own.gate).by_address.len(), 50);
+    }
+
+    #[test]
+    fn who_does_not_know_our_key_is_not_even_counted() {
+        let own = own(Limits { per_address: 1, in_all: 1 });
+        let mut other = Sender::new(&own, "192.0.2.1:1");
+        other.macs = MacWriter::new(&[3; 32]);
+        assert_eq!(other.send_many(&own, at(1000), 3), "ddd");
+        assert_eq!(Sender::new(&own, "192.0.2.1:1").send(&own, at(1000)), 't');
+    }
+}

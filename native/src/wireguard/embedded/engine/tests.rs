@@ -1,6 +1,7 @@
 //! Two engines and a network of queues: whole devices inside one test.
 
 mod changes;
+mod flight;
 mod hostile;
 mod reference;
 mod sessions;

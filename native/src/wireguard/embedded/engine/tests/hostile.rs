@@ -147,3 +147,108 @@ fn garbage_is_dropped_without_a_trace() {
     assert_eq!(nodes[1].state_of(&nodes[0]).endpoint, Some(nodes[0].address));
     assert_eq!(nodes[1].handshakes(), 1);
 }
+
+/// All kinds of messages of a true exchange, each changed in one bit at every place: none has any effect, none is answered.
+#[test]
+fn a_changed_message_is_never_taken() {
+    let mut nodes = strangers();
+    let initiation = nodes[0].ping(&nodes[1], b"x").datagrams.remove(0).bytes;
+    let from =
+        ["192.0.2.1:51820", "192.0.2.2:51820"].map(|text| text.parse::<SocketAddr>().expect("address"));
+    let flipped = |message: &[u8]| -> Vec<Vec<u8>> {
+        (0..message.len() * 8)
+            .map(|bit| {
+                let mut copy = message.to_vec();
+                copy[bit / 8] ^= 1 << (bit % 8);
+                copy
+            })
+            .collect()
+    };
+    let refused = |node: &mut Node, from: SocketAddr, message: &[u8], free: std::ops::Range<usize>| {
+        for (bit, changed) in flipped(message).iter().enumerate() {
+            if !free.contains(&(bit / 8)) {
+                assert_eq!(kinds(&node.receive(from, changed)), NOTHING, "bit {bit}");
+            }
+            // Below the limit of floods.
+            node.world.advance(Duration::from_millis(20));
+        }
+        for length in 0..message.len() {
+            assert_eq!(kinds(&node.receive(from, &message[..length])), NOTHING, "length {length}");
+        }
+        assert_eq!((node.handshakes(), node.delivered.len()), (0, 0));
+    };
+    // The second MAC is not looked at while there is no flood.
+    refused(&mut nodes[1], from[0], &initiation, 132..148);
+    let response = nodes[1].receive(from[0], &initiation).datagrams.remove(0).bytes;
+    refused(&mut nodes[0], from[1], &response, 76..92);
+    let answer = nodes[0].receive(from[1], &response).datagrams.remove(0).bytes;
+    assert_eq!(nodes[0].handshakes(), 1);
+    refused(&mut nodes[1], from[0], &answer, 0..0);
+    nodes[1].receive(from[0], &answer);
+    assert_eq!((nodes[1].handshakes(), nodes[1].delivered.len()), (1, 1));
+}
+
+#[test]
+fn an_initiation_is_taken_once_and_an_older_one_never() {
+    let mut nodes = strangers();
+    let from = nodes[0].address;
+    let endpoint = |port| PeerSettings {
+        endpoint: Some((Ipv4Addr::new(192, 0, 2, 2), port).into()),
+        keepalive_seconds: Some(25),
+        ..bare(nodes[1].public_key())
+    };
+    let [older, newer] = [1, 2].map(|port| nodes[0].apply(endpoint(port)).datagrams.remove(0).bytes);
+    assert_eq!(kinds(&nodes[1].receive(from, &newer)), [RESPONSE]);
+    nodes[1].world.advance(Duration::from_secs(1));
+    assert_eq!(kinds(&nodes[1].receive(from, &newer)), NOTHING, "replayed");
+    assert_eq!(kinds(&nodes[1].receive(from, &older)), NOTHING, "older");
+    // And where it came from counts no more than the message itself.
+    nodes[1].receive("198.51.100.1:1".parse().expect("address"), &newer);
+    assert_eq!(nodes[1].state_of(&nodes[0]).endpoint, Some(from));
+}
+
+#[test]
+fn a_peer_gets_at_most_fifty_answers_a_second() {
+    let mut nodes = [Node::new(1), Node::with_limits(2, Limits { per_address: 1000, in_all: 1000 })];
+    nodes[1].apply(Node::peer(&nodes[0]));
+    nodes[0].apply(Node::peer(&nodes[1]));
+    let from = nodes[0].address;
+    nodes[0].apply(PeerSettings { keepalive_seconds: Some(25), ..bare(nodes[1].public_key()) });
+    let mut answers = 0;
+    for n in 0..200u16 {
+        let endpoint = Some((Ipv4Addr::new(192, 0, 2, 2), n + 1).into());
+        let effects = nodes[0].apply(PeerSettings { endpoint, ..bare(nodes[1].public_key()) });
+        // Ten seconds' worth of stamps within one second.
+        nodes.iter().for_each(|node| node.world.advance(Duration::from_millis(5)));
+        let bytes = effects.datagrams.last().expect("an initiation").bytes.clone();
+        answers += kinds(&nodes[1].receive(from, &bytes)).iter().filter(|kind| **kind == RESPONSE).count();
+    }
+    assert_eq!(answers, 50);
+}
+
+/// Responses to an initiation of ours are taken whatever else comes, but forged ones only so often.
+#[test]
+fn forged_responses_fall_under_the_limits_after_a_few() {
+    let limits = Limits { per_address: 5, in_all: 10 };
+    let mut nodes = [Node::with_limits(1, limits), Node::new(2)];
+    nodes[0].apply(Node::peer(&nodes[1]));
+    nodes[1].apply(Node::peer(&nodes[0]));
+    let (ours, theirs) = (nodes[0].address, nodes[1].address);
+    let initiation = nodes[0].ping(&nodes[1], b"x").datagrams.remove(0).bytes;
+    let response = nodes[1].receive(ours, &initiation).datagrams.remove(0).bytes;
+    // Somebody who knows our public key and saw the index; the MAC is right, the rest is not.
+    let mut forged = response.clone();
+    forged[20] ^= 1;
+    super::super::super::noise::cookie::MacWriter::new(&nodes[0].public_key().0)
+        .write(&mut forged, super::super::super::noise::Time::default());
+    let answers: Vec<Vec<u8>> = (0..12).map(|_| kinds(&nodes[0].receive(theirs, &forged))).collect();
+    let mut expected = vec![vec![]; 8];
+    expected.extend(vec![vec![COOKIE]; 4]);
+    assert_eq!(answers, expected, "three without a limit, five below it");
+    // The next second, and attempt, are free again.
+    nodes.iter().for_each(|node| node.world.advance(Duration::from_millis(5400)));
+    let again = nodes[0].tick();
+    assert_eq!(kinds(&again), [INITIATION]);
+    run(&mut nodes, again);
+    assert_eq!((nodes[0].handshakes(), nodes[1].handshakes()), (1, 1));
+}

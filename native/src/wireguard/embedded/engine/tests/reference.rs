@@ -227,6 +227,7 @@ fn crossing_handshakes() {
     let first_of_theirs = theirs.packet(&inner_packet(theirs.inner, ours.inner, b"back"));
     talk(&mut ours, &mut theirs, first, first_of_theirs);
     assert_eq!((ours.delivered.len(), theirs.delivered.len()), (1, 1));
-    (ours.delivered.clear(), theirs.delivered.clear());
+    ours.delivered.clear();
+    theirs.delivered.clear();
     exchange(&mut ours, &mut theirs);
 }
