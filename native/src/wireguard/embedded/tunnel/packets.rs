@@ -39,14 +39,20 @@ impl LockedTunnel<'_> {
     /// [`Engine::flush`]: super::super::engine::Engine::flush
     pub(in super::super) fn flush(&mut self, mut add: impl FnMut(&[u8])) -> Option<Plan> {
         let to = self.tunnel.endpoint?;
-        let count = self.tunnel.waiting.count();
-        let (session, first_counter) = if count > 0 { self.take(count as u64)? } else { return None };
+        let left = self
+            .usable_session()
+            .map_or(0, |session| self.context.timing.reject_after_messages.saturating_sub(session.taken()));
+        let count = left.min(self.tunnel.waiting.count() as u64);
+        let (session, first_counter) = if count > 0 { self.take(count)? } else { return None };
         let mut wire_bytes = 0;
-        while let Some(packet) = self.tunnel.waiting.pop() {
+        for packet in (0..count).map_while(|_| self.tunnel.waiting.pop()) {
             add(&packet);
             wire_bytes += DATA_HEADER + padded(packet.len(), self.context.mtu()) + TAG;
         }
         self.note_data_sent(wire_bytes, &session);
+        if !self.tunnel.waiting.is_empty() {
+            self.want_handshake();
+        }
         Some(Plan { session, first_counter, to })
     }
 

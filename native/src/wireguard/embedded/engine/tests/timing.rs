@@ -184,6 +184,26 @@ fn nothing_goes_through_a_session_after_the_last_message() {
     assert_eq!(sent, expected);
 }
 
+/// More waits than one session can carry.
+#[test]
+fn what_is_left_of_a_queue_waits_for_the_session_after() {
+    let timing = Timing { rekey_after_messages: 4, reject_after_messages: 8, ..Timing::default() };
+    let mut nodes = [Node::with_timing(1, timing), Node::new(2)];
+    nodes[0].apply(Node::peer(&nodes[1]));
+    nodes[1].apply(Node::peer(&nodes[0]));
+    let first = nodes[0].ping(&nodes[1], &[0]);
+    (1..20).for_each(|n| assert_eq!(kinds(&nodes[0].ping(&nodes[1], &[n])), NOTHING));
+    run(&mut nodes, first);
+    for carried in [8, 16, 20] {
+        assert_eq!(nodes[1].delivered.len(), carried);
+        nodes.iter().for_each(|node| node.world.advance(Duration::from_millis(5400)));
+        let effects = nodes[0].tick();
+        run(&mut nodes, effects);
+    }
+    let order: Vec<u8> = nodes[1].delivered.iter().map(|packet| packet[20]).collect();
+    assert!(order.into_iter().eq(0..20));
+}
+
 #[test]
 fn all_keys_are_erased_after_540_seconds() {
     let nodes = calm();
