@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use super::deadlines::Deadlines;
 use super::indices::Indices;
@@ -9,6 +10,11 @@ use super::lock;
 use super::noise::timestamp::{ForwardClock, Timestamp};
 use super::noise::{Time, Timing};
 use super::world::World;
+
+/// Handshakes that changes may begin within [`AT_ONCE_PERIOD`] before they are done. Each takes 0.1 ms; the timer thread begins the
+/// others, so that a thousand peers are set in little time.
+const AT_ONCE: u32 = 16;
+const AT_ONCE_PERIOD: Duration = Duration::from_millis(50);
 
 /// Its locks are taken last, each for a moment.
 pub(super) struct Context {
@@ -18,6 +24,8 @@ pub(super) struct Context {
     pub timing: Timing,
     mtu: AtomicU16,
     stamps: Mutex<Stamps>,
+    /// When this period began, and the handshakes begun in it.
+    at_once: Mutex<(Time, u32)>,
 }
 
 #[derive(Default)]
@@ -36,6 +44,7 @@ impl Context {
             timing,
             mtu: AtomicU16::new(mtu),
             stamps: Mutex::default(),
+            at_once: Mutex::default(),
         }
     }
 
@@ -46,6 +55,16 @@ impl Context {
 
     pub(super) fn set_mtu(&self, mtu: u16) {
         self.mtu.store(mtu, Ordering::Relaxed);
+    }
+
+    /// Whether a change may begin a handshake itself.
+    pub(super) fn may_begin_at_once(&self, now: Time) -> bool {
+        let mut period = lock(&self.at_once);
+        if now.since(period.0) >= AT_ONCE_PERIOD {
+            *period = (now, 0);
+        }
+        period.1 = period.1.saturating_add(1);
+        period.1 <= AT_ONCE
     }
 
     /// The stamp for an initiation to a peer whose last one was `last`.

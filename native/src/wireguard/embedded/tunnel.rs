@@ -22,9 +22,6 @@ use super::peer::{NewProperties, Peer};
 use super::waiting::Waiting;
 use crate::identity::keys::{PresharedKey, PublicKey};
 
-/// Handshakes that one change may begin before it is done. Each takes 0.1 ms; the timer thread begins the others.
-const AT_ONCE: usize = 16;
-
 /// What a peer's lock guards.
 pub(super) struct Tunnel {
     /// The device's key; `None` while it has none, and after removal: then nothing goes in or out.
@@ -135,7 +132,7 @@ impl LockedTunnel<'_> {
     fn keepalive_now(&mut self, again: bool) {
         if self.has_fresh_session() {
             self.keepalive();
-        } else if self.effects.datagrams.len() >= AT_ONCE {
+        } else if !self.context.may_begin_at_once(self.now) {
             self.tunnel.timers.begin(self.now);
         } else if again {
             self.tunnel.timers.handshake_wanted();

@@ -319,16 +319,17 @@ fn a_thousand_peers_are_connected_within_a_tick_or_two() {
     let hub = Node::new(1);
     let mut others: Vec<Node> = (0..1000).map(|_| Node::new(2)).collect();
     others.iter_mut().zip(1000..).for_each(|(other, port)| other.address.set_port(port));
-    let changes = others.iter().map(|other| {
+    let mut effects = Effects::default();
+    // One by one, as the UAPI socket does it.
+    for other in &others {
         other.apply(PeerSettings { endpoint: Some(hub.address), ..bare(hub.public_key()) });
-        PeerChange::Set(PeerSettings {
+        let settings = PeerSettings {
             endpoint: Some(other.address),
             keepalive_seconds: Some(25),
             ..bare(other.public_key())
-        })
-    });
-    let mut effects = Effects::default();
-    assert!(hub.engine.apply(changes.collect(), &mut effects).is_empty());
+        };
+        assert!(hub.engine.apply(vec![PeerChange::Set(settings)], &mut effects).is_empty());
+    }
     assert!(effects.datagrams.len() <= 16, "the caller is not kept waiting");
     assert!(effects.wake_timers);
     let mut initiations = std::mem::take(&mut effects.datagrams);
