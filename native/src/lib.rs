@@ -9,12 +9,16 @@ pub mod fuzzing;
 pub mod identity;
 #[cfg(target_os = "linux")]
 pub mod link;
+mod memory;
 pub mod os;
 #[cfg(target_os = "linux")]
 pub mod wireguard;
 
 #[cfg(all(feature = "fuzzing", not(debug_assertions)))]
 compile_error!("the feature `fuzzing` opens internals: build it with debug assertions, never for a release");
+
+#[global_allocator]
+static ALLOCATOR: memory::Overwriting<std::alloc::System> = memory::Overwriting(std::alloc::System);
 
 mod bindings;
 #[cfg(test)]

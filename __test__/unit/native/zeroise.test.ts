@@ -68,14 +68,56 @@ function line(): Promise<string> {
   });
 }
 
-test("nothing is left of a key or a secret whose handle was collected", { timeout: 120_000 }, async () => {
-  const secret = Buffer.from(randomBytes(64).toString("base64url"));
-  const [key, psk] = [randomBytes(32), randomBytes(32)];
-  const files = { secret: secret.toString(), key: key.toString("base64"), psk: psk.toString("base64") };
+const secret = Buffer.from(randomBytes(64).toString("base64url"));
+const [key, psk] = [randomBytes(32), randomBytes(32)];
+const files = { secret: secret.toString(), key: key.toString("base64"), psk: psk.toString("base64") };
+const derived = (label: string): Buffer => Buffer.from(hkdfSync("sha256", secret, "", label, 32));
+
+/** In a network namespace, with a /run of its own, for UAPI sockets. */
+const apart = ["unshare", "--net", "--mount", ...(process.getuid?.() === 0 ? [] : ["--map-root-user"])];
+const ownRun = ["sh", "-c", 'mount -t tmpfs tmpfs /run && exec "$@"', "sh"];
+
+/**
+ * Runs a program that puts all its handles into `held`, and `end`s what it started; `held` must stand in its memory while it has
+ * them, and nothing of `held` or `onTheWay` afterwards.
+ */
+async function leavesNothing(
+  program: string,
+  held: ReadonlyMap<string, Buffer>,
+  onTheWay: ReadonlyMap<string, Buffer>,
+): Promise<void> {
   for (const [name, text] of Object.entries(files)) {
     writeFileSync(path.join(folder, name), `${text}\n`, { mode: 0o600 });
   }
-  const derived = (label: string): Buffer => Buffer.from(hkdfSync("sha256", secret, "", label, 32));
+  // In a function of its own, so that no variable of the module keeps a handle.
+  const script = `(async () => {
+    const { MeshSecret, PresharedKey, PrivateKey, WireGuardDevice, linkSetUp } = require(${JSON.stringify(addon)});
+    let held = {};
+    let end = () => {};
+    ${program}
+    console.log("held");
+    process.stdin.once("data", async () => {
+      end();
+      held = end = null;
+      for (let i = 0; i < 5; i += 1) { gc(); await new Promise((resolve) => setTimeout(resolve, 10)); }
+      console.log("dropped");
+    });
+  })()`;
+  const [command = "", ...args] = [...apart, ...ownRun, process.execPath, "--expose-gc", "-e", script];
+  child = spawn(command, args, { cwd: folder });
+  const { pid = 0 } = child;
+
+  expect(await line()).toBe("held");
+  const before = occurrences(pid, held);
+  for (const [name, times] of Object.entries(before)) expect(times, name).toBeGreaterThan(0);
+
+  child.stdin.write("drop\n");
+  expect(await line()).toBe("dropped");
+  const after = occurrences(pid, new Map([...held, ...onTheWay]));
+  expect(Object.entries(after).filter(([, times]) => times > 0)).toEqual([]);
+}
+
+test("nothing is left of a key or a secret whose handle was collected", { timeout: 120_000 }, async () => {
   const held = new Map([
     ["private key", key],
     ["preshared key", psk],
@@ -90,29 +132,38 @@ test("nothing is left of a key or a secret whose handle was collected", { timeou
     ["extracted secret", createHmac("sha256", Buffer.alloc(32)).update(secret).digest()],
   ]);
   const program = `
-    const { MeshSecret, PresharedKey, PrivateKey } = require(${JSON.stringify(addon)});
-    const secret = MeshSecret.fromFile("secret");
-    let held = [secret, PrivateKey.fromFile("key"), PresharedKey.fromFile("psk"),
-      PresharedKey.derive(secret), PresharedKey.derive(secret, "a label")];
-    held[1].publicKey; held[1].save("copy"); held[0].seal(Buffer.alloc(12), Buffer.from("x"));
-    console.log("held");
-    process.stdin.once("data", async () => {
-      held = null;
-      for (let i = 0; i < 5; i += 1) { gc(); await new Promise((resolve) => setTimeout(resolve, 10)); }
-      console.log("dropped");
-    });`;
-  // In a function of its own, so that no variable of the module keeps the secret.
-  const script = `(() => {${program}})()`;
-  child = spawn(process.execPath, ["--expose-gc", "-e", script], { cwd: folder });
-  const { pid = 0 } = child;
+    held = { secret: MeshSecret.fromFile("secret"), key: PrivateKey.fromFile("key"), psk: PresharedKey.fromFile("psk") };
+    held.derived = [PresharedKey.derive(held.secret), PresharedKey.derive(held.secret, "a label")];
+    held.key.publicKey;
+    held.key.save("copy");
+    held.secret.seal(Buffer.alloc(12), Buffer.from("x"));`;
+  await leavesNothing(program, held, onTheWay);
+});
 
-  expect(await line()).toBe("held");
-  const before = occurrences(pid, held);
-  for (const [name, times] of Object.entries(before)) expect(times, name).toBeGreaterThan(0);
-  expect(Object.entries(occurrences(pid, onTheWay)).filter(([, times]) => times > 0)).toEqual([]);
-
-  child.stdin.write("drop\n");
-  expect(await line()).toBe("dropped");
-  const after = occurrences(pid, new Map([...held, ...onTheWay]));
-  expect(Object.entries(after).filter(([, times]) => times > 0)).toEqual([]);
+test("nothing is left of the keys of a device that was closed", { timeout: 120_000 }, async () => {
+  const held = new Map([
+    ["private key", key],
+    ["preshared key", psk],
+  ]);
+  const onTheWay = new Map([
+    ["private key for wg", Buffer.from(key.toString("hex"))],
+    ["preshared key for wg", Buffer.from(psk.toString("hex"))],
+  ]);
+  const program = `
+    const psk = () => PresharedKey.fromFile("psk");
+    linkSetUp("lo");
+    const [left, right] = ["wg0", "wg1"].map((name) => WireGuardDevice.open("embedded", name));
+    const [one, other] = [PrivateKey.fromFile("key"), PrivateKey.generate()];
+    left.configure({ privateKey: one });
+    right.configure({ privateKey: other });
+    for (const device of [left, right]) device.up();
+    const session = new Promise((resolve) => left.onEvent(({ type }) => type === "handshake" && resolve()));
+    await right.apply([{ publicKey: one.publicKey, presharedKey: psk() }]);
+    const endpoint = \`127.0.0.1:\${right.listenPort()}\`;
+    await left.apply([{ publicKey: other.publicKey, presharedKey: psk(), endpoint, keepaliveSeconds: 5 }]);
+    await session;
+    require("node:child_process").spawnSync("wg", ["show", "wg0", "dump"], { stdio: "ignore" });
+    held = [left, right, await left.read()];
+    end = () => { for (const device of [left, right]) device.close(true); };`;
+  await leavesNothing(program, held, onTheWay);
 });

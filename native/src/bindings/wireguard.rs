@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::identity::keys;
 use crate::link::addresses;
 use crate::link::name::InterfaceName;
+use crate::memory::scrub_stack;
 use crate::wireguard::device::Device;
 use crate::wireguard::{Kind, json};
 
@@ -119,7 +120,9 @@ impl WireGuardDevice {
                 (None, Some(identity)) => identity.private_key(),
                 _ => return Err(invalid("it takes a privateKey or an identity, one of them".to_owned())),
             };
-            self.slot.with("configure", |device| device.configure(key, port, fwmark))
+            let configured = self.slot.with("configure", |device| device.configure(key, port, fwmark));
+            scrub_stack();
+            configured
         })
     }
 
@@ -203,10 +206,13 @@ impl<T: Answer> Task for Call<T> {
     type JsValue = T;
 
     fn compute(&mut self) -> napi::Result<T> {
-        guarded(|| match self.body.take() {
+        let result = guarded(|| match self.body.take() {
             Some(body) => self.slot.with(self.operation, body),
             None => Err(Error::new("INTERNAL", self.operation, &self.slot.name, "the call ran twice")),
-        })
+        });
+        // The thread is libuv's, and goes on.
+        scrub_stack();
+        result
     }
 
     fn resolve(&mut self, _env: Env, output: T) -> napi::Result<T> {

@@ -10,8 +10,8 @@ use super::hex;
 use super::keys::PresharedKey;
 use super::seal::Sealer;
 use super::secret::Secret;
-use super::stack;
 use crate::error::{Error, Result};
+use crate::memory::scrub_stack;
 
 /// First control port, and how many may follow from a secret: 51821..=52820.
 const GOSSIP_PORT_BASE: u16 = 51821;
@@ -34,7 +34,7 @@ pub struct Derived {
 impl Derived {
     pub fn new(secret: Secret) -> Self {
         let sealer = Box::new(Sealer::new(&gossip_key(&secret)));
-        stack::scrub();
+        scrub_stack();
         let [p1, p2, p3, p4, p5, p6, p7] = *expand(&secret, "wgmesh-ipv6-prefix-v1");
         Self {
             sealer,

@@ -15,6 +15,5 @@ pub mod proof;
 pub mod seal;
 pub mod secret;
 pub mod secret_source;
-mod stack;
 pub mod state_file;
 pub mod strength;
