@@ -48,7 +48,9 @@ function found(text: string): string[] {
   );
 }
 
-test("keys and secrets that are read from files stay out of it, whatever is done with them", () => {
+test("keys and secrets that are read from files stay out of it, whatever is done with them", {
+  timeout: 120_000,
+}, () => {
   const { heap, printed } = heapAfter(`
     const secret = keep(native.MeshSecret.fromFile("secret"));
     const key = keep(native.PrivateKey.fromFile("key"));
@@ -63,7 +65,7 @@ test("keys and secrets that are read from files stay out of it, whatever is done
   expect(found(heap)).toEqual([]);
 });
 
-test("texts are found there: the search works, and the warning is true", () => {
+test("texts are found there: the search works, and the warning is true", { timeout: 120_000 }, () => {
   const { heap } = heapAfter(`
     const { readFileSync } = require("node:fs");
     for (const [name, kind] of [["secret", native.MeshSecret], ["key", native.PrivateKey], ["psk", native.PresharedKey]])
