@@ -195,6 +195,20 @@ describe("an interface that was lost", () => {
     expect(reconciler.warnings()).toEqual([]);
   });
 
+  test("to another WireGuard link that cannot be adopted is tried again after pauses, but at once when that link goes", async () => {
+    const { link, reconciler, meddle, advance } = await quietMesh();
+    const opens = link.opens;
+    await meddle(() => link.occupy("wireguard"));
+    await advance(20_000);
+    // After 0, 1, 3, 7 and 15 s; the next would come after 31 s.
+    expect(link.opens - opens).toBe(5);
+    expect(reconciler.failing()).toMatchObject([{ object: "interface", reason: "wg0 is taken" }]);
+    expect(reconciler.warnings()).toEqual(["interface wg0 is not there: interface replaced by another"]);
+    await meddle(() => link.delete());
+    expect(link.backends).toHaveLength(2);
+    expect(reconciler.failing()).toEqual([]);
+  });
+
   test("and cannot be made is tried again after pauses, its reason visible", async () => {
     const { link, reconciler, meddle, advance } = await quietMesh();
     link.refuseOpen = new WgmeshError("ERR_NO_TUN", "there is no /dev/net/tun");
