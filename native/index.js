@@ -36,6 +36,7 @@ exports.routeDelete = network.routeDelete;
 exports.NetworkMonitor = face("NetworkMonitor");
 
 exports.WireGuardDevice = deviceFace(face("WireGuardDevice"), exports);
+exports.endLeftoverChild = face("endLeftoverChild");
 
 exports.FileLock = face("FileLock");
 exports.NamespaceLock = face("NamespaceLock");

@@ -9,7 +9,10 @@ function deviceFace(device, { PresharedKey }) {
   const { configure, apply, read, onEvent } = device.prototype;
   const { open } = device;
 
-  define(device, "open", (kind, name, mtu = 0) => open(kind, name, mtu));
+  define(device, "open", (kind, name, mtu = 0, options = {}) => {
+    const { program, childRecord } = checkedOptions(`open ${name}`, options, ["program", "childRecord"]);
+    return open(kind, name, mtu, { program, childRecord });
+  });
   define(device.prototype, "configure", function (configuration) {
     const known = ["privateKey", "identity", "listenPort", "fwmark"];
     const given = checkedOptions(`configure ${this.name}`, configuration, known);

@@ -7,11 +7,9 @@ pub mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod identity;
-#[cfg(target_os = "linux")]
 pub mod link;
 mod memory;
 pub mod os;
-#[cfg(target_os = "linux")]
 pub mod wireguard;
 
 #[cfg(all(feature = "fuzzing", not(debug_assertions)))]

@@ -33,10 +33,10 @@ export interface PeerCredentials {
   gid: number;
 }
 
-/** SO_PEERCRED of a connected Unix socket. Linux. Errors: `EBADF`, `ENOTSOCK`, `ENOTCONN`. */
+/** Who connected a Unix socket: SO_PEERCRED, on macOS LOCAL_PEERPID. Errors: `EBADF`, `ENOTSOCK`, `ENOTCONN`. */
 export function peerCredentials(fd: number): PeerCredentials;
 
-/** Keeps a socket to one link (SO_BINDTODEVICE); "" lets it go. Linux; CAP_NET_RAW when it is bound to another already. Errors: `ENODEV`, `EPERM`. */
+/** Keeps a socket to one link (SO_BINDTODEVICE, on macOS IP_BOUND_IF). Linux needs CAP_NET_RAW when it is bound to another already. Errors: `ENODEV`, `EPERM`. */
 export function bindToDevice(fd: number, linkName: string): void;
 
 /**
@@ -46,10 +46,10 @@ export function bindToDevice(fd: number, linkName: string): void;
  */
 export function sdNotify(state: string): boolean;
 
-/** prctl(PR_SET_DUMPABLE, 0): from now on no core dump, no ptrace and no look into /proc/PID/mem by the same user. Linux. */
+/** prctl(PR_SET_DUMPABLE, 0): from now on no core dump, no ptrace and no look into /proc/PID/mem by the same user. On macOS no core dump. */
 export function setNonDumpable(): void;
 
-/** Whether the effective set of the process has the capability, e.g. `CAP_NET_ADMIN`. Linux. Errors: `EINVAL` for an unknown name. */
+/** Whether the effective set of the process has the capability, e.g. `CAP_NET_ADMIN`; on macOS, whether it is root. Errors: `EINVAL` for an unknown name. */
 export function hasCapability(name: string): boolean;
 
 /** Version of this package. */

@@ -3,12 +3,27 @@ import type { NodeIdentity } from "./mesh.js";
 
 /**
  * What moves the packets: `kernel` is the kernel's own WireGuard, `embedded` an engine on threads of this process behind a TUN
- * device, which works on every kernel with /dev/net/tun.
+ * device, which works on every kernel with /dev/net/tun. `wireguard-go` is that program, run as a child of this process and spoken
+ * to over its UAPI socket; it is what macOS has.
  */
-export type BackendKind = "kernel" | "embedded";
+export type BackendKind = "kernel" | "embedded" | "wireguard-go";
+
+/** What only `wireguard-go` needs. */
+export interface WireGuardGoOptions {
+  /**
+   * The program, an absolute path. Left out, it is looked up in `$PATH` and the usual folders, and taken only when nobody but root
+   * and this process's user can have put it there.
+   */
+  program?: string;
+  /**
+   * A file in which the running child is written down, in a folder only this user can write to. A child outlives its process only
+   * when the system could not tie the two together; {@link endLeftoverChild} ends it then.
+   */
+  childRecord?: string;
+}
 
 /**
- * One WireGuard interface; the same calls for every backend. Linux with CAP_NET_ADMIN. Calls take turns: one that returns a promise
+ * One WireGuard interface; the same calls for every backend. Linux with CAP_NET_ADMIN, or macOS as root. Calls take turns: one that returns a promise
  * runs on libuv's thread pool, and a synchronous one meanwhile waits for it. Only one program should write to a device at a time.
  *
  * After {@link WireGuardDevice.close} every other call fails with `EBADF`.
@@ -18,15 +33,19 @@ export class WireGuardDevice {
 
   /**
    * Creates the interface, or adopts one of that name. With `kernel` an existing WireGuard link is kept as it is: not set down, its
-   * peers and port stay. With `embedded` a new TUN device is made. Takes some milliseconds.
+   * peers and port stay. With `embedded` a new TUN device is made. Takes some milliseconds. With `wireguard-go` the program is
+   * started, after all that can be checked was; that takes some 50 ms, at most 15 s. On macOS its interfaces are called `utun` and a
+   * number: any other name asks for a free number, and {@link WireGuardDevice.name} tells which.
    *
    * @param name - A letter, then letters, digits, `_` or `-`, at most 15 in all.
    * @param mtu - Bytes; 0, the default, leaves what is there, or 1420.
    *
    * Errors: `EPERM`; `EOPNOTSUPP` (kernel: it has no WireGuard); `ENOENT` (embedded: no /dev/net/tun); `EEXIST` (embedded: the name
-   * belongs to a TUN or WireGuard link); `NOT_WIREGUARD` (a link of another kind has the name); `EINVAL`.
+   * belongs to a TUN or WireGuard link); `NOT_WIREGUARD` (a link of another kind has the name); `EINVAL`; `ENOTSUP` (not on this
+   * system). wireguard-go as `embedded`, and `NO_WIREGUARD_GO` (it is missing, not to be trusted, or not wireguard-go),
+   * `CHILD_FAILED` (it ended at once, with what it said), `EBUSY` (another process serves the UAPI socket of that name).
    */
-  static open(kind: BackendKind, name: string, mtu?: number): WireGuardDevice;
+  static open(kind: BackendKind, name: string, mtu?: number, options?: WireGuardGoOptions): WireGuardDevice;
 
   /** As it was opened. */
   readonly kind: BackendKind;
@@ -71,7 +90,7 @@ export class WireGuardDevice {
   read(): Promise<DeviceState>;
 
   /**
-   * Sets the one handler of events; they come only from the embedded engine, the kernel tells of none. Those that came before are
+   * Sets the one handler of events; the kernel tells of none, wireguard-go of no handshakes and no foreign changes. Those that came before are
    * handed over first. Does not keep the process alive.
    */
   onEvent(callback: (event: DeviceEvent) => void): void;
@@ -194,3 +213,13 @@ export interface FailedEvent {
   /** A sentence. */
   reason: string;
 }
+
+/**
+ * Ends the wireguard-go of an earlier process that is gone, if it still runs, and removes the record and its socket: the number is
+ * believed only when the process with it started when the recorded one did. Takes up to 7 s when it has to be killed.
+ *
+ * @returns Its PID, or null when there was none to end.
+ *
+ * Errors: `STATE_DAMAGED` (not a record), `STATE_PERMISSIONS` (others could have written it), `EBUSY` (it does not end).
+ */
+export function endLeftoverChild(childRecord: string): number | null;

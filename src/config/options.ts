@@ -14,7 +14,7 @@ export type { RoutePolicy, StaticPeer } from "./values.ts";
 /** `auto`: text on a terminal, JSON elsewhere. */
 export type LogFormat = "auto" | "text" | "json";
 
-const BACKEND_CHOICES = ["auto", "kernel", "embedded"] as const;
+const BACKEND_CHOICES = ["auto", "kernel", "embedded", "wireguard-go"] as const;
 /** `auto` is the first of the others that works. */
 export type BackendChoice = (typeof BACKEND_CHOICES)[number];
 
@@ -22,6 +22,8 @@ export type BackendChoice = (typeof BACKEND_CHOICES)[number];
 export interface DaemonOptions {
   readonly interfaceName: InterfaceName;
   readonly backend: BackendChoice;
+  /** Absolute; null looks the program up (see native/src/wireguard/process/program.rs for what is trusted). */
+  readonly wireguardGo: string | null;
   /** Bytes; null follows the paths to the peers (mesh/mtuPolicy.ts). */
   readonly mtu: number | null;
   /**
@@ -102,12 +104,6 @@ const list = <T>(placeholder: string, parse: ValueParser<readonly T[]>): OptionF
   parse,
 });
 
-const backend: ValueParser<BackendChoice> = (text, source) => {
-  if (text === "wireguard-go")
-    throw new WgmeshError("ERR_NOT_BUILT", `${source} wireguard-go is not in this release`);
-  return values.oneOf(BACKEND_CHOICES)(text, source);
-};
-
 /** WireGuard's usual port (PROTOCOL.md section 2). */
 export const DEFAULT_LISTEN_PORT = 51820;
 export const DEFAULT_RUN_DIR = "/run/wgmesh";
@@ -149,10 +145,17 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   backend: {
     flag: "--backend",
     group: "Interface",
-    help: "what moves packets: auto (the first that works), kernel, embedded",
+    help: "what moves packets: auto (the first that works), kernel, embedded, wireguard-go",
     default: "auto",
     defaultText: "auto",
-    form: value("KIND", backend),
+    form: value("KIND", values.oneOf(BACKEND_CHOICES)),
+  },
+  wireguardGo: {
+    flag: "--wireguard-go",
+    group: "Interface",
+    help: "the program of that backend (default: the one in $PATH, if only root can have put it there)",
+    default: null,
+    form: value("PATH", values.path),
   },
   listenPort: {
     flag: "--listen-port",

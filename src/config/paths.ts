@@ -16,6 +16,11 @@ export function pidFilePath(options: Pick<DaemonOptions, "interfaceName" | "runD
   return join(options.runDir, `${options.interfaceName}.pid`);
 }
 
+/** What is known of the child process that moves packets, while there is one (row C9). */
+export function childRecordPath(options: Pick<DaemonOptions, "interfaceName" | "runDir">): string {
+  return join(options.runDir, `${options.interfaceName}.child.json`);
+}
+
 type StateLocation = Pick<DaemonOptions, "interfaceName" | "stateDir">;
 
 /** Key pair and pinned addresses (PROTOCOL.md section 14). */

@@ -79,6 +79,10 @@ export const errorTable = {
     "load the module with 'modprobe tun', or give the container /dev/net/tun",
   ),
   ERR_NO_BACKEND: kind(ExitCode.system, "load the wireguard module, or make /dev/net/tun available"),
+  ERR_NO_WIREGUARD_GO: kind(
+    ExitCode.system,
+    "install it ('apt install wireguard-go' or 'brew install wireguard-go'), or name it with --wireguard-go",
+  ),
   ERR_NOT_WIREGUARD: kind(
     ExitCode.system,
     "choose another --iface; wgmesh never touches links it did not make",

@@ -2,7 +2,7 @@
  * The composition root: the one place that knows every part by name and puts them together.
  */
 import type { DaemonOptions } from "../config/options.ts";
-import { rpcSocketPath, stateFilePath } from "../config/paths.ts";
+import { childRecordPath, rpcSocketPath, stateFilePath } from "../config/paths.ts";
 import { systemClock } from "../core/clock.ts";
 import { systemRandom } from "../core/random.ts";
 import { parsePublicKey } from "../core/types.ts";
@@ -77,6 +77,8 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
         mtu: options.mtu ?? 0,
         keys: { identity: keys, presharedKey: meshPresharedKey(secret) },
         log,
+        wireguardGo: options.wireguardGo,
+        childRecord: childRecordPath(options),
       });
     },
   };

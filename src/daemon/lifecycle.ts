@@ -20,6 +20,7 @@ import type { Backend } from "../wireguard/backend.ts";
 import { forwardingRecord } from "./forwardingRecord.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
+import { endLeftoverChild } from "./leftoverChild.ts";
 import { defaultTiming, type Identity, type NodeLayers, type NodeParts, type NodeTiming } from "./parts.ts";
 import { loadPeerCache, savePeerCache } from "./peerCache.ts";
 import type { StepRunner } from "./stepRunner.ts";
@@ -105,7 +106,10 @@ class Lifecycle {
         }),
       (lock) => lock.release(),
     );
-    await this.#steps.step("recovery", () => forwarding.recover());
+    await this.#steps.step("recovery", async () => {
+      await forwarding.recover();
+      endLeftoverChild(this.#parts);
+    });
   }
 
   #loadIdentity(): Identity {

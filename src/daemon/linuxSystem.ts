@@ -27,6 +27,7 @@ export const linuxSystem: System = {
     add: (destination, metric) => os.routeAdd(destination, linkName, metric),
     remove: (destination, metric) => os.routeDelete(destination, linkName, metric),
   }),
+  endLeftoverChild: os.endLeftoverChild,
   notify: (state) => void os.sdNotify(state),
   setNonDumpable: os.setNonDumpable,
   memoryBytes: () => process.memoryUsage.rss(),

@@ -117,3 +117,8 @@ export function setNonDumpable(): void {
 export function hasCapability(name: string): boolean {
   return translated(() => native.hasCapability(name));
 }
+
+/** Ends the wireguard-go that a killed daemon left behind, if it still runs; its PID, or null. Takes up to 7 s. */
+export function endLeftoverChild(recordPath: string): number | null {
+  return translated(() => native.endLeftoverChild(recordPath));
+}

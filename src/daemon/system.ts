@@ -22,6 +22,8 @@ export interface System {
   /** The main routing table. */
   routes(): readonly { readonly destination: string; readonly linkName: string | null }[];
   routeTable(linkName: string): RouteTable;
+  /** Ends the child process of a killed daemon, if it still runs; its PID, or null. */
+  endLeftoverChild(recordPath: string): number | null;
   /** sd_notify(3); does nothing without a service manager. */
   notify(state: string): void;
   /** No core dump, no ptrace by the same user (row B4). */

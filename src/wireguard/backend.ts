@@ -1,10 +1,10 @@
 /**
- * The daemon's view of a WireGuard interface. The addon implements it for the kernel and the embedded engine
- * (wireguard/nativeBackend.ts); tests use the in-memory twin (wireguard/memoryBackend.ts).
+ * The daemon's view of a WireGuard interface. The addon implements it for the kernel, the embedded engine and
+ * wireguard-go (wireguard/nativeBackend.ts); tests use the in-memory twin (wireguard/memoryBackend.ts).
  */
 import type { Cidr, Endpoint, InterfaceName, PublicKey } from "../core/types.ts";
 
-export type BackendName = "kernel" | "embedded";
+export type BackendName = "kernel" | "embedded" | "wireguard-go";
 
 /** A peer as we want it on the interface. */
 export interface WantedPeer {

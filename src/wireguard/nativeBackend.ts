@@ -1,5 +1,5 @@
 /**
- * A WireGuard interface of the addon as the daemon's {@link Backend}: the kernel's, or the embedded engine's.
+ * A WireGuard interface of the addon as the daemon's {@link Backend}: the kernel's, the embedded engine's, or a wireguard-go's.
  */
 import type { PeerChange as NativeChange, NodeIdentity, PresharedKey, WireGuardDevice } from "@wgmesh/native";
 import { endpointText, type InterfaceName, type PublicKey, parseEndpoint } from "../core/types.ts";

@@ -18,16 +18,23 @@ export interface BackendRequest {
   readonly mtu: number;
   readonly keys: Keys;
   readonly log: Log;
+  /** The program `wireguard-go`; null looks it up. */
+  readonly wireguardGo: string | null;
+  /** Where a child process is written down while it runs. */
+  readonly childRecord: string;
 }
 
 /** Opens a device of the addon; tests give their own. */
-export type OpenDevice = (kind: BackendKind, name: string, mtu: number) => WireGuardDevice;
+export type OpenDevice = (kind: BackendKind, request: BackendRequest) => WireGuardDevice;
 
-/** What codes mean when the kernel's interface is opened. */
-const kernelCodes: Readonly<Record<string, ErrorCode>> = { EOPNOTSUPP: "ERR_NO_BACKEND" };
+/** What `auto` tries, in this order: the fastest first. */
+const order: Readonly<Partial<Record<NodeJS.Platform, readonly BackendKind[]>>> = {
+  linux: ["kernel", "embedded", "wireguard-go"],
+  darwin: ["wireguard-go"],
+};
 
 /** /dev/net/tun: not there; there without a driver; not ours to open; the name taken by another link. */
-const embeddedCodes: Readonly<Record<string, ErrorCode>> = {
+const tunCodes: Readonly<Record<string, ErrorCode>> = {
   ENOENT: "ERR_NO_TUN",
   ENXIO: "ERR_NO_TUN",
   ENODEV: "ERR_NO_TUN",
@@ -35,39 +42,63 @@ const embeddedCodes: Readonly<Record<string, ErrorCode>> = {
   EEXIST: "ERR_NOT_WIREGUARD",
 };
 
+/** What codes mean when a backend opens its interface. */
+const codes: Readonly<Record<BackendKind, Readonly<Record<string, ErrorCode>>>> = {
+  kernel: { EOPNOTSUPP: "ERR_NO_BACKEND", ENOTSUP: "ERR_NO_BACKEND" },
+  embedded: { ...tunCodes, ENOTSUP: "ERR_NO_BACKEND" },
+  "wireguard-go": {
+    ...tunCodes,
+    NO_WIREGUARD_GO: "ERR_NO_WIREGUARD_GO",
+    CHILD_FAILED: "ERR_NO_WIREGUARD_GO",
+  },
+};
+
 /**
- * Creates the interface, or adopts the kernel's WireGuard link of that name. `auto` takes the kernel when it works, else the
- * embedded engine; which one, and why, is one line of the log.
+ * Creates the interface, or adopts the kernel's WireGuard link of that name. `auto` takes the first backend that works; which
+ * one, and why, is one line of the log.
  *
- * Throws ERR_PERMISSION (no CAP_NET_ADMIN), ERR_NOT_WIREGUARD (the name is taken), ERR_NO_TUN (embedded chosen),
- * ERR_NO_BACKEND (kernel chosen, or neither works), ERR_SYSTEM.
+ * Throws ERR_PERMISSION (no CAP_NET_ADMIN), ERR_NOT_WIREGUARD (the name is taken), ERR_NO_TUN and ERR_NO_WIREGUARD_GO (a backend
+ * chosen by name lacks it), ERR_NO_BACKEND (kernel chosen, or none works), ERR_SYSTEM.
  */
-export function openBackend(request: BackendRequest, open: OpenDevice = openNative): Backend {
+export function openBackend(
+  request: BackendRequest,
+  open: OpenDevice = openNative,
+  platform: NodeJS.Platform = process.platform,
+): Backend {
   const { choice } = request;
-  return choice === "auto" ? openFirst(request, open) : openOne(request, choice, "chosen", open);
+  if (choice !== "auto") return openOne(request, choice, "chosen", open);
+  return openFirst(request, order[platform] ?? [], open);
 }
 
-function openNative(kind: BackendKind, name: string, mtu: number): WireGuardDevice {
-  return WireGuardDevice.open(kind, name, mtu);
+function openNative(kind: BackendKind, request: BackendRequest): WireGuardDevice {
+  const { interfaceName, mtu, wireguardGo, childRecord } = request;
+  const options = { childRecord, ...(wireguardGo === null ? {} : { program: wireguardGo }) };
+  return WireGuardDevice.open(kind, interfaceName, mtu, options);
 }
 
-function openFirst(request: BackendRequest, open: OpenDevice): Backend {
-  let missing: WgmeshError;
-  try {
-    return openOne(request, "kernel", "the kernel has WireGuard", open);
-  } catch (error) {
-    // Without the right, or with the name taken, the embedded engine could not do better.
-    if (!(error instanceof WgmeshError) || isFinal(error)) throw error;
-    missing = error;
+function openFirst(request: BackendRequest, kinds: readonly BackendKind[], open: OpenDevice): Backend {
+  const missing: { readonly kind: BackendKind; readonly error: WgmeshError }[] = [];
+  for (const kind of kinds) {
+    const reasons = missing.map((entry) => reasonOf(entry.kind, entry.error));
+    const reason = reasons.join("; ") || (kind === "kernel" ? "the kernel has WireGuard" : "the default");
+    try {
+      return openOne(request, kind, reason, open);
+    } catch (error) {
+      // Without the right, or with the name taken, the next one could not do better.
+      if (!(error instanceof WgmeshError) || isFinal(error)) throw error;
+      missing.push({ kind, error });
+    }
   }
-  const reason = nativeCode(missing.cause) === "EOPNOTSUPP" ? "the kernel has no WireGuard" : missing.message;
-  try {
-    return openOne(request, "embedded", reason, open);
-  } catch (error) {
-    if (!(error instanceof WgmeshError) || error.code !== "ERR_NO_TUN") throw error;
-    const message = `no backend works: kernel: ${missing.message}; embedded: ${error.message}`;
-    throw new WgmeshError("ERR_NO_BACKEND", message, { cause: error });
-  }
+  const [only] = missing;
+  // Where there is one backend, its own error says more.
+  if (only !== undefined && kinds.length === 1) throw only.error;
+  const each = missing.map(({ kind, error }) => `${kind}: ${error.message}`).join("; ");
+  throw new WgmeshError("ERR_NO_BACKEND", `no backend works: ${each}`, { cause: missing.at(-1)?.error });
+}
+
+function reasonOf(kind: BackendKind, error: WgmeshError): string {
+  if (kind === "kernel" && nativeCode(error.cause) === "EOPNOTSUPP") return "the kernel has no WireGuard";
+  return error.message;
 }
 
 function isFinal(error: WgmeshError): boolean {
@@ -75,12 +106,11 @@ function isFinal(error: WgmeshError): boolean {
 }
 
 function openOne(request: BackendRequest, kind: BackendKind, reason: string, open: OpenDevice): Backend {
-  const { interfaceName, mtu, keys, log } = request;
   try {
-    const backend = new NativeBackend(open(kind, interfaceName, mtu), keys);
-    log.info({ backend: kind, reason }, "backend selected");
+    const backend = new NativeBackend(open(kind, request), request.keys);
+    request.log.info({ backend: kind, reason }, "backend selected");
     return backend;
   } catch (error) {
-    throw fromNative(error, kind === "kernel" ? kernelCodes : embeddedCodes);
+    throw fromNative(error, codes[kind]);
   }
 }

@@ -32,7 +32,7 @@ const refused: readonly [what: string, args: string[], named: RegExp][] = [
   ["an MTU of 100", ["--mtu", "100"], /--mtu: "100"/],
   ["an MTU too small for IPv6", ["--mtu", "1279"], /--mtu: 1279/],
   ["a backend that does not exist", ["--backend", "magic"], /--backend: "magic"/],
-  ["a backend that is not built", ["--backend", "wireguard-go"], /--backend wireguard-go/],
+  ["an empty path of a program", ["--wireguard-go", ""], /--wireguard-go/],
   ["a level that does not exist", ["--log-level", "loud"], /--log-level: "loud"/],
   ["a format that does not exist", ["--log-format", "xml"], /--log-format: "xml"/],
   ["a link name with a slash", ["--discovery-iface", "eth0,../x"], /--discovery-iface: "..\/x"/],

@@ -14,6 +14,7 @@ describe("options of wgmeshd", () => {
     expect(await options()).toEqual({
       interfaceName: "wg0",
       backend: "auto",
+      wireguardGo: null,
       mtu: null,
       listenPort: null,
       meshSubnet: null,
@@ -56,6 +57,7 @@ describe("options of wgmeshd", () => {
     expect(all).toEqual({
       interfaceName: "wg7",
       backend: "embedded",
+      wireguardGo: null,
       mtu: 1280,
       listenPort: 51999,
       meshSubnet: "192.168.100.0/24",

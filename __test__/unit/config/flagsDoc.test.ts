@@ -29,7 +29,7 @@ function flagsDocument(): string {
     ...groups.map(section),
     "## Not in this release",
     "",
-    `Refused rather than ignored: ${notBuiltFlags.map(({ flag }) => `\`${flag}\``).join(", ")}, \`--backend wireguard-go\`.`,
+    `Refused rather than ignored: ${notBuiltFlags.map(({ flag }) => `\`${flag}\``).join(", ")}.`,
     "",
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 import { EventEmitter } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type DaemonOptions, daemonOptions } from "../../../src/config/options.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { systemRandom } from "../../../src/core/random.ts";
@@ -58,6 +58,8 @@ export interface FakeNodeOptions {
   readonly options?: Partial<DaemonOptions>;
   readonly backend?: Partial<MemoryBackendOptions>;
   readonly pid?: number;
+  /** PID of a child process that a killed daemon left. */
+  readonly leftoverChild?: number;
   readonly pinned?: Pick<Identity, "meshIp" | "meshIpv6">;
   readonly withDiscovery?: boolean;
   readonly withRpc?: boolean;
@@ -186,6 +188,10 @@ export class FakeNode {
       },
       routes: () => [],
       routeTable: () => this.routes,
+      endLeftoverChild: (path) => {
+        this.did(`end-leftover ${basename(path)}`);
+        return this.#options.leftoverChild ?? null;
+      },
       notify: (state) => this.notified.push(state),
       setNonDumpable: () => this.did("non-dumpable"),
       memoryBytes: () => 1,

@@ -44,6 +44,7 @@ const meshIpv6 = testDerivation.meshIpv6(keyOf(1));
 /** Row C1. */
 const STARTUP = [
   "non-dumpable",
+  "end-leftover wg0.child.json",
   "load identity",
   "open interface",
   "reset",
@@ -136,7 +137,8 @@ describe("start and stop", () => {
 });
 
 describe("a step that fails", () => {
-  test.each(STARTUP.slice(1))("%s: the cause is told, and nothing is left", async (step) => {
+  // Neither of the first two is a reason not to start.
+  test.each(STARTUP.slice(2))("%s: the cause is told, and nothing is left", async (step) => {
     const fake = make({
       on: (event) => {
         if (event === step) throw new Error(`cannot ${step}`);

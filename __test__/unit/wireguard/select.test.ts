@@ -15,7 +15,11 @@ interface Attempt {
 }
 
 /** Opens with backends that fail with these codes, or work. */
-function attempt(choice: BackendChoice, failures: Partial<Record<BackendKind, string>>): Attempt {
+function attempt(
+  choice: BackendChoice,
+  failures: Partial<Record<BackendKind, string>>,
+  platform: NodeJS.Platform = "linux",
+): Attempt {
   const logged: LogFields[] = [];
   const tried: BackendKind[] = [];
   const log = { ...silentLog, info: (fields: LogFields) => void logged.push(fields) };
@@ -27,7 +31,9 @@ function attempt(choice: BackendChoice, failures: Partial<Record<BackendKind, st
   };
   const interfaceName = parseInterfaceName("wg0");
   try {
-    return { result: openBackend({ choice, interfaceName, mtu: 0, keys, log }, open), logged, tried };
+    const files = { wireguardGo: null, childRecord: "/run/wgmesh/wg0.child.json" };
+    const request = { choice, interfaceName, mtu: 0, keys, log, ...files };
+    return { result: openBackend(request, open, platform), logged, tried };
   } catch (error) {
     if (!(error instanceof WgmeshError)) throw error;
     return { result: error, logged, tried };
@@ -68,10 +74,30 @@ describe("auto", () => {
     expect(refused.logged).toEqual([]);
   });
 
-  test("names both reasons when neither works", () => {
-    const refused = attempt("auto", { kernel: "EOPNOTSUPP", embedded: "ENOENT" });
+  test("takes wireguard-go when the kernel and the embedded engine fail", () => {
+    const opened = attempt("auto", { kernel: "EOPNOTSUPP", embedded: "ENOMEM" });
+    expect(codeOf(opened)).toBe("opened wireguard-go");
+    expect(opened.tried).toEqual(["kernel", "embedded", "wireguard-go"]);
+    const reason = "the kernel has no WireGuard; ENOMEM: cannot open wg0: because";
+    expect(opened.logged).toEqual([{ backend: "wireguard-go", reason }]);
+  });
+
+  test("names every reason when none works", () => {
+    const failures = { kernel: "EOPNOTSUPP", embedded: "ENOENT", "wireguard-go": "NO_WIREGUARD_GO" };
+    const refused = attempt("auto", failures);
     expect(codeOf(refused)).toBe("ERR_NO_BACKEND");
-    expect(String(refused.result)).toMatch(/kernel: EOPNOTSUPP: .*embedded: ENOENT: /);
+    expect(String(refused.result)).toMatch(
+      /kernel: EOPNOTSUPP: .*embedded: ENOENT: .*wireguard-go: NO_WIREGUARD_GO: /,
+    );
+  });
+
+  test("is wireguard-go on macOS, with its own error when that fails", () => {
+    const opened = attempt("auto", {}, "darwin");
+    expect(opened.tried).toEqual(["wireguard-go"]);
+    expect(opened.logged).toEqual([{ backend: "wireguard-go", reason: "the default" }]);
+    expect(codeOf(attempt("auto", { "wireguard-go": "NO_WIREGUARD_GO" }, "darwin"))).toBe(
+      "ERR_NO_WIREGUARD_GO",
+    );
   });
 });
 
@@ -86,6 +112,13 @@ describe("one backend by name", () => {
     ["embedded", "EPERM", "ERR_PERMISSION"],
     ["embedded", "EACCES", "ERR_PERMISSION"],
     ["embedded", "EEXIST", "ERR_NOT_WIREGUARD"],
+    ["embedded", "ENOTSUP", "ERR_NO_BACKEND"],
+    ["wireguard-go", "NO_WIREGUARD_GO", "ERR_NO_WIREGUARD_GO"],
+    ["wireguard-go", "CHILD_FAILED", "ERR_NO_WIREGUARD_GO"],
+    ["wireguard-go", "ENOENT", "ERR_NO_TUN"],
+    ["wireguard-go", "EEXIST", "ERR_NOT_WIREGUARD"],
+    ["wireguard-go", "EBUSY", "ERR_SYSTEM"],
+    ["wireguard-go", "EPERM", "ERR_PERMISSION"],
   ] as const)("%s that fails with %s is %s", (choice, native, code) => {
     const refused = attempt(choice, { [choice]: native });
     expect(codeOf(refused)).toBe(code);

@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
+#[cfg(target_os = "linux")]
 use netlink_packet_route::link::InfoKind;
 
 use super::guarded;
 use crate::error::{Error, Result};
 use crate::link::monitor::Monitor;
-use crate::link::name::{InterfaceName, LinkName};
+#[cfg(target_os = "linux")]
+use crate::link::name::InterfaceName;
+use crate::link::name::LinkName;
 use crate::link::network::Network;
 use crate::link::{addresses, links, lookup, routes};
 
@@ -107,6 +110,7 @@ pub fn link_list() -> napi::Result<Vec<Link>> {
 }
 
 /// The face tells what `peer` is for.
+#[cfg(target_os = "linux")]
 #[napi]
 pub fn link_create(name: String, kind: String, mtu: Option<u32>, peer: Option<String>) -> napi::Result<()> {
     guarded(|| {

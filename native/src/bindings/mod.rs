@@ -6,7 +6,6 @@
 
 mod identity;
 mod keys;
-#[cfg(target_os = "linux")]
 mod link;
 mod os;
 #[cfg(target_os = "linux")]
@@ -14,7 +13,6 @@ mod os_linux;
 mod proof;
 #[cfg(feature = "test-exports")]
 mod test_exports;
-#[cfg(target_os = "linux")]
 mod wireguard;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -5,7 +5,8 @@ use std::path::Path;
 use napi_derive::napi;
 
 use super::guarded;
-use crate::os::{self, notify};
+use crate::error::Error;
+use crate::os::{self, notify, process, socket};
 
 /// Version of this package.
 #[napi]
@@ -33,4 +34,39 @@ impl FileLock {
 #[napi]
 pub fn sd_notify(state: String) -> napi::Result<bool> {
     guarded(|| notify::notify(&state))
+}
+
+#[napi(object)]
+pub struct PeerCredentials {
+    pub pid: i32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+#[napi]
+pub fn peer_credentials(fd: i32) -> napi::Result<PeerCredentials> {
+    guarded(|| {
+        let object = format!("the peer of descriptor {fd}");
+        let peer =
+            socket::peer_credentials(fd).map_err(|error| Error::from_io(&error, "identify", object))?;
+        Ok(PeerCredentials { pid: peer.pid, uid: peer.uid, gid: peer.gid })
+    })
+}
+
+#[napi]
+pub fn bind_to_device(fd: i32, link_name: String) -> napi::Result<()> {
+    guarded(|| {
+        let object = format!("descriptor {fd} to {link_name:?}");
+        socket::bind_to_device(fd, &link_name).map_err(|error| Error::from_io(&error, "bind", object))
+    })
+}
+
+#[napi]
+pub fn set_non_dumpable() -> napi::Result<()> {
+    guarded(process::set_non_dumpable)
+}
+
+#[napi]
+pub fn has_capability(name: String) -> napi::Result<bool> {
+    guarded(|| process::has_capability(&name))
 }

@@ -1,5 +1,6 @@
 //! WireGuard interfaces. Long calls run on libuv's pool; a mutex makes the calls on one device take turns.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::bindgen_prelude::{AsyncTask, ClassInstance, Function, ToNapiValue, TypeName};
@@ -16,7 +17,22 @@ use crate::link::addresses;
 use crate::link::name::InterfaceName;
 use crate::memory::scrub_stack;
 use crate::wireguard::device::Device;
+use crate::wireguard::process::{self, Leftover, ProcessOptions};
 use crate::wireguard::{Kind, json};
+
+/// What only wireguard-go needs.
+#[napi(object)]
+#[derive(Default)]
+pub struct OpenOptions {
+    pub program: Option<String>,
+    pub child_record: Option<String>,
+}
+
+impl From<OpenOptions> for ProcessOptions {
+    fn from(options: OpenOptions) -> Self {
+        Self { program: options.program.map(Into::into), record: options.child_record.map(Into::into) }
+    }
+}
 
 #[napi]
 pub struct WireGuardDevice {
@@ -51,13 +67,15 @@ impl Slot {
 #[napi]
 impl WireGuardDevice {
     #[napi(factory)]
-    pub fn open(kind: String, name: String, mtu: u32) -> napi::Result<Self> {
+    pub fn open(kind: String, name: String, mtu: u32, options: Option<OpenOptions>) -> napi::Result<Self> {
         guarded(|| {
             let kind = Kind::parse(&kind)?;
             let name = InterfaceName::parse(&name)?;
             let mtu = u16::try_from(mtu)
                 .map_err(|_| Error::new("EINVAL", "open", name.as_str(), format!("no MTU can be {mtu}")))?;
-            let device = kind.open(&name, mtu)?;
+            let device = kind.open(&name, mtu, options.unwrap_or_default().into())?;
+            // Not always the one that was asked for: macOS numbers its tunnels.
+            let name = device.name().clone();
             Ok(Self {
                 kind,
                 name: name.to_string(),
@@ -218,4 +236,13 @@ impl<T: Answer> Task for Call<T> {
     fn resolve(&mut self, _env: Env, output: T) -> napi::Result<T> {
         Ok(output)
     }
+}
+
+/// The process that was ended, or null.
+#[napi]
+pub fn end_leftover_child(record: String) -> napi::Result<Option<i32>> {
+    guarded(|| match process::end_leftover(Path::new(&record))? {
+        Leftover::Ended(pid) => Ok(Some(pid)),
+        Leftover::None | Leftover::Gone => Ok(None),
+    })
 }

@@ -1,6 +1,6 @@
 //! Fuzz target: what the kernel, or whoever speaks in its place, may send over netlink.
 
-use super::monitor::Changes;
+use super::changes::Changes;
 use super::network::Network;
 use super::{addresses, links, routes, socket};
 use crate::fuzzing::input::Input;

@@ -1,55 +1,33 @@
-//! rtnetlink: links, addresses, routes, change events.
-//!
-//! Requests are built and read with the types of `netlink-packet-route`, one attribute at a time: an attribute of a
-//! newer kernel that the crate cannot read never hides the object that carries it.
+//! Links, addresses, routes, and their changes: over rtnetlink on Linux; on macOS read from the kernel, and changed by
+//! `ifconfig` and `route`. The modules have the same functions on both.
 
+#[cfg(target_os = "linux")]
 pub mod addresses;
+pub mod changes;
+#[cfg(any(target_os = "macos", test))]
+pub mod darwin;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+#[cfg(target_os = "linux")]
 pub mod links;
+#[cfg(target_os = "linux")]
 pub mod lookup;
+#[cfg(target_os = "linux")]
 pub mod monitor;
 pub mod name;
 pub mod network;
+#[cfg(target_os = "linux")]
 pub mod routes;
+#[cfg(target_os = "linux")]
+mod rtnetlink;
+#[cfg(target_os = "linux")]
 pub mod socket;
 
-use netlink_packet_core::{Emitable, NlaBuffer, NlasIterator};
+#[cfg(target_os = "macos")]
+pub use darwin::{addresses, links, lookup, monitor, routes};
+#[cfg(target_os = "linux")]
+use rtnetlink::{attributes, command, dump, emit, open};
 
-use crate::error::Result;
-use socket::{NetlinkError, NetlinkSocket};
-
-fn open() -> std::result::Result<NetlinkSocket, NetlinkError> {
-    NetlinkSocket::open(netlink_sys::protocols::NETLINK_ROUTE)
-}
-
-/// One rtnetlink command that is answered by success or an error only.
-fn command(kind: u16, flags: u16, body: &impl Emitable) -> std::result::Result<(), NetlinkError> {
-    open()?.command(kind, flags, &emit(body))
-}
-
-/// Everything the kernel lists for `kind`, as far as `parse` can read it.
-fn dump<T>(
-    kind: u16,
-    body: &impl Emitable,
-    operation: &'static str,
-    parse: impl Fn(&[u8]) -> Option<T>,
-) -> Result<Vec<T>> {
-    open()
-        .and_then(|mut socket| socket.dump(kind, &emit(body), |_, payload| parse(payload)))
-        .map_err(|error| error.because(operation, "of this network namespace"))
-}
-
-fn emit(body: &impl Emitable) -> Vec<u8> {
-    let mut bytes = vec![0; body.buffer_len()];
-    body.emit(&mut bytes);
-    bytes
-}
-
-/// The attributes of a message that `parse` can read.
-fn attributes<'a, A>(
-    bytes: &'a [u8],
-    mut parse: impl FnMut(&NlaBuffer<&'a [u8]>) -> Option<A>,
-) -> impl Iterator<Item = A> {
-    NlasIterator::new(bytes).map_while(|nla| nla.ok()).filter_map(move |nla| parse(&nla))
-}
+/// Who made a route (RTPROT) unless its maker says otherwise: an unassigned number of linux/rtnetlink.h,
+/// so that our routes are known as ours.
+pub const ROUTE_PROTOCOL: u8 = 111;

@@ -4,39 +4,19 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use netlink_packet_core::NetlinkBuffer;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
+use super::changes::{Changes, DEBOUNCE};
 use super::{addresses, links, routes};
 use crate::error::{Error, Result};
-
-/// How long changes are gathered before they are told: bringing a link up makes about ten messages within a few ms.
-pub const DEBOUNCE: Duration = Duration::from_millis(20);
 
 /// linux/rtnetlink.h, RTMGRP_*: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
-/// Which kinds of objects changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Changes {
-    pub link: bool,
-    pub address: bool,
-    pub route: bool,
-}
-
 impl Changes {
-    const NONE: Self = Self { link: false, address: false, route: false };
-    /// What is said when messages were lost: anything may have changed.
-    const ALL: Self = Self { link: true, address: true, route: true };
-
-    pub fn names(self) -> Vec<&'static str> {
-        let all = [(self.link, "link"), (self.address, "address"), (self.route, "route")];
-        let set = all.into_iter().filter(|(changed, _)| *changed);
-        set.map(|(_, name)| name).collect()
-    }
-
     fn add_message(&mut self, kind: u16) {
         match kind {
             links::RTM_NEWLINK | links::RTM_DELLINK => self.link = true,
@@ -144,6 +124,7 @@ fn drain(socket: &Socket, buffer: &mut [u8], pending: &mut Changes) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn gathers_the_kinds_of_a_datagram() {

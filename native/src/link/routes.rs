@@ -9,12 +9,10 @@ use netlink_packet_route::route::{
     RouteProtocol, RouteScope, RouteType, RouteVia,
 };
 
+pub use super::ROUTE_PROTOCOL as PROTOCOL;
 use super::network::Network;
 use super::{attributes, command, emit, open};
 use crate::error::{Error, Result};
-
-/// Who made a route (RTPROT) unless its maker says otherwise: an unassigned number of linux/rtnetlink.h, so that our routes are known as ours.
-pub const PROTOCOL: u8 = 111;
 
 /// linux/rtnetlink.h
 pub(super) const RTM_NEWROUTE: u16 = 24;

@@ -4,7 +4,14 @@ pub mod file_lock;
 #[cfg(target_os = "linux")]
 pub mod namespace_lock;
 pub mod notify;
+pub mod other_process;
 #[cfg(target_os = "linux")]
 pub mod process;
+#[cfg(not(target_os = "linux"))]
+#[path = "process_darwin.rs"]
+pub mod process;
 #[cfg(target_os = "linux")]
+pub mod socket;
+#[cfg(not(target_os = "linux"))]
+#[path = "socket_darwin.rs"]
 pub mod socket;

@@ -23,7 +23,6 @@ mod device;
 mod effects;
 mod endpoint;
 mod engine;
-mod events;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod incoming;
@@ -51,6 +50,7 @@ mod world;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::events;
 pub use device::EmbeddedDevice;
 #[cfg(feature = "test-exports")]
 pub use noise::timing::Timing;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::difference::Step;
 use super::encode::{Attributes, PeerRequest};
 use super::uapi::peer;
 use crate::identity::keys::PublicKey;
 use crate::link::socket::NetlinkError;
 use crate::wireguard::device::PeerSettings;
+use crate::wireguard::difference::Step;
 
 /// Room of one request. An attribute ends at 64 KiB and a socket's send buffer at about 200 KiB; a quarter of the
 /// smaller one keeps the kernel's locks short.

@@ -10,12 +10,10 @@
 
 mod chunk;
 mod decode;
-mod difference;
 mod encode;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod genetlink;
-mod port;
 mod uapi;
 
 use netlink_packet_route::link::InfoKind;
@@ -23,6 +21,7 @@ use netlink_packet_route::link::InfoKind;
 use self::encode::Attributes;
 use self::genetlink::Family;
 use super::device::{Device, DeviceState, EventHandler, PeerChange, PeerFailure};
+use super::{difference, port};
 use crate::error::{Error, Result};
 use crate::identity::keys::{PrivateKey, PublicKey};
 use crate::link::links;

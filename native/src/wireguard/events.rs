@@ -1,16 +1,15 @@
-//! Where the device's events go.
+//! Where a device's events go.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::lock;
-use crate::wireguard::device::{DeviceEvent, EventHandler};
+use super::device::{DeviceEvent, EventHandler};
 
 /// How many events wait for a handler.
 const BACKLOG: usize = 64;
 
 /// Hands events to the handler; before there is one they wait.
 #[derive(Default)]
-pub(super) struct Events {
+pub struct Events {
     state: Mutex<State>,
 }
 
@@ -21,7 +20,7 @@ struct State {
 }
 
 impl Events {
-    pub(super) fn set_handler(&self, handler: EventHandler) {
+    pub fn set_handler(&self, handler: EventHandler) {
         let waiting = {
             let mut state = lock(&self.state);
             state.handler = Some(handler.clone());
@@ -30,7 +29,7 @@ impl Events {
         waiting.into_iter().for_each(|event| handler(event));
     }
 
-    pub(super) fn emit(&self, event: DeviceEvent) {
+    pub fn emit(&self, event: DeviceEvent) {
         let handler = {
             let mut state = lock(&self.state);
             if state.handler.is_none() && state.waiting.len() < BACKLOG {
@@ -42,6 +41,11 @@ impl Events {
             handler(event);
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What a handler that panicked left behind is a list of events, which is never half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
 /// EADDRINUSE when a socket of this network namespace has the port on any address, for IPv4 or IPv6. The kernel's
-/// WireGuard binds to all addresses of both, but says that it could not only when the link comes up.
+/// WireGuard, and wireguard-go, bind to all addresses of both, but say that they could not only when the link comes up.
 pub fn check_free(port: u16) -> io::Result<()> {
     drop(UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?);
     match UdpSocket::bind((Ipv6Addr::UNSPECIFIED, port)) {

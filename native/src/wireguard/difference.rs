@@ -1,8 +1,8 @@
 //! Turns "replace the allowed IPs" into what really differs.
 //!
-//! The kernel replaces a list by emptying it first, and packets that arrive in between are dropped. So a list that grows
-//! is added to, and a network that must go is moved to a peer that exists within one request only. (A flag that removes
-//! one allowed IP exists since Linux 6.16; this works on every kernel.)
+//! The kernel, and wireguard-go, replace a list by emptying it first, and packets that arrive in between are dropped. So a
+//! list that grows is added to, and a network that must go is moved to a peer that exists within one request only. (A flag
+//! that removes one allowed IP exists since Linux 6.16, and in wireguard-go since 2025; this works on every version.)
 
 use std::collections::BTreeMap;
 
