@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { processEntry, startOf } from "../unit/native/processes.ts";
-import type { MeshNode } from "./harness/node.ts";
+import type { MeshNode, StatusJson } from "./harness/node.ts";
 import { formMesh } from "./harness/ping.ts";
 import { allowanceMs, until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
@@ -16,6 +16,16 @@ function childOf(node: MeshNode): number {
   const { pid } = JSON.parse(readFileSync(recordPath(node), "utf8")) as { pid: number };
   expect(processEntry(pid)?.parent).toBe(node.pid);
   return pid;
+}
+
+/** The child, once there is one other than `before`. */
+function newChildOf(node: MeshNode, before: number): number | null {
+  try {
+    const pid = childOf(node);
+    return pid === before ? null : pid;
+  } catch {
+    return null;
+  }
 }
 
 const isGone = (pid: number): boolean => [undefined, "Z"].includes(processEntry(pid)?.state);
@@ -51,6 +61,22 @@ describe("nodes with --backend wireguard-go", () => {
     });
   });
 
+  test("whose child is killed or ends make another one, and keep the mesh", async () => {
+    const { mesh_ip, listen_port } = await two.rpc<StatusJson>("daemon.status");
+    for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+      const pid = childOf(two);
+      const since = two.log.length;
+      process.kill(pid, signal);
+      await until("another child is written down", allowanceMs(2000), () => newChildOf(two, pid));
+      await one.pingUntilAnswered(mesh_ip, allowanceMs(3000));
+      expect(processEntry(pid)).toBeNull();
+      // That the link went may be heard before that its process did.
+      const line = two.findLog(({ fields }) => fields?.msg === "interface made anew", since);
+      expect(line?.fields?.found).toEqual([expect.stringMatching(/^interface deleted|wireguard-go is gone/)]);
+    }
+    expect((await two.rpc<StatusJson>("daemon.status")).listen_port).toBe(listen_port);
+  });
+
   test("stopped, leave no process, socket, interface or record", async () => {
     const pid = childOf(two);
     expect(await two.stop()).toEqual({ code: 0, signal: null });
@@ -65,7 +91,7 @@ describe("nodes with --backend wireguard-go", () => {
     const pid = childOf(two);
     await two.kill9();
     await untilGone(pid);
-    expect(await two.hasInterface()).toBe(false);
+    await until("the interface is gone", allowanceMs(1000), async () => !(await two.hasInterface()));
     const { pubkey, mesh_ip } = await two.startAndWait();
     expect(pubkey).toBe(before);
     await one.pingUntilAnswered(mesh_ip, allowanceMs(2000));
