@@ -1,7 +1,7 @@
 // WireGuard devices. Lists of peers cross to the addon as one JSON text, which costs less than half of as many objects, and
 // preshared keys beside it as handles: an entry names the place of its key in the list of handles.
 
-const { checkedOptions, coded } = require("./errors.js");
+const { checkedOptions, coded, unsigned } = require("./errors.js");
 
 function deviceFace(device, { PresharedKey }) {
   // On a platform without devices there is nothing to put them on.
@@ -10,14 +10,18 @@ function deviceFace(device, { PresharedKey }) {
   const { open } = device;
 
   define(device, "open", (kind, name, mtu = 0, options = {}) => {
-    const { program, childRecord } = checkedOptions(`open ${name}`, options, ["program", "childRecord"]);
-    return open(kind, name, mtu, { program, childRecord });
+    const operation = `open ${name}`;
+    const { program, childRecord } = checkedOptions(operation, options, ["program", "childRecord"]);
+    return open(kind, name, unsigned(operation, "mtu", mtu), { program, childRecord });
   });
   define(device.prototype, "configure", function (configuration) {
     const known = ["privateKey", "identity", "listenPort", "fwmark"];
-    const given = checkedOptions(`configure ${this.name}`, configuration, known);
+    const operation = `configure ${this.name}`;
+    const given = checkedOptions(operation, configuration, known);
     const { privateKey, identity, listenPort = 0, fwmark = 0 } = given;
-    Reflect.apply(configure, this, [privateKey, identity, listenPort, fwmark]);
+    const number = (name, value) => unsigned(operation, name, value);
+    const numbers = [number("listenPort", listenPort), number("fwmark", fwmark)];
+    Reflect.apply(configure, this, [privateKey, identity, ...numbers]);
   });
   define(device.prototype, "apply", async function (changes) {
     const { text, handles } = batch(changes, PresharedKey);

@@ -17,8 +17,13 @@ function withoutValue(message) {
   return message.replace(/JavaScript value `(\w+)[\s\S]*` into/, "JavaScript value of type $1 into");
 }
 
-/** Runs a call into the addon; what it throws, or the promise it returns rejects with, gets its `code`. */
-function attempt(name, call) {
+/**
+ * Runs a call into the addon with these arguments; what it throws, or the promise it returns rejects with, gets its `code`. Every
+ * number of this package is a whole one, and napi would cut off what is not.
+ */
+function attempt(name, args, call) {
+  const broken = args.find((value) => typeof value === "number" && !Number.isSafeInteger(value));
+  if (broken !== undefined) throw coded("EINVAL", `cannot call ${name}: ${broken} is no whole number`);
   let result;
   try {
     result = call();
@@ -45,6 +50,13 @@ function checkedOptions(operation, options, known) {
   throw coded("EINVAL", `cannot ${operation}: there is no option ${stranger}, only ${known.join(", ")}`);
 }
 
+/** A number of 32 bits as it was given: napi would take a larger or a negative one for another. */
+function unsigned(operation, name, value) {
+  if (typeof value !== "number" || (value >= 0 && value <= 0xffff_ffff)) return value;
+  throw coded("EINVAL", `cannot ${operation}: ${name} ${value} is not in 0..4294967295`);
+}
+
 exports.coded = coded;
 exports.attempt = attempt;
 exports.checkedOptions = checkedOptions;
+exports.unsigned = unsigned;

@@ -11,7 +11,7 @@ function face(name) {
   const target = native[name];
   if (target === undefined) return missing(name);
   const outer = function (...args) {
-    return attempt(name, () => (new.target ? Reflect.construct(target, args) : target(...args)));
+    return attempt(name, args, () => (new.target ? Reflect.construct(target, args) : target(...args)));
   };
   Object.defineProperty(outer, "name", { value: name });
   if (target.prototype === undefined) return outer;
@@ -48,7 +48,7 @@ function copyWrapped(from, to, className, receiver) {
     if (key === "constructor") continue;
     const wrap = (inner) =>
       function (...args) {
-        return attempt(`${className}.${key}`, () => Reflect.apply(inner, receiver(this), args));
+        return attempt(`${className}.${key}`, args, () => Reflect.apply(inner, receiver(this), args));
       };
     if (get !== undefined) Object.defineProperty(to, key, { get: wrap(get), enumerable, configurable: true });
     else if (typeof value === "function")

@@ -1,19 +1,23 @@
 // Links and routes: options with defaults, as the addon takes them whole.
 
-const { checkedOptions } = require("./errors.js");
+const { checkedOptions, unsigned } = require("./errors.js");
 
 /** RTPROT of routes whose maker does not say otherwise: an unassigned number of linux/rtnetlink.h. */
 const ROUTE_PROTOCOL = 111;
 
 function networkFace(face) {
   const linkCreate = face("linkCreate");
+  const linkSetMtu = face("linkSetMtu");
   const routeAdd = face("routeAdd");
   const routeDelete = face("routeDelete");
   return {
     ROUTE_PROTOCOL,
     linkCreate(name, kind, options) {
       const { mtu, peer } = checkedOptions(`create ${name}`, options, ["mtu", "peer"]);
-      linkCreate(name, kind, mtu, peer);
+      linkCreate(name, kind, unsigned(`create ${name}`, "mtu", mtu), peer);
+    },
+    linkSetMtu(name, mtu) {
+      linkSetMtu(name, unsigned(`set the MTU of ${name}`, "mtu", mtu));
     },
     routeAdd(destination, linkName, options) {
       routeAdd(destination, linkName, routeProperties(`add route ${destination}`, options));
@@ -32,7 +36,8 @@ function routeProperties(operation, options) {
     gateway,
     protocol = ROUTE_PROTOCOL,
   } = checkedOptions(operation, given, ["metric", "gateway", "protocol"]);
-  return { metric, gateway, protocol };
+  const number = (name, value) => unsigned(operation, name, value);
+  return { metric: number("metric", metric), gateway, protocol: number("protocol", protocol) };
 }
 
 exports.networkFace = networkFace;

@@ -14,9 +14,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { inspect } from "node:util";
 import { MeshSecret, MessageProver, NodeIdentity, PresharedKey, PrivateKey } from "@wgmesh/native";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 const addon = new URL("../../../native/index.js", import.meta.url).pathname;
+
+// Many processes are started here, each of which takes its time on a machine that is busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
 beforeEach(() => {

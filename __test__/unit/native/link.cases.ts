@@ -184,6 +184,8 @@ export const cases: Cases = {
       [{ gateway: "fd01::9" }, /gateway "fd01::9" is no address of its family/],
       [{ gateway: "ten" }, /gateway "ten" is no address of its family/],
       [{ protocol: 0 }, /protocol 0 is not in 1\.\.255/],
+      [{ metric: -1 }, /metric -1 is not in 0\.\.4294967295/],
+      [{ metric: 2 ** 32 + 1 }, /metric 4294967297 is not in 0\.\.4294967295/],
       [{ protocol: 256 }, /protocol 256 is not in 1\.\.255/],
       [{ metrik: 1 }, /there is no option metrik, only metric, gateway, protocol/],
     ];
@@ -215,6 +217,14 @@ export const cases: Cases = {
     assert.equal(native.linkGet("once")?.up, true);
     native.linkSetMtu("once", 1280);
     assert.equal(ipJson("link show dev once")[0].mtu, 1280);
+    for (const mtu of [-1, 2 ** 32 + 1400]) {
+      refuses(
+        () => native.linkSetMtu("once", mtu),
+        "EINVAL",
+        /cannot set the MTU of once: mtu -?\d+ is not in/,
+      );
+    }
+    refuses(() => native.linkSetMtu("once", 1400.5), "EINVAL", /1400\.5 is no whole number/);
     for (const mtu of [575, 65536, 0]) {
       refuses(() => native.linkSetMtu("once", mtu), "EINVAL", /cannot set the MTU of once: .*576\.\.65535/);
     }

@@ -14,10 +14,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as imported from "@wgmesh/native";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 const packageFolder = fileURLToPath(new URL("../../../native/", import.meta.url));
 const required = createRequire(import.meta.url)("@wgmesh/native") as Record<string, unknown>;
+
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
 beforeEach(() => {
@@ -58,13 +60,17 @@ test("without a binary it says how to get one", () => {
 
 test("an old Node.js is told which one is needed", () => {
   const fake = (node: string): string =>
-    `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${node}" } });`;
-  for (const old of ["18.20.8", "20.18.3", "6.17.1"]) {
-    expect(load(fake(old))).toBe(
-      `ENOTSUP ENOTSUP: cannot load @wgmesh/native: it needs Node.js 20.19 or newer, this is ${old}; install a newer one\n`,
-    );
-  }
-  for (const fit of ["20.19.0", "22.0.0", "24.1.0", "100.0.0"]) expect(load(fake(fit))).toMatch(/^ENOENT /);
+    `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${node}" }, configurable: true });`;
+  expect(load(fake("18.20.8"))).toBe(
+    "ENOTSUP ENOTSUP: cannot load @wgmesh/native: it needs Node.js 20.19 or newer, this is 18.20.8; install a newer one\n",
+  );
+  const versions = ["6.17.1", "18.20.8", "20.18.3", "20.19.0", "22.0.0", "24.1.0", "100.0.0"];
+  const check = `require(${JSON.stringify(join(folder, "lib/node-version.js"))}).check();`;
+  const each = versions.map(
+    (node) => `${fake(node)} try { ${check} console.log("fit"); } catch { console.log("old"); }`,
+  );
+  const { stdout } = spawnSync(process.execPath, ["-e", each.join("\n")], { encoding: "utf8" });
+  expect(stdout.trimEnd().split("\n")).toEqual(["old", "old", "old", "fit", "fit", "fit", "fit"]);
   expect(JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8")).engines.node).toBe(">=20.19");
 });
 

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { root } from "../layout/repository.ts";
 
 interface Example {
@@ -42,6 +42,9 @@ function pattern(output: string): RegExp {
 
 const readme = readFileSync(path.join(root, "native/README.md"), "utf8");
 const examples = examplesOf(readme);
+
+// Many processes are started here, each of which takes its time on a machine that is busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
 beforeEach(() => {

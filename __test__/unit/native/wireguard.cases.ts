@@ -210,6 +210,13 @@ export const cases: Cases = {
       const one = /cannot configure wge\w+: it takes a privateKey or an identity, one of them/;
       assert.throws(configure({ listenPort: 1 }), coded("EINVAL", one));
       assert.throws(configure({ privateKey, identity: newIdentity() }), coded("EINVAL", one));
+      assert.throws(configure({ privateKey, listenPort: 1.5 }), coded("EINVAL", /1\.5 is no whole number/));
+      for (const listenPort of [-1, 2 ** 32 + 51_820]) {
+        const range = /listenPort -?\d+ is not in 0\.\.4294967295/;
+        assert.throws(configure({ privateKey, listenPort }), coded("EINVAL", range));
+      }
+      assert.throws(configure({ privateKey, fwmark: -1 }), coded("EINVAL", /fwmark -1 is not in/));
+      assert.throws(configure({ privateKey, fwmark: Number.NaN }), coded("EINVAL", /fwmark NaN is not in/));
       assert.throws(
         configure({ privateKey, port: 1 }),
         coded("EINVAL", /there is no option port, only privateKey/),
