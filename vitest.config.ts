@@ -27,6 +27,13 @@ export default defineConfig({
       },
       {
         test: {
+          name: "wireguard",
+          include: ["__test__/wireguard/**/*.test.ts"],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
           name: "vm",
           include: ["__test__/vm/*.test.ts"],
           fileParallelism: false,

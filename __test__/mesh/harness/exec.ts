@@ -31,6 +31,8 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
         });
       },
     );
+    // A command need not read it.
+    child.stdin?.on("error", () => {});
     child.stdin?.end(options.input);
   });
 }

@@ -1,0 +1,71 @@
+import { expect } from "vitest";
+import { countPings, type PingCount } from "../../mesh/harness/ping.ts";
+import { until } from "../../mesh/harness/time.ts";
+import type { Job, Place } from "./place.ts";
+
+export interface PingOptions {
+  readonly count?: number;
+  /** Sends the next one as soon as the last is answered. */
+  readonly flood?: boolean;
+  /** ICMP payload in bytes. */
+  readonly size?: number;
+  /** Further options of ping(8). */
+  readonly more?: string;
+}
+
+/** How many pings were answered, each within 2 s. */
+export async function ping(from: Place, target: string, options: PingOptions = {}): Promise<number> {
+  const { stdout } = await from.try(pingLine(target, options));
+  return Number(/(\d+) received/.exec(stdout)?.[1] ?? 0);
+}
+
+/** All pings must be answered. */
+export async function allAnswered(from: Place, target: string, options: PingOptions = {}): Promise<void> {
+  const { stdout, stderr } = await from.try(pingLine(target, options));
+  expect(stdout, `${pingLine(target, options)}: ${stdout}${stderr}`).toMatch(/, 0% packet loss/);
+}
+
+/** No ping may be answered. */
+export async function noneAnswered(from: Place, target: string, options: PingOptions = {}): Promise<void> {
+  expect(await ping(from, target, options), `${target} answered`).toBe(0);
+}
+
+function pingLine(target: string, { count = 1, flood = false, size, more }: PingOptions): string {
+  const words = [
+    "ping -n -W 2",
+    `-c ${count}`,
+    ...(flood ? ["-f"] : []),
+    ...(size === undefined ? [] : [`-s ${size}`]),
+    ...(more === undefined ? [] : [more]),
+    target,
+  ];
+  return words.join(" ");
+}
+
+/** Pings at a steady pace until it is told to finish, at most for `longestSeconds`. */
+export class SteadyPing {
+  readonly #job: Job;
+
+  constructor(from: Place, target: string, intervalMs: number, longestSeconds = 120) {
+    const interval = String(intervalMs / 1000);
+    this.#job = from.start("ping", "-n", "-i", interval, "-w", String(longestSeconds), target);
+  }
+
+  /** Resolves when the first answer has come. */
+  async answered(): Promise<void> {
+    await until("the first answer", 20_000, () => / icmp_seq=/.test(this.#job.stdout));
+  }
+
+  async finish(): Promise<PingCount> {
+    expect(this.#job.running, this.#job.stdout.slice(-500)).toBe(true);
+    await this.#job.stop("SIGINT");
+    return countPings(this.#job.stdout);
+  }
+
+  /** Finishes; nothing may have been lost. */
+  async lostNothing(): Promise<PingCount> {
+    const count = await this.finish();
+    expect(count.lost, `of ${count.sent} pings`).toEqual([]);
+    return count;
+  }
+}

@@ -1,0 +1,29 @@
+/** A test with places of its own, gone when it is over; so tests of one file may run side by side. */
+import { test as base } from "vitest";
+import { Place } from "./place.ts";
+
+export class Scene {
+  readonly #places: Place[] = [];
+
+  async place(): Promise<Place> {
+    const place = await Place.make();
+    this.#places.push(place);
+    return place;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#places.map((place) => place.end()));
+  }
+}
+
+export const test = base.extend<{ scene: Scene }>({
+  // biome-ignore lint/correctness/noEmptyPattern: vitest reads what a fixture needs from this pattern.
+  scene: async ({}, use) => {
+    const scene = new Scene();
+    try {
+      await use(scene);
+    } finally {
+      await scene.end();
+    }
+  },
+});
