@@ -44,7 +44,10 @@ describe.concurrent("allowed IPs", () => {
   }) => {
     const { a, b } = await vethPair(scene);
     const [a4 = "", a6 = ""] = a.addresses;
-    await b.inside.ip("address add 10.99.0.66/32 dev wg0", "address add fd99::66/128 dev wg0 nodad preferred_lft 0");
+    await b.inside.ip(
+      "address add 10.99.0.66/32 dev wg0",
+      "address add fd99::66/128 dev wg0 nodad preferred_lft 0",
+    );
     await allAnswered(b.inside, a4);
     await allAnswered(b.inside, a6);
     const before = await arrived(a);
