@@ -8,6 +8,8 @@ import { ended, type Outcome, run } from "../../mesh/harness/exec.ts";
 const hold = [
   "mount -t tmpfs tmpfs /run",
   "mkdir -p /run/netns /run/wireguard",
+  // That of the new network namespace.
+  "mount -t sysfs sysfs /sys",
   "ip link set lo up",
   "echo ready",
   "exec cat",
@@ -114,6 +116,14 @@ export class Place {
   async end(): Promise<void> {
     await Promise.all([...this.#jobs, this.#holder].map((job) => job.stop()));
   }
+}
+
+/**
+ * Has all packets that come in by the link handled by one core, in the order in which they were sent. Without, a sender that
+ * the kernel moves to another core in the middle of a flow has its packets queued on both, and they overtake each other.
+ */
+export async function keepOrder(place: Place, link: string): Promise<void> {
+  await place.run("sh -s", `echo 1 >/sys/class/net/${link}/queues/rx-0/rps_cpus\n`);
 }
 
 /** Makes a pair of virtual Ethernet links, both down. */
