@@ -1,9 +1,10 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * `unit` needs nothing, `mesh` needs root (network namespaces, real daemons), `vm` needs qemu; it runs the mesh files, and
- * those of `inside-vm`, once more inside a VM whose kernel has WireGuard.
- * A mesh or VM file never runs beside another: they share the machine's two cores, and their deadlines are real time.
+ * `unit` needs nothing, `mesh` and `wireguard` need root (network namespaces; real daemons, WireGuard alone), `vm` needs
+ * qemu; it runs the mesh files, and those of `inside-vm`, once more inside a VM whose kernel has WireGuard.
+ * A mesh or VM file never runs beside another: they share the machine's two cores, and their deadlines are real time. Tests of
+ * `wireguard` spend their time waiting, so they run side by side; those that need the machine, in `wireguard-load`, do not.
  */
 export default defineConfig({
   test: {
@@ -28,8 +29,19 @@ export default defineConfig({
       {
         test: {
           name: "wireguard",
-          include: ["__test__/wireguard/**/*.test.ts"],
+          include: ["__test__/wireguard/*.test.ts"],
+          maxWorkers: 3,
+          maxConcurrency: 8,
           testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "wireguard-load",
+          include: ["__test__/wireguard/load/*.test.ts"],
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          testTimeout: 120_000,
         },
       },
       {

@@ -8,7 +8,7 @@ import path from "node:path";
 const [results, ...flags] = process.argv.slice(2);
 const root = path.resolve(import.meta.dirname, "..");
 const namesFile = path.join(root, "__test__/names.txt");
-const vitestProjects = ["unit", "mesh", "vm"];
+const vitestProjects = ["unit", "mesh", "wireguard", "vm"];
 
 /** @typedef {{ name: string, outcome: "passed" | "failed" | "skipped" }} Test */
 
@@ -72,7 +72,7 @@ console.log("\n== summary");
 for (const suite of suites) {
   const skipped = count(suite.tests, "skipped");
   console.log(
-    `${suite.name.padEnd(8)} ${String(count(suite.tests, "passed")).padStart(5)} passed ` +
+    `${suite.name.padEnd(9)} ${String(count(suite.tests, "passed")).padStart(5)} passed ` +
       `${String(count(suite.tests, "failed")).padStart(3)} failed${skipped > 0 ? ` ${skipped} skipped` : ""}` +
       ` ${String(suite.seconds).padStart(5)} s`,
   );

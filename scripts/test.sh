@@ -35,8 +35,9 @@ suite() {
   printf '== %s: %s after %s s\n' "$name" "$([ "$status" = 0 ] && echo passed || echo "failed (exit $status)")" $((SECONDS - start))
 }
 
+# vitest_project NAME [PROJECTS]: a pattern of projects that make up the suite, unless it is the one of that name.
 vitest_project() {
-  npx --no-install vitest run --project "$1" --reporter=verbose --reporter=json \
+  npx --no-install vitest run --project "${2:-$1}" --reporter=verbose --reporter=json \
     --outputFile.json="$results/$1.json"
 }
 
@@ -50,6 +51,7 @@ needs_network_rights() {
 }
 
 mesh_project() { needs_network_rights && vitest_project mesh; }
+wireguard_project() { needs_network_rights && vitest_project wireguard 'wireguard*'; }
 vm_project() { needs_network_rights && vitest_project vm; }
 
 prepare() {
@@ -67,6 +69,7 @@ main() {
   suite cargo cargo test --workspace
   suite unit vitest_project unit
   suite mesh mesh_project
+  suite wireguard wireguard_project
   suite vm vm_project
 
   node scripts/summary.mjs "$results" "$@"

@@ -1,5 +1,6 @@
 // usage: node --expose-gc cycles.mjs COUNT EVERY: opens, configures, connects and closes an embedded interface COUNT times in one
-// process, beside one that stays. Prints what the process holds, as JSON, after every EVERY cycles.
+// process, beside one that stays. Prints what the process holds, as JSON: before, after every EVERY cycles, and when that one
+// is closed, too.
 import { readdirSync, readFileSync } from "node:fs";
 import { generateSecretUri, linkList, MeshSecret, NodeIdentity, WireGuardDevice } from "@wgmesh/native";
 
@@ -19,12 +20,16 @@ const apply = async (device, change) => {
   if (failed.length > 0) throw new Error(JSON.stringify(failed));
 };
 
+const tell = async (cycle) => console.log(JSON.stringify({ cycle, ...(await held()) }));
+
+// Printing opens a descriptor of node's own.
+await tell(0);
 for (let cycle = 1; cycle <= count; cycle += 1) {
   await once();
-  if (cycle % every === 0) console.log(JSON.stringify({ cycle, ...(await held()) }));
+  if (cycle % every === 0) await tell(cycle);
 }
 far.close(true);
-console.log(JSON.stringify({ cycle: count, ...(await held()) }));
+await tell(count);
 process.exit(0);
 
 async function once() {

@@ -1,11 +1,11 @@
 /** However many cores an end uses: within a flow nothing overtakes anything. */
 import { describe, expect } from "vitest";
-import { vethPair } from "./harness/pair.ts";
-import { allAnswered } from "./harness/ping.ts";
-import { keepOrder } from "./harness/place.ts";
-import { test } from "./harness/scene.ts";
-import { tcp, type UdpCount, udp } from "./harness/streams.ts";
-import type { Tunnel } from "./harness/tunnel.ts";
+import { vethPair } from "../harness/pair.ts";
+import { allAnswered } from "../harness/ping.ts";
+import { keepOrder } from "../harness/place.ts";
+import { test } from "../harness/scene.ts";
+import { tcp, type UdpCount, udp } from "../harness/streams.ts";
+import type { Tunnel } from "../harness/tunnel.ts";
 
 const SECONDS = 2;
 

@@ -3,14 +3,14 @@
  * (sections 5.3 and 5.4.7 of the paper: handshakes under load go only to those who return a cookie).
  */
 import { describe, expect } from "vitest";
-import { delay, until } from "../mesh/harness/time.ts";
-import { COOKIE, DATA, INITIATION, messageType, RESPONSE, Sniffer } from "./harness/datagrams.ts";
-import { addAttacker, Flood, type FloodCount, type FloodKind } from "./harness/flood.ts";
-import { hosts, inner, vethPair } from "./harness/pair.ts";
-import { SteadyPing } from "./harness/ping.ts";
-import { connect, type Place } from "./harness/place.ts";
-import { type Scene, test } from "./harness/scene.ts";
-import { Tunnel } from "./harness/tunnel.ts";
+import { delay, until } from "../../mesh/harness/time.ts";
+import { COOKIE, DATA, INITIATION, messageType, RESPONSE, Sniffer } from "../harness/datagrams.ts";
+import { addAttacker, Flood, type FloodCount, type FloodKind } from "../harness/flood.ts";
+import { hosts, inner, vethPair } from "../harness/pair.ts";
+import { SteadyPing } from "../harness/ping.ts";
+import { connect, type Place } from "../harness/place.ts";
+import { type Scene, test } from "../harness/scene.ts";
+import { Tunnel } from "../harness/tunnel.ts";
 
 const PER_SECOND = 10_000;
 const MANY = 4000;

@@ -1,9 +1,9 @@
 /** Pings and streams through the tunnel, over both protocols inside and outside, with a usual and a very large MTU. */
 import { describe, expect } from "vitest";
-import { loopbackPair, type Pair } from "./harness/pair.ts";
-import { allAnswered } from "./harness/ping.ts";
-import { test } from "./harness/scene.ts";
-import { tcp, udp } from "./harness/streams.ts";
+import { loopbackPair, type Pair } from "../harness/pair.ts";
+import { allAnswered } from "../harness/ping.ts";
+import { test } from "../harness/scene.ts";
+import { tcp, udp } from "../harness/streams.ts";
 
 const MEGABYTE = 1 << 20;
 
