@@ -42,12 +42,17 @@ function pingLine(target: string, { count = 1, flood = false, size, more }: Ping
   return words.join(" ");
 }
 
+/** How long an answer may take: what was sent later than this before the end may still have been on its way. */
+const ON_ITS_WAY_MS = 2000;
+
 /** Pings at a steady pace until it is told to finish, at most for `longestSeconds`. */
 export class SteadyPing {
   readonly #job: Job;
+  readonly #onItsWay: number;
 
   constructor(from: Place, target: string, intervalMs: number, longestSeconds = 120) {
     const interval = String(intervalMs / 1000);
+    this.#onItsWay = Math.ceil(ON_ITS_WAY_MS / intervalMs);
     this.#job = from.start("ping", "-n", "-i", interval, "-w", String(longestSeconds), target);
   }
 
@@ -59,7 +64,11 @@ export class SteadyPing {
   async finish(): Promise<PingCount> {
     expect(this.#job.running, this.#job.stdout.slice(-500)).toBe(true);
     await this.#job.stop("SIGINT");
-    return countPings(this.#job.stdout);
+    const { sent, lost } = countPings(this.#job.stdout);
+    // Without the last ones, if none of them was answered.
+    let last = sent;
+    while (lost.includes(last) && sent - last < this.#onItsWay) last -= 1;
+    return { sent: last, lost: lost.filter((number) => number <= last) };
   }
 
   /** Finishes; nothing may have been lost. */

@@ -6,8 +6,8 @@ import { helper } from "../harness/streams.ts";
 const CYCLES = 500;
 /** Until then the allocator and node fill their pools. */
 const WARM = 100;
-/** What the memory of a process may wander; in 400 cycles a leak of 10 KiB each is more. */
-const MOST_GROWTH_KB = 4000;
+/** What the memory of a process may wander; in 400 cycles a leak of 20 KiB each, a tenth of what one holds, is more. */
+const MOST_GROWTH_KB = 8000;
 
 interface Held {
   readonly cycle: number;
