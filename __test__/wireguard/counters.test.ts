@@ -35,9 +35,11 @@ describe.concurrent("counters", () => {
 
   test("a persistent keepalive is 32 bytes every interval, until it is switched off", async ({ scene }) => {
     const { a, b } = await vethPair(scene);
-    const sniffer = await Sniffer.on(a.outside, "eth0");
+    const sniffer = await Sniffer.on(a.outside, "eth0", b.outside);
     const keepalives = (): number =>
-      sniffer.sent().filter((seen) => messageType(seen) === DATA && messageBytes(seen) === KEEPALIVE_BYTES)
+      sniffer
+        .soFar()
+        .filter((seen) => seen.out && messageType(seen) === DATA && messageBytes(seen) === KEEPALIVE_BYTES)
         .length;
     await a.setPeer(b, { keepalive: 1 });
     await until("a session", 10_000, () => keepalives() > 0);
@@ -52,7 +54,7 @@ describe.concurrent("counters", () => {
     expect(off.keepalive).toBe(0);
     await delay(2500);
     expect((await a.peer(b)).txBytes).toBe(off.txBytes);
-    expect(sniffer.sent().every((seen) => [1, DATA].includes(messageType(seen)))).toBe(true);
+    expect((await sniffer.sent()).every((seen) => [1, DATA].includes(messageType(seen)))).toBe(true);
   });
 
   test("what is not answered for 10 s is answered with a keepalive, once", async ({ scene }) => {

@@ -53,10 +53,10 @@ describe.concurrent("sizes", () => {
     const { a, b } = await vethPair(scene, { mtu });
     const [b4 = ""] = b.addresses;
     await allAnswered(a.inside, b4);
-    const sniffer = await Sniffer.on(a.outside, "eth0");
+    const sniffer = await Sniffer.on(a.outside, "eth0", b.outside);
     const sizes = [1, 4, 5, 36, 37, 1260, 1268, 1269, 1271, 1272];
     for (const size of sizes) await allAnswered(a.inside, b4, { size });
-    const sent = sniffer.sent().filter((seen) => messageType(seen) === DATA);
+    const sent = (await sniffer.sent()).filter((seen) => messageType(seen) === DATA);
     const padded = sizes.map((size) => Math.min(Math.ceil((size + PING_HEADERS) / 16) * 16, mtu));
     expect(sent.map(messageBytes)).toEqual(padded.map((bytes) => bytes + WIREGUARD));
     expect(Math.max(...sent.map(({ length }) => length))).toBe(mtu + WIREGUARD + OUTER_IPV4);
@@ -69,9 +69,9 @@ describe.concurrent("sizes", () => {
     await a.inside.ip("link set wg0 mtu 1281");
     // The interface is asked for its MTU now and then, as long as there is traffic.
     await ping(a.inside, b4, { count: 6 });
-    const sniffer = await Sniffer.on(a.outside, "eth0");
+    const sniffer = await Sniffer.on(a.outside, "eth0", b.outside);
     await allAnswered(a.inside, b4, { size: 1253 });
-    expect(sniffer.sent().map(messageBytes)).toContain(1281 + WIREGUARD);
+    expect((await sniffer.sent()).map(messageBytes)).toContain(1281 + WIREGUARD);
   });
 
   test("a packet larger than the MTU is fragmented inside, or refused where that is forbidden", async ({

@@ -16,7 +16,13 @@ const inVm = process.env.IN_VM !== undefined;
 /** REKEY_AFTER_TIME of section 6.1. */
 const REKEY_AFTER_MS = 120_000;
 /** A sixtieth of the protocol's own, those that a handshake over a real network must not be cut off by somewhat longer. */
-const shortened = { rekeyAfterMs: 2000, rejectAfterMs: 4000, rekeyTimeoutMs: 500, keepaliveTimeoutMs: 300 };
+const shortened = {
+  rekeyAfterMs: 2000,
+  rejectAfterMs: 4000,
+  rekeyTimeoutMs: 500,
+  rekeyJitterMs: 20,
+  keepaliveTimeoutMs: 300,
+};
 
 const full = minutes > 0;
 const lengthMs = full ? minutes * 60_000 : 15_000;

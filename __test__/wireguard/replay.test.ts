@@ -20,22 +20,24 @@ describe.concurrent("datagrams that were recorded", () => {
   test("change nothing and are not answered when they come again, from wherever", async ({ scene }) => {
     const { a, b } = await vethPair(scene);
     const [b4 = ""] = b.addresses;
-    const atA = await Sniffer.on(a.outside, "eth0");
+    const atA = await Sniffer.on(a.outside, "eth0", b.outside);
     await allAnswered(a.inside, b4, { count: 5, more: "-i 0.05" });
-    const forth = atA.seen().filter(({ out }) => out);
-    const back = atA.seen().filter(({ out }) => !out);
+    const recorded = await atA.seen();
+    const forth = recorded.filter(({ out }) => out);
+    const back = recorded.filter(({ out }) => !out);
     expect(forth.map(messageType)).toEqual(expect.arrayContaining([INITIATION, DATA]));
     expect(back.map(messageType)).toEqual(expect.arrayContaining([RESPONSE, DATA]));
     const before = await Promise.all([visible(a), visible(b)]);
-    const atB = await Sniffer.on(b.outside, "eth0");
+    const atB = await Sniffer.on(b.outside, "eth0", a.outside);
     for (const source of [undefined, "192.0.2.1 4444", "192.0.2.77 7777"]) {
       await resend(a.outside, forth, { times: 3, ...(source && { source }) });
       await resend(b.outside, back, { times: 3, ...(source && { source }) });
     }
     await delay(JUDGED_MS);
     // The replays themselves were seen: nothing besides them.
-    expect(atB.seen().filter(({ out }) => !out)).toHaveLength(9 * forth.length);
-    expect(atB.seen().filter(({ out }) => out)).toHaveLength(9 * back.length);
+    const after = await atB.seen();
+    expect(after.filter(({ out }) => !out)).toHaveLength(9 * forth.length);
+    expect(after.filter(({ out }) => out)).toHaveLength(9 * back.length);
     expect(await Promise.all([visible(a), visible(b)])).toEqual(before);
     await allAnswered(a.inside, b4);
     await allAnswered(b.inside, a.addresses[0] ?? "");
@@ -49,9 +51,9 @@ describe.concurrent("datagrams that were recorded", () => {
     await b.outside.nft(
       "table ip hold { chain in { type filter hook input priority 0; udp dport 2 drop; }; }",
     );
-    const sniffer = await Sniffer.on(a.outside, "eth0");
+    const sniffer = await Sniffer.on(a.outside, "eth0", b.outside);
     await a.inside.try(`ping -n -c ${COUNT} -i 0.01 -W 1 ${b4}`);
-    const held = sniffer.sent().filter((seen) => messageType(seen) === DATA);
+    const held = (await sniffer.sent()).filter((seen) => messageType(seen) === DATA);
     expect(held.length).toBeGreaterThanOrEqual(COUNT);
     await b.outside.nft("delete table ip hold");
     // One that is newer than all of them.

@@ -1,5 +1,5 @@
 /** WireGuard's datagrams as somebody on the path sees them, and sends them. */
-import { until } from "../../mesh/harness/time.ts";
+import { delay, until } from "../../mesh/harness/time.ts";
 import type { Job, Place } from "./place.ts";
 import { helper, python } from "./streams.ts";
 
@@ -26,6 +26,9 @@ export interface Datagram {
 export const messageType = ({ payload }: Datagram): number => Number.parseInt(payload.slice(0, 2), 16);
 export const messageBytes = ({ payload }: Datagram): number => payload.length / 2;
 
+/** A busy machine's sniffer tells what passed within this. */
+const SETTLED_MS = 200;
+
 /** Sees what passes a link from now on. */
 export class Sniffer {
   readonly #job: Job;
@@ -34,22 +37,35 @@ export class Sniffer {
     this.#job = job;
   }
 
-  static async on(place: Place, link: string): Promise<Sniffer> {
+  /** `far` is the place at the other end of the link, whose end has the same name. */
+  static async on(place: Place, link: string, far?: Place): Promise<Sniffer> {
+    // Datagrams that are sent as one are to be seen as what they become.
+    for (const end of [place, far]) await end?.run(`ethtool -K ${link} tx-udp-segmentation off`);
     const job = place.start(...python, helper("datagrams.py"), "sniff", link);
     await until("the sniffer is ready", 10_000, () => job.stdout.startsWith("ready\n"));
     return new Sniffer(job);
   }
 
-  /** All so far. */
-  seen(): Datagram[] {
+  /** What has been told so far; what passed just now may be missing. */
+  soFar(): Datagram[] {
     // The last line may be half of one.
     const lines = this.#job.stdout.split("\n").slice(1, -1);
     return lines.map((line) => JSON.parse(line));
   }
 
+  /** All that has passed, once nothing more comes, or for two seconds of what does. */
+  async seen(): Promise<Datagram[]> {
+    let length = -1;
+    for (let round = 0; round < 10 && length !== this.#job.stdout.length; round += 1) {
+      length = this.#job.stdout.length;
+      await delay(SETTLED_MS);
+    }
+    return this.soFar();
+  }
+
   /** What was sent by the place that sniffs. */
-  sent(): Datagram[] {
-    return this.seen().filter(({ out }) => out);
+  async sent(): Promise<Datagram[]> {
+    return (await this.seen()).filter(({ out }) => out);
   }
 }
 

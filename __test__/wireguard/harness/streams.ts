@@ -26,15 +26,17 @@ export async function tcp(
 }
 
 export interface UdpOptions {
+  /** Each way. */
   readonly streams?: number;
-  /** In all; as fast as the sender can without. */
-  readonly megabits?: number;
   /** UDP payload; without, what fits. */
   readonly size?: number;
+  /** Both ways at once; one way, to `address`, without. */
+  readonly bothWays?: boolean;
   /** When to end, in the words of iperf3's client. */
   readonly until: readonly string[];
 }
 
+/** What one end received. */
 export interface UdpCount {
   /** Datagrams that were sent as far as the receiver can tell. */
   readonly packets: number;
@@ -42,18 +44,28 @@ export interface UdpCount {
   readonly outOfOrder: number;
 }
 
-/** What iperf3's server says when a client was served. */
-interface ServerResult {
-  readonly end: {
-    readonly sum: { readonly packets: number; readonly lost_packets: number };
-    readonly streams: readonly { readonly udp: { readonly out_of_order: number } }[];
-  };
+interface IperfResult {
+  readonly end: { readonly streams: readonly { readonly udp: IperfStream }[] };
+}
+
+interface IperfStream {
+  /** Whether the end that tells this sent. */
+  readonly sender: boolean;
+  readonly packets: number;
+  readonly lost_packets: number;
+  readonly out_of_order: number;
 }
 
 let nextPort = 5201;
 
-export async function udp(from: Place, to: Place, address: string, options: UdpOptions): Promise<UdpCount> {
-  const { streams = 1, megabits = 0, size } = options;
+/** UDP as fast as the sender can; what `to` received and, both ways, what `from` did. */
+export async function udp(
+  from: Place,
+  to: Place,
+  address: string,
+  options: UdpOptions,
+): Promise<{ there: UdpCount; back: UdpCount }> {
+  const { streams = 1, size, bothWays = false } = options;
   const port = String(nextPort++);
   const server = to.start("iperf3", "-s", "-1", "-J", "-B", address, "-p", port);
   try {
@@ -61,10 +73,11 @@ export async function udp(from: Place, to: Place, address: string, options: UdpO
       expect(server.running, server.stdout).toBe(true);
       return (await to.try(`ss -Hltn sport = :${port}`)).stdout !== "";
     });
-    const rate = ["-b", String(Math.round((megabits * 1e6) / streams))];
     const length = size === undefined ? [] : ["-l", String(size)];
+    const both = bothWays ? ["--bidir"] : [];
     const client = [
       "iperf3",
+      "-J",
       "-u",
       "-c",
       address,
@@ -72,19 +85,27 @@ export async function udp(from: Place, to: Place, address: string, options: UdpO
       port,
       "-P",
       streams,
-      ...rate,
+      "-b",
+      "0",
       ...length,
-      ...options.until,
+      ...both,
     ];
-    await from.run(client.join(" "));
+    const stdout = await from.run([...client, ...options.until].join(" "));
     await server.exit;
+    return { there: received(server.stdout), back: received(stdout) };
   } finally {
     await server.stop();
   }
-  const { end } = JSON.parse(server.stdout) as ServerResult;
+}
+
+/** What iperf3 received where it printed this. */
+function received(json: string): UdpCount {
+  const streams = (JSON.parse(json) as IperfResult).end.streams.filter(({ udp: { sender } }) => !sender);
+  const sum = (of: (stream: IperfStream) => number): number =>
+    streams.reduce((total, { udp: stream }) => total + of(stream), 0);
   return {
-    packets: end.sum.packets,
-    lost: end.sum.lost_packets,
-    outOfOrder: end.streams.reduce((sum, one) => sum + one.udp.out_of_order, 0),
+    packets: sum((stream) => stream.packets),
+    lost: sum((stream) => stream.lost_packets),
+    outOfOrder: sum((stream) => stream.out_of_order),
   };
 }

@@ -28,9 +28,9 @@ async function exchange({ a, b }: Pair): Promise<void> {
     [b, a, a4],
     [a, b, b6],
   ] as const) {
-    const { packets, lost } = await udp(from.inside, to.inside, address, { until: ["-n", "16M"] });
+    const { there } = await udp(from.inside, to.inside, address, { until: ["-n", "16M"] });
     // As fast as the sender can: most may be too much for a queue.
-    expect(packets - lost).toBeGreaterThan(100);
+    expect(there.packets - there.lost).toBeGreaterThan(10);
   }
 }
 
