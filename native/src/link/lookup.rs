@@ -104,6 +104,34 @@ fn ask(
     socket.get(RTM_GETROUTE, &emit(&question(address, flags)), |_, payload| parse(payload))
 }
 
+/// Tells by which link packets leave, as often as it is asked.
+pub struct Egress {
+    socket: NetlinkSocket,
+}
+
+impl Egress {
+    pub fn open() -> Result<Self> {
+        let socket = open().map_err(|error| error.because("open", "a netlink socket"))?;
+        Ok(Self { socket })
+    }
+
+    /// The link by which a packet with this source address and firewall mark leaves. `None` when there is no way, or the source is
+    /// not an address of this host. Takes some 10 µs.
+    pub fn link_index(&mut self, to: IpAddr, source: IpAddr, mark: u32) -> Result<Option<u32>> {
+        let mut message = question(to, RouteFlags::LookupTable);
+        message.header.source_prefix_length = message.header.destination_prefix_length;
+        message.attributes.push(RouteAttribute::Source(RouteAddress::from(source)));
+        message.attributes.push(RouteAttribute::Mark(mark));
+        match self.socket.get(RTM_GETROUTE, &emit(&message), |_, payload| parse(payload)) {
+            Err(error) if is_absence(&error) => Ok(None),
+            result => {
+                let answer = result.map_err(|error| error.because("look up the route to", to.to_string()))?;
+                Ok(answer.and_then(|answer| answer.link_index))
+            }
+        }
+    }
+}
+
 fn question(address: IpAddr, flags: RouteFlags) -> RouteMessage {
     let mut message = RouteMessage::default();
     let (family, prefix) = match address {
@@ -159,6 +187,15 @@ mod tests {
         assert_eq!(found.kind, "local");
         assert_eq!((found.link_index, found.mtu), (loopback.index, loopback.mtu));
         assert_eq!(found.gateway, None);
+    }
+
+    #[test]
+    fn packets_leave_by_a_link_if_their_source_is_an_address_of_this_host() {
+        let loopback = links::list().unwrap().into_iter().find(|link| link.loopback).unwrap();
+        let mut egress = Egress::open().unwrap();
+        let own = "127.0.0.1".parse().unwrap();
+        assert_eq!(egress.link_index(own, own, 0).unwrap(), Some(loopback.index));
+        assert_eq!(egress.link_index(own, "192.0.2.1".parse().unwrap(), 0).unwrap(), None);
     }
 
     #[test]

@@ -14,7 +14,10 @@ use super::{addresses, links, routes};
 use crate::error::{Error, Result};
 
 /// linux/rtnetlink.h, RTMGRP_*: LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE.
-const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+const GROUPS: u32 = LINK_GROUP | 0x10 | 0x40 | 0x100 | 0x400;
+const LINK_GROUP: u32 = 0x1;
+/// The kernel fills datagrams of up to 32 KiB.
+const RECEIVE_BYTES: usize = 64 * 1024;
 
 impl Changes {
     fn add_message(&mut self, kind: u16) {
@@ -35,6 +38,41 @@ impl Changes {
     }
 }
 
+/// Changes of addresses and routes for somebody who waits for descriptors himself: it is readable when there are some.
+pub struct Watch {
+    socket: Socket,
+    buffer: Vec<u8>,
+}
+
+impl Watch {
+    pub fn open() -> Result<Self> {
+        let socket = listen(GROUPS & !LINK_GROUP)?;
+        Ok(Self { socket, buffer: vec![0; RECEIVE_BYTES] })
+    }
+
+    /// Whether there were changes since the last call.
+    pub fn take(&mut self) -> bool {
+        let mut changes = Changes::NONE;
+        drain(&self.socket, &mut self.buffer, &mut changes);
+        changes != Changes::NONE
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the socket has it open for as long as it lives.
+        unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }
+    }
+}
+
+fn listen(groups: u32) -> Result<Socket> {
+    let failed = |error: std::io::Error| Error::from_io(&error, "watch", "the network");
+    let mut socket = Socket::new(NETLINK_ROUTE).map_err(failed)?;
+    socket.bind(&SocketAddr::new(0, groups)).map_err(failed)?;
+    socket.set_non_blocking(true).map_err(failed)?;
+    Ok(socket)
+}
+
 /// A thread that waits for changes; dropped, it ends and is joined.
 pub struct Monitor {
     /// An eventfd; written once, to end the thread.
@@ -46,9 +84,7 @@ impl Monitor {
     /// `callback` runs on the monitor's thread, [`DEBOUNCE`] after the first change of a burst.
     pub fn start(callback: impl Fn(Changes) + Send + 'static) -> Result<Self> {
         let failed = |error: std::io::Error| Error::from_io(&error, "watch", "the network");
-        let mut socket = Socket::new(NETLINK_ROUTE).map_err(failed)?;
-        socket.bind(&SocketAddr::new(0, GROUPS)).map_err(failed)?;
-        socket.set_non_blocking(true).map_err(failed)?;
+        let socket = listen(GROUPS)?;
         // SAFETY: eventfd takes two numbers; a non-negative result is a descriptor that is ours alone.
         let stop = match unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) } {
             -1 => return Err(failed(std::io::Error::last_os_error())),
@@ -75,7 +111,7 @@ impl Drop for Monitor {
 }
 
 fn run(socket: &Socket, stop: BorrowedFd<'_>, callback: impl Fn(Changes)) {
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; RECEIVE_BYTES];
     let mut pending = Changes::NONE;
     let mut tell_at: Option<Instant> = None;
     loop {

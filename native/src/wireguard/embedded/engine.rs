@@ -75,7 +75,16 @@ impl Engine {
         *write(&self.own) = Some(Arc::clone(&own));
         let now = self.context.world.now();
         for peer in self.all_peers() {
-            peer.tunnel(&self.context, now, effects).set_own_key(&own);
+            peer.tunnel(&self.context, now, effects).set_own_key(Some(&own));
+        }
+    }
+
+    /// Takes the device's key away: all sessions end, and no new ones begin. The peers stay.
+    pub(super) fn clear_private_key(&self, effects: &mut Effects) {
+        *write(&self.own) = None;
+        let now = self.context.world.now();
+        for peer in self.all_peers() {
+            peer.tunnel(&self.context, now, effects).set_own_key(None);
         }
     }
 
@@ -176,7 +185,7 @@ impl Engine {
         self.remove(&key, effects);
         let peer = Arc::new(Peer::new(key, &self.context));
         if let Some(own) = own {
-            peer.tunnel(&self.context, self.context.world.now(), effects).set_own_key(&own);
+            peer.tunnel(&self.context, self.context.world.now(), effects).set_own_key(Some(&own));
         }
         Ok(peer)
     }

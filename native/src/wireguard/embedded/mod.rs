@@ -37,6 +37,7 @@ mod peers;
 mod pipeline;
 mod region;
 mod shared;
+mod sources;
 #[cfg(test)]
 mod test_random;
 mod tun;

@@ -71,4 +71,13 @@ impl Engine {
     pub(super) fn forget_source(&self, source: Source) {
         self.all_peers().iter().for_each(|peer| peer.forget_source(source));
     }
+
+    /// Leaves all sources to the kernel, until the peers are heard of again.
+    pub(super) fn forget_sources(&self) {
+        for peer in self.all_peers() {
+            if let Some(Endpoint { source: Some(source), .. }) = peer.endpoint() {
+                peer.forget_source(source);
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::context::Context;
 use super::effects::Effects;
-use super::endpoint::Source;
+use super::endpoint::{Endpoint, Source};
 use super::lock;
 use super::noise::Time;
 use super::tunnel::{LockedTunnel, Tunnel};
@@ -65,6 +65,10 @@ impl Peer {
         {
             endpoint.source = None;
         }
+    }
+
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        lock(&self.tunnel).endpoint
     }
 
     pub(super) fn properties(&self) -> CurrentProperties {

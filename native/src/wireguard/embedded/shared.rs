@@ -127,8 +127,12 @@ impl Shared {
         })
     }
 
-    pub(super) fn set_private_key(&self, key: &PrivateKey) {
-        self.change(|_, effects| self.engine.set_private_key(key, effects));
+    /// `None` takes the key away.
+    pub(super) fn set_private_key(&self, key: Option<&PrivateKey>) {
+        self.change(|_, effects| match key {
+            Some(key) => self.engine.set_private_key(key, effects),
+            None => self.engine.clear_private_key(effects),
+        });
     }
 
     /// Binds another port, 0 for any.
@@ -177,6 +181,8 @@ impl Shared {
         }
         let sockets = Arc::new(Sockets::bind(port, fwmark)?);
         *write(&self.sockets) = Some(sockets);
+        // A new beginning: the routes choose the source of what comes first.
+        self.engine.forget_sources();
         // It waits on the old ones.
         self.incoming.wake.wake();
         Ok(())

@@ -142,19 +142,19 @@ impl LockedTunnel<'_> {
         }
     }
 
-    /// Begins with the device's key, or begins anew with a new one: all sessions are forgotten.
-    pub(super) fn set_own_key(&mut self, own: &Arc<OwnKey>) {
+    /// Begins with the device's key, begins anew with a new one, or waits for one: all sessions are forgotten.
+    pub(super) fn set_own_key(&mut self, own: Option<&Arc<OwnKey>>) {
         if self.tunnel.removed {
             return;
         }
         self.forget_sessions();
-        self.tunnel.own = Some(Arc::clone(own));
+        self.tunnel.own = own.cloned();
         self.tunnel.keys = None;
         self.tunnel.handshake_sent = None;
         self.tunnel.waiting.clear();
         self.tunnel.timers.clear();
         // The timer thread begins the handshakes, so that a device with many peers has its key at once.
-        let first = self.tunnel.persistent_keepalive().map(|_| self.now);
+        let first = own.and(self.tunnel.persistent_keepalive()).map(|_| self.now);
         self.tunnel.timers.set_persistent(first);
     }
 

@@ -21,7 +21,11 @@ pub struct StaticKeys {
 
 impl StaticKeys {
     pub fn new(private: &[u8; 32]) -> Self {
-        let private = StaticSecret::from(*private);
+        let mut clamped = Zeroizing::new(*private);
+        // As X25519 uses it (RFC 7748, section 5), so that it is shown as the kernel shows it.
+        clamped[0] &= 248;
+        clamped[31] = clamped[31] & 127 | 64;
+        let private = StaticSecret::from(*clamped);
         let public = PublicKey::from(&private).to_bytes();
         Self { private, public }
     }

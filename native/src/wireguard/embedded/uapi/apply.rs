@@ -34,11 +34,10 @@ fn apply_parts(subject: &impl Subject, set: SetRequest, changed: &mut Vec<String
         changed.push(format!("fwmark set to {fwmark:#x}"));
     }
     if let Some(key) = set.private_key {
-        if key.0 == [0; 32] {
-            return Err(Refusal(libc::EINVAL));
-        }
-        subject.set_private_key(&key);
-        changed.push("private key set".to_owned());
+        // All zeros is the protocol's way to say "none".
+        let key = Some(&key).filter(|key| key.0 != [0; 32]);
+        subject.set_private_key(key);
+        changed.push(if key.is_some() { "private key set" } else { "private key removed" }.to_owned());
     }
     if set.replace_peers {
         subject.clear();

@@ -101,8 +101,11 @@ impl Subject for Twin {
         self.engine.peers()
     }
 
-    fn set_private_key(&self, key: &PrivateKey) {
-        self.engine.set_private_key(key, &mut Effects::default());
+    fn set_private_key(&self, key: Option<&PrivateKey>) {
+        match key {
+            Some(key) => self.engine.set_private_key(key, &mut Effects::default()),
+            None => self.engine.clear_private_key(&mut Effects::default()),
+        }
     }
 
     fn set_port(&self, port: u16) -> Result<()> {

@@ -23,7 +23,8 @@ trait Subject {
     /// Each peer with its preshared key.
     fn peers(&self) -> Vec<(PeerState, Option<PresharedKey>)>;
 
-    fn set_private_key(&self, key: &PrivateKey);
+    /// `None` takes the key away.
+    fn set_private_key(&self, key: Option<&PrivateKey>);
     /// Binds another port, 0 for any.
     fn set_port(&self, port: u16) -> Result<()>;
     fn set_fwmark(&self, fwmark: u32) -> Result<()>;
@@ -52,7 +53,7 @@ impl Subject for Shared {
         self.peers()
     }
 
-    fn set_private_key(&self, key: &PrivateKey) {
+    fn set_private_key(&self, key: Option<&PrivateKey>) {
         self.set_private_key(key);
     }
 
