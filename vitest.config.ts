@@ -30,9 +30,9 @@ export default defineConfig({
         test: {
           name: "wireguard",
           include: ["__test__/wireguard/*.test.ts"],
-          maxWorkers: 3,
-          maxConcurrency: 8,
-          testTimeout: 60_000,
+          maxWorkers: 2,
+          maxConcurrency: 6,
+          testTimeout: 120_000,
         },
       },
       {

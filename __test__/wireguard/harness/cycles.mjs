@@ -2,21 +2,28 @@
 // process, beside one that stays. Prints what the process holds, as JSON: before, after every EVERY cycles, and when that one
 // is closed, too.
 import { readdirSync, readFileSync } from "node:fs";
-import { generateSecretUri, linkList, MeshSecret, NodeIdentity, WireGuardDevice } from "@wgmesh/native";
+import {
+  generateSecretUri,
+  linkList,
+  MeshSecret,
+  NodeIdentity,
+  PresharedKey,
+  WireGuardDevice,
+} from "@wgmesh/native";
 
 const [count, every] = process.argv.slice(2).map(Number);
 // Waiting for an event keeps no process alive.
 setInterval(() => {}, 1000);
-const secret = MeshSecret.fromText(generateSecretUri());
+const presharedKey = PresharedKey.derive(MeshSecret.fromText(generateSecretUri()));
 const newIdentity = () => NodeIdentity.load("/nowhere/state.json");
 
 const stays = newIdentity();
 const far = WireGuardDevice.open("embedded", "far", 0);
-far.configure(stays, 0);
+far.configure({ identity: stays });
 far.up();
 
 const apply = async (device, change) => {
-  const failed = JSON.parse(await device.apply(secret, JSON.stringify([change])));
+  const failed = await device.apply([change]);
   if (failed.length > 0) throw new Error(JSON.stringify(failed));
 };
 
@@ -36,20 +43,19 @@ async function once() {
   const identity = newIdentity();
   const device = WireGuardDevice.open("embedded", "near", 0);
   const connected = new Promise((resolve, reject) => {
-    device.onEvent((json) => {
-      const event = JSON.parse(json);
+    device.onEvent((event) => {
       if (event.type === "handshake") resolve();
-      else reject(new Error(json));
+      else reject(new Error(JSON.stringify(event)));
     });
   });
-  device.configure(identity, 0);
+  device.configure({ identity });
   device.up();
-  await apply(far, { publicKey: identity.publicKey, presharedKey: true, allowedIps: ["10.99.0.1/32"] });
+  await apply(far, { publicKey: identity.publicKey, presharedKey, allowedIps: ["10.99.0.1/32"] });
   const endpoint = `127.0.0.1:${far.listenPort()}`;
   const allowedIps = ["10.99.0.2/32"];
   await apply(device, {
     publicKey: stays.publicKey,
-    presharedKey: true,
+    presharedKey,
     endpoint,
     allowedIps,
     keepaliveSeconds: 25,

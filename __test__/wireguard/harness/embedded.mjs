@@ -9,9 +9,10 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 const [name, mtu, timing] = process.argv.slice(2);
-const { WireGuardDevice } = await addon();
+if (timing !== undefined) useTestBuild().setEmbeddedTiming(JSON.parse(timing));
+const { WireGuardDevice } = await import("@wgmesh/native");
 const device = WireGuardDevice.open("embedded", name, Number(mtu));
-device.onEvent((event) => console.log(event));
+device.onEvent((event) => console.log(JSON.stringify(event)));
 console.log("ready");
 for await (const line of createInterface({ input: process.stdin })) {
   if (line !== "close") continue;
@@ -21,11 +22,13 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 process.exit(0);
 
-async function addon() {
-  if (timing === undefined) return await import("@wgmesh/native");
-  const folder = new URL("../../../native/", import.meta.url);
-  const file = readdirSync(folder).find((entry) => /^wgmesh-test\..*\.node$/.test(entry));
-  const native = createRequire(import.meta.url)(fileURLToPath(new URL(file, folder)));
-  native.setEmbeddedTiming(JSON.parse(timing));
-  return native;
+/** The addon built for tests stands in for the usual one in what is imported after this. */
+function useTestBuild() {
+  const require = createRequire(import.meta.url);
+  const folder = fileURLToPath(new URL("../../../native/", import.meta.url));
+  const find = (pattern) => folder + readdirSync(folder).find((file) => pattern.test(file));
+  const usual = find(/^wgmesh\..*\.node$/);
+  const exports = require(find(/^wgmesh-test\..*\.node$/));
+  require.cache[usual] = { id: usual, filename: usual, loaded: true, exports };
+  return exports;
 }

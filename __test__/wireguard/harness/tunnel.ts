@@ -13,7 +13,7 @@ export type Kind = "embedded" | "wireguard-go" | "kernel";
 export const testedKind = (process.env.WGMESH_TUNNEL ?? "embedded") as Kind;
 
 const program = path.resolve("__test__/wireguard/harness/embedded.mjs");
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 60_000;
 const WORST_CLOSE_MS = 10_000;
 
 export interface TunnelOptions {
