@@ -31,14 +31,14 @@ export interface LinkOptions {
   peer?: string;
 }
 
-/** The link of that name, or null. Linux. Errors: `EINVAL` for what no link can be called. */
+/** The link of that name, or null. Linux, macOS. Errors: `EINVAL` for what no link can be called. */
 export function linkGet(name: string): Link | null;
 
-/** All links. Linux. About 1 ms for each 100. */
+/** All links. Linux, macOS. About 1 ms for each 100. */
 export function linkList(): Link[];
 
 /**
- * Makes a link, down and without addresses. Linux with CAP_NET_ADMIN; the kernel loads the module of the kind when it has one. A
+ * Makes a link, down and without addresses. Linux alone, with CAP_NET_ADMIN; the kernel loads the module of the kind when it has one. A
  * WireGuard link is better made by {@link WireGuardDevice.open}, which can also do without the module. Creating takes some
  * milliseconds.
  *
@@ -48,17 +48,17 @@ export function linkList(): Link[];
  */
 export function linkCreate(name: string, kind: LinkKind, options?: LinkOptions): void;
 
-/** Sets the link up; no error when it is. Linux with CAP_NET_ADMIN. Errors: `EPERM`, `ENODEV`, `EADDRINUSE` (WireGuard's port is taken). */
+/** Sets the link up; no error when it is. Linux with CAP_NET_ADMIN, macOS as root. Errors: `EPERM`, `ENODEV`, `EADDRINUSE` (WireGuard's port is taken). */
 export function linkSetUp(name: string): void;
 
-/** Sets the link down, which drops its routes, and its IPv6 addresses; no error when it is. Linux with CAP_NET_ADMIN. Errors: `EPERM`, `ENODEV`. */
+/** Sets the link down, which drops its routes, and its IPv6 addresses; no error when it is. Linux with CAP_NET_ADMIN, macOS as root. Errors: `EPERM`, `ENODEV`. */
 export function linkSetDown(name: string): void;
 
-/** Sets the MTU, 576..65535 bytes. Linux with CAP_NET_ADMIN. Errors: `EPERM`, `ENODEV`, `EINVAL` (also for one the link cannot have). */
+/** Sets the MTU, 576..65535 bytes. Linux with CAP_NET_ADMIN, macOS as root. Errors: `EPERM`, `ENODEV`, `EINVAL` (also for one the link cannot have). */
 export function linkSetMtu(name: string, mtu: number): void;
 
 /**
- * Removes the link, whoever made it. Linux with CAP_NET_ADMIN. Takes up to 0.1 s, and 15 s for a WireGuard link that still has 1,000
+ * Removes the link, whoever made it. Linux with CAP_NET_ADMIN, macOS as root. Takes up to 0.1 s, and 15 s for a WireGuard link that still has 1,000
  * peers: {@link WireGuardDevice.close} takes those away first. Errors: `EPERM`, `ENODEV`, `EOPNOTSUPP` (hardware).
  */
 export function linkDelete(name: string): void;
@@ -79,18 +79,18 @@ export interface Address {
   tentative: boolean;
 }
 
-/** All addresses, or those of one link. Linux. Errors: `ENODEV`, `EINVAL` for what no link can be called. */
+/** All addresses, or those of one link. Linux, macOS. Errors: `ENODEV`, `EINVAL` for what no link can be called. */
 export function addressList(linkName?: string): Address[];
 
 /**
  * Adds `address/prefix` with its connected route, IPv6 without duplicate address detection, so that it is usable at once. No
- * error when it is there already. Linux with CAP_NET_ADMIN.
+ * error when it is there already. Linux with CAP_NET_ADMIN, macOS as root.
  *
  * Errors: `EPERM`, `ENODEV`, `EINVAL`, `EEXIST` (the IPv6 address is there with another prefix).
  */
 export function addressAdd(linkName: string, cidr: string): void;
 
-/** Removes `address/prefix`. No error when it, or the link, is gone already. Linux with CAP_NET_ADMIN. Errors: `EPERM`, `EINVAL`. */
+/** Removes `address/prefix`. No error when it, or the link, is gone already. Linux with CAP_NET_ADMIN, macOS as root. Errors: `EPERM`, `EINVAL`. */
 export function addressDelete(linkName: string, cidr: string): void;
 
 /** A kind of object that changed. */
@@ -98,7 +98,7 @@ export type NetworkChange = "link" | "address" | "route";
 
 /**
  * Tells of changes of links, addresses and routes in the process's network namespace, whoever makes them, 20 ms after the first of a
- * burst, in one call. Linux; needs no right. It has a thread of its own, and does not keep the process alive.
+ * burst, in one call. Linux, macOS; needs no right. It has a thread of its own, and does not keep the process alive.
  */
 export class NetworkMonitor {
   /**

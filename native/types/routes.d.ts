@@ -50,13 +50,13 @@ export interface RouteOptions {
 export const ROUTE_PROTOCOL: 111;
 
 /**
- * Routes of the main table, or those out of one link; one with several next hops is listed once for each. Linux. About 1 ms for each
+ * Routes of the main table, or those out of one link; one with several next hops is listed once for each. Linux, macOS. About 1 ms for each
  * 500. Errors: `ENODEV`, `EINVAL` for what no link can be called.
  */
 export function routeList(linkName?: string): Route[];
 
 /**
- * Looks up the way that packets to an IP address take, through the host's policy rules; nothing is sent. Linux. About 0.1 ms.
+ * Looks up the way that packets to an IP address take, through the host's policy rules; nothing is sent. Linux, macOS. About 0.1 ms.
  *
  * @returns Null when there is none: unreachable, prohibited, a blackhole, or the host is without that family.
  *
@@ -66,7 +66,7 @@ export function routeGet(destination: string): RouteLookup | null;
 
 /**
  * Adds a unicast route out of the link to the main table; host bits of the destination are cleared. No error when the very same one
- * is there. Linux with CAP_NET_ADMIN.
+ * is there. Linux with CAP_NET_ADMIN, macOS as root.
  *
  * @param options - A number is the metric.
  *
@@ -77,6 +77,6 @@ export function routeAdd(destination: string, linkName: string, options?: number
 
 /**
  * Removes a route of that protocol, link, destination and metric (and gateway, when one is named; any metric with 0); others stay.
- * No error when it is gone already. Linux with CAP_NET_ADMIN. Errors: `EPERM`, `EINVAL`.
+ * No error when it is gone already. Linux with CAP_NET_ADMIN, macOS as root. Errors: `EPERM`, `EINVAL`.
  */
 export function routeDelete(destination: string, linkName: string, options?: number | RouteOptions): void;
