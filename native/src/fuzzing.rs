@@ -9,12 +9,18 @@ mod replay;
 
 pub use crate::identity::fuzzing::identity;
 pub use crate::link::fuzzing::netlink;
-pub use crate::wireguard::embedded::fuzzing::uapi;
+pub use crate::wireguard::embedded::fuzzing::{frames, packets, uapi};
 pub use crate::wireguard::fuzzing::changes;
 
 /// Takes any bytes, and panics when a promise is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which is also that of its folder under `native/fuzz/corpus` and of its binary.
-pub const TARGETS: [(&str, Target); 4] =
-    [("changes", changes), ("identity", identity), ("netlink", netlink), ("uapi", uapi)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("changes", changes),
+    ("frames", frames),
+    ("identity", identity),
+    ("netlink", netlink),
+    ("packets", packets),
+    ("uapi", uapi),
+];

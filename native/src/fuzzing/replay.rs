@@ -50,6 +50,11 @@ fn every_input_of_changes_keeps_its_promises() {
 }
 
 #[test]
+fn every_input_of_frames_keeps_its_promises() {
+    replay("frames");
+}
+
+#[test]
 fn every_input_of_identity_keeps_its_promises() {
     replay("identity");
 }
@@ -57,6 +62,11 @@ fn every_input_of_identity_keeps_its_promises() {
 #[test]
 fn every_input_of_netlink_keeps_its_promises() {
     replay("netlink");
+}
+
+#[test]
+fn every_input_of_packets_keeps_its_promises() {
+    replay("packets");
 }
 
 #[test]

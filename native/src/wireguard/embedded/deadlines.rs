@@ -42,7 +42,7 @@ impl Deadlines {
         lock(&self.0).first_key_value().map(|((first, _), _)| *first)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn len(&self) -> usize {
         lock(&self.0).len()
     }

@@ -50,7 +50,7 @@ impl Indices {
         read(&self.0).get(&index).cloned()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn len(&self) -> usize {
         read(&self.0).len()
     }

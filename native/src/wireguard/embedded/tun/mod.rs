@@ -8,6 +8,8 @@ mod checksum;
 mod coalesce;
 mod control;
 mod flow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod segment;
 mod virtio;
 
@@ -174,7 +176,7 @@ impl TunWriter {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod test_packets;
 #[cfg(test)]
 mod tests;
