@@ -54,8 +54,17 @@ mesh_project() { needs_network_rights && vitest_project mesh; }
 wireguard_project() { needs_network_rights && vitest_project wireguard 'wireguard*'; }
 vm_project() { needs_network_rights && vitest_project vm; }
 
+# The addon's macOS half is type-checked here, for want of a Mac.
+darwin_target=aarch64-apple-darwin
+
+install_darwin_target() {
+  rustup target list --installed 2>/dev/null | grep -qx "$darwin_target" ||
+    step "installing the Rust target $darwin_target" rustup target add "$darwin_target"
+}
+
 prepare() {
-  install_debian_packages && install_dependencies && build_addon && build_test_addon && build_dist
+  install_debian_packages && install_dependencies && build_addon && build_test_addon && build_dist &&
+    install_darwin_target
 }
 
 # A function is read as a whole: a script that is edited while it runs would go on at the wrong place.
@@ -66,6 +75,7 @@ main() {
   suite tsc npx --no-install tsc --noEmit
   suite rustfmt cargo fmt --check
   suite clippy cargo clippy --quiet --workspace --all-targets -- -D warnings
+  suite darwin cargo clippy --quiet --workspace --target "$darwin_target" -- -D warnings
   suite cargo cargo test --workspace
   suite unit vitest_project unit
   suite mesh mesh_project

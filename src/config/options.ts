@@ -106,7 +106,8 @@ const list = <T>(placeholder: string, parse: ValueParser<readonly T[]>): OptionF
 
 /** WireGuard's usual port (PROTOCOL.md section 2). */
 export const DEFAULT_LISTEN_PORT = 51820;
-export const DEFAULT_RUN_DIR = "/run/wgmesh";
+/** macOS has no /run. */
+export const DEFAULT_RUN_DIR = process.platform === "darwin" ? "/var/run/wgmesh" : "/run/wgmesh";
 const DEFAULT_STATE_DIR = "/var/lib/wgmesh";
 
 /** How `wgmesh` and `wgmeshd` find one node's files; shared by every verb. */

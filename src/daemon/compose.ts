@@ -19,7 +19,7 @@ import { createLog, writeToStderr } from "../observe/log.ts";
 import { goPathFor } from "../rpc/goPath.ts";
 import { UnixRpcServer } from "../rpc/server.ts";
 import { openBackend } from "../wireguard/select.ts";
-import { linuxSystem } from "./linuxSystem.ts";
+import { hostSystem } from "./hostSystem.ts";
 import { MeshNode } from "./meshNode.ts";
 import * as os from "./os.ts";
 import type { Identity, NodeParts } from "./parts.ts";
@@ -60,7 +60,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
     setLogLevel: (level) => {
       nodeLog.level = level;
     },
-    system: linuxSystem,
+    system: hostSystem,
     signals,
     mesh,
     addresses: meshAddresses(secret, options.meshSubnet),

@@ -7,14 +7,15 @@ import type { InterfaceAddress } from "../mesh/interfaceDifference.ts";
 import type { InterfaceControl } from "../mesh/interfaceSync.ts";
 import * as os from "./os.ts";
 
-export function interfaceControl(linkName: string): InterfaceControl {
+/** @param linkName asked at each call, since an interface made again may have another name. */
+export function interfaceControl(linkName: () => string): InterfaceControl {
   return {
-    link: () => os.linkGet(linkName),
-    addresses: () => os.addressList(linkName),
-    addAddress: (address) => os.addressAdd(linkName, cidrOf(address)),
-    removeAddress: (address) => os.addressDelete(linkName, cidrOf(address)),
-    isRouted: (address) => isRouted(linkName, address),
-    setMtu: (mtu) => os.linkSetMtu(linkName, mtu),
+    link: () => os.linkGet(linkName()),
+    addresses: () => os.addressList(linkName()),
+    addAddress: (address) => os.addressAdd(linkName(), cidrOf(address)),
+    removeAddress: (address) => os.addressDelete(linkName(), cidrOf(address)),
+    isRouted: (address) => isRouted(linkName(), address),
+    setMtu: (mtu) => os.linkSetMtu(linkName(), mtu),
   };
 }
 

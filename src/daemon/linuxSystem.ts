@@ -18,7 +18,7 @@ export const linuxSystem: System = {
   networkSettings: procSettings(),
   pid: process.pid,
   hostname,
-  interfaceControl,
+  interfaceControl: (linkName) => interfaceControl(() => linkName),
   pathTo: os.routeGet,
   addAddress: os.addressAdd,
   routes: () => os.routeList(),

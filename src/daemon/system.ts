@@ -1,5 +1,5 @@
 /**
- * What the daemon asks of the operating system: real in linuxSystem.ts, in memory in tests.
+ * What the daemon asks of the operating system: real in linuxSystem.ts and darwinSystem.ts, in memory in tests.
  */
 import type { NetworkSettings } from "../mesh/forwarding.ts";
 import type { InterfaceControl } from "../mesh/interfaceSync.ts";
