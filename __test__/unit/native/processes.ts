@@ -28,6 +28,14 @@ export function processEntry(pid: number): ProcessEntry | null {
   }
 }
 
+/** The state of each thread. */
+export function threadStates(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/task`).map((id) => {
+    const stat = readFileSync(`/proc/${pid}/task/${id}/stat`, "utf8");
+    return stat[stat.lastIndexOf(")") + 2] ?? "";
+  });
+}
+
 /** Children of this process, zombies included. */
 export const children = (): ProcessEntry[] => processes().filter(({ parent }) => parent === process.pid);
 

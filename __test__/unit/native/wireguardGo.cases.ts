@@ -32,7 +32,7 @@ import {
   WireGuardDevice,
 } from "@wgmesh/native";
 import type { Cases } from "../../vm/cases.ts";
-import { children, childThreads, processEntry, processes, startOf } from "./processes.ts";
+import { children, childThreads, processEntry, processes, startOf, threadStates } from "./processes.ts";
 
 const addon = createRequire(import.meta.url).resolve("@wgmesh/native");
 const presharedKey = PresharedKey.derive(MeshSecret.fromText("a secret for the tests of wireguard-go"));
@@ -63,6 +63,17 @@ function withDevice(body: (device: WireGuardDevice) => void | Promise<void>): ()
     }
     assertGone(device.name);
   };
+}
+
+/** The same with the device's events, for a case that ends it in another way. */
+function withEvents(
+  body: (device: WireGuardDevice, events: DeviceEvent[]) => Promise<void>,
+): () => Promise<void> {
+  return withDevice(async (device) => {
+    const events: DeviceEvent[] = [];
+    device.onEvent((event) => events.push(event));
+    await body(device, events);
+  });
 }
 
 async function withFolder(body: (folder: string) => void | Promise<void>): Promise<void> {
@@ -249,58 +260,46 @@ export const cases: Cases = {
     }
   },
 
-  "a child that is killed is told as a failure, and what it left is removed": async () => {
-    const device = open();
-    const events: DeviceEvent[] = [];
-    device.onEvent((event) => events.push(event));
-    device.configure({ identity: newIdentity() });
-    device.up();
-    process.kill(childPid(), "SIGKILL");
-    await until("the failure is told", () => events.length > 0);
-    assert.deepEqual(
-      events.map((event) => ({ ...event })),
-      [{ type: "failed", reason: "wireguard-go is gone: it ended with signal 9" }],
-    );
-    assert.equal(linkGet(device.name), null, "the interface goes with it");
-    await assert.rejects(device.read(), coded("ENODEV", /wireguard-go is gone: it ended with signal 9/));
-    await assert.rejects(device.apply([{ publicKey: keyOf(1) }]), coded("ENODEV", /is gone/));
-    assert.deepEqual(children(), [], "no zombie, although nobody closed the device yet");
-    device.close(true);
-    device.close(true);
-    assertGone(device.name);
-  },
+  "a child that is killed is told as a failure, and what it left is removed": withEvents(
+    async (device, events) => {
+      device.configure({ identity: newIdentity() });
+      device.up();
+      process.kill(childPid(), "SIGKILL");
+      await until("the failure is told", () => events.length > 0);
+      assert.deepEqual(
+        events.map((event) => ({ ...event })),
+        [{ type: "failed", reason: "wireguard-go is gone: it ended with signal 9" }],
+      );
+      assert.equal(linkGet(device.name), null, "the interface goes with it");
+      await assert.rejects(device.read(), coded("ENODEV", /wireguard-go is gone: it ended with signal 9/));
+      await assert.rejects(device.apply([{ publicKey: keyOf(1) }]), coded("ENODEV", /is gone/));
+      assert.deepEqual(children(), [], "no zombie, although nobody closed the device yet");
+      device.close(true);
+      assertGone(device.name);
+    },
+  ),
 
-  "a child that is stopped and does not answer is ended and told as a failure": async () => {
-    const device = open();
-    const events: DeviceEvent[] = [];
-    device.onEvent((event) => events.push(event));
-    process.kill(childPid(), "SIGSTOP");
-    await assert.rejects(device.read(), coded("ETIMEDOUT", /did not answer within 10 s/));
-    await until("the failure is told", () => events.some(({ type }) => type === "failed"));
-    assert.ok(events.some((event) => event.type === "notice" && /so it is ended/.test(event.text)));
-    device.close(true);
-    assertGone(device.name);
-  },
+  "a child that is stopped and does not answer is ended and told as a failure": withEvents(
+    async (device, events) => {
+      const pid = childPid();
+      process.kill(pid, "SIGSTOP");
+      // The signal is on its way to every thread.
+      await until("it is stopped", () => threadStates(pid).every((state) => state === "T"));
+      await assert.rejects(device.read(), coded("ETIMEDOUT", /did not answer within 10 s/));
+      await until("the failure is told", () => events.some(({ type }) => type === "failed"));
+      assert.ok(events.some((event) => event.type === "notice" && /so it is ended/.test(event.text)));
+    },
+  ),
 
-  "somebody who removes the socket ends it, which is told": async () => {
-    const device = open();
-    const events: DeviceEvent[] = [];
-    device.onEvent((event) => events.push(event));
+  "somebody who removes the socket ends it, which is told": withEvents(async (device, events) => {
     rmSync(`${sockets}/${device.name}.sock`);
     await until("the failure is told", () => events.some(({ type }) => type === "failed"));
-    device.close(true);
-    assertGone(device.name);
-  },
+  }),
 
-  "an interface that another process deletes is told as a failure": async () => {
-    const device = open();
-    const events: DeviceEvent[] = [];
-    device.onEvent((event) => events.push(event));
+  "an interface that another process deletes is told as a failure": withEvents(async (device, events) => {
     execFileSync("ip", ["link", "delete", device.name]);
     await until("the failure is told", () => events.some(({ type }) => type === "failed"));
-    device.close(true);
-    assertGone(device.name);
-  },
+  }),
 
   "programs that are missing, wrong, or end at once are errors with a remedy, and change nothing": () =>
     withFolder((folder) => {
