@@ -170,6 +170,13 @@ impl Socket {
         }
     }
 
+    /// A datagram waits.
+    fn has_input(&self) -> bool {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: FIONREAD writes one int, the length of the first datagram. None is shorter than a byte that is of use.
+        unsafe { libc::ioctl(self.fd.as_raw_fd(), libc::FIONREAD, &raw mut bytes) >= 0 && bytes > 0 }
+    }
+
     /// MTU of the path to an address, as far as the host knows it, in bytes of IP packet.
     fn path_mtu(&self, to: &SocketAddr) -> Option<usize> {
         let probe = UdpSocket::bind(match to {

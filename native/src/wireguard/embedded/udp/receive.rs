@@ -51,7 +51,7 @@ impl Receiver {
         Self { addresses: [address::empty(); MESSAGES], controls: [Control::new(); MESSAGES], ask: MESSAGES }
     }
 
-    /// Replaces what is in `received` by what waits. True when there may be more; `WouldBlock` when there is nothing.
+    /// Replaces what is in `received` by what waits. True when there is more; `WouldBlock` when there is nothing.
     pub(in super::super) fn receive(
         &mut self,
         socket: &Socket,
@@ -69,7 +69,7 @@ impl Receiver {
                     socket.stop_joining(&lost, events);
                 }
                 let bytes: usize = received.messages.iter().map(|message| message.length).sum();
-                let more = count == self.ask;
+                let more = count == self.ask && socket.has_input();
                 self.ask = (ENOUGH * count.max(1) / bytes.max(1)).clamp(2, MESSAGES);
                 Ok(more)
             }

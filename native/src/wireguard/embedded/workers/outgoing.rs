@@ -53,7 +53,7 @@ impl OutgoingLead {
         Self { frames: TunReader::new(), mtu, mtu_read: Instant::now() }
     }
 
-    /// Fills an empty job with what waits. True when there may be more.
+    /// Fills an empty job with what waits. True when there is more: then its first frame was read already.
     fn fill(&mut self, tun: &Tun, job: &mut OutgoingJob) -> io::Result<bool> {
         let (mut bytes, mut messages) = (0, 0);
         loop {
@@ -64,15 +64,15 @@ impl OutgoingLead {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             };
-            // The frame waits for the next job.
+            // The frame waits for the next job, or for the thread that leads then.
+            if bytes >= ENOUGH_BYTES || messages >= ENOUGH_MESSAGES {
+                return Ok(true);
+            }
             let Some(batch) = job.batch(destination) else { return Ok(true) };
             let before = (batch.wire_bytes(), batch.count());
             self.frames.split(tun, batch, self.mtu);
             bytes += batch.wire_bytes() - before.0;
             messages += batch.count() - before.1;
-            if bytes >= ENOUGH_BYTES || messages >= ENOUGH_MESSAGES {
-                return Ok(true);
-            }
         }
     }
 
