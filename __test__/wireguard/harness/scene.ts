@@ -2,6 +2,9 @@
 import { test as base } from "vitest";
 import { Place } from "./place.ts";
 
+// A worker whose vitest was ended would go on by itself, and so would all it has started.
+process.once("disconnect", () => process.exit(1));
+
 export class Scene {
   readonly #places: Place[] = [];
 
