@@ -94,6 +94,8 @@ async function leavesNothing(
     const { MeshSecret, PresharedKey, PrivateKey, WireGuardDevice, linkSetUp } = require(${JSON.stringify(addon)});
     let held = {};
     let end = () => {};
+    // Events alone do not keep it running.
+    setInterval(() => {}, 1000);
     ${program}
     console.log("held");
     process.stdin.once("data", async () => {

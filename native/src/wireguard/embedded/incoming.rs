@@ -15,6 +15,7 @@ use super::own_key::{Admission, OwnKey};
 use super::peer::Peer;
 use super::{ip, read};
 use crate::identity::keys::PublicKey;
+use crate::memory::scrub_stack;
 
 /// What came in one call of recvmsg, between its steps. One is used again and again; it keeps its capacity.
 #[derive(Default)]
@@ -106,6 +107,8 @@ impl Engine {
                 }
                 Item::Handshake(kind, range) => {
                     self.handshake(from, kind, &datagrams[range], now, effects);
+                    // Keys on their way through functions leave copies that nobody owns.
+                    scrub_stack();
                 }
             }
         }

@@ -8,6 +8,7 @@ use super::super::noise::Session;
 use super::super::noise::handshake::{Claim, Initiated, PeerKeys, Response, StaticKeys};
 use super::super::noise::message::{COOKIE_REPLY_LENGTH, INITIATION_LENGTH, RESPONSE_LENGTH, index_at};
 use super::{LockedTunnel, Tunnel};
+use crate::memory::scrub_stack;
 
 /// Initiations of one peer are at least that far apart: 50 a second, as in the kernel.
 const INITIATION_INTERVAL: Duration = Duration::from_millis(20);
@@ -50,6 +51,8 @@ impl LockedTunnel<'_> {
         let random = context.world.random_secret();
         let begun =
             self.tunnel.keys().and_then(|(own, peer)| Initiated::new(own, peer, index, stamp, &random));
+        // Keys on their way through functions leave copies that nobody owns.
+        scrub_stack();
         let Some((initiated, mut message)) = begun else {
             context.indices.remove(index);
             return;
