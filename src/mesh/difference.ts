@@ -1,7 +1,7 @@
 /**
  * From desired and actual peers to the changes between them (row E2, second third). Pure.
  */
-import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import type { Endpoint, PublicKey } from "../core/types.ts";
 import type { ActualPeer, PeerChange, WantedPeer } from "../wireguard/backend.ts";
 
 /** What somebody else did to the interface since our last write. */
@@ -91,7 +91,7 @@ function changedEndpoint(
 }
 
 function sameEndpoint(a: Endpoint | null, b: Endpoint | null): boolean {
-  return a === b || (a !== null && b !== null && endpointText(a) === endpointText(b));
+  return a === b || (a !== null && b !== null && a.port === b.port && a.host === b.host);
 }
 
 /** Order does not count; the common case, equal order, is found without sorting. */

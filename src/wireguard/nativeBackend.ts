@@ -1,10 +1,23 @@
 /**
  * A WireGuard interface of the addon as the daemon's {@link Backend}: the kernel's, the embedded engine's, or a wireguard-go's.
  */
-import type { PeerChange as NativeChange, NodeIdentity, PresharedKey, WireGuardDevice } from "@wgmesh/native";
-import { endpointText, type InterfaceName, type PublicKey, parseEndpoint } from "../core/types.ts";
+import type {
+  PeerChange as NativeChange,
+  NodeIdentity,
+  PeerState,
+  PresharedKey,
+  WireGuardDevice,
+} from "@wgmesh/native";
+import {
+  type Endpoint,
+  endpointText,
+  type InterfaceName,
+  type PublicKey,
+  parseEndpoint,
+} from "../core/types.ts";
 import type {
   ActualDevice,
+  ActualPeer,
   Backend,
   BackendEvent,
   BackendName,
@@ -69,12 +82,7 @@ export class NativeBackend implements Backend {
       publicKey: state.publicKey as PublicKey | null,
       listenPort: state.listenPort,
       fwmark: state.fwmark,
-      peers: state.peers.map((peer) => ({
-        ...peer,
-        publicKey: peer.publicKey as PublicKey,
-        // An IPv6 endpoint with a zone has no text that other nodes could use, so it is shown as none.
-        endpoint: peer.endpoint === null ? null : parseEndpoint(peer.endpoint),
-      })),
+      peers: state.peers.map(actualPeer),
     };
   }
 
@@ -85,6 +93,31 @@ export class NativeBackend implements Backend {
   close(remove: boolean): void {
     translated(() => this.#device.close(remove));
   }
+}
+
+function actualPeer(peer: PeerState): ActualPeer {
+  return {
+    publicKey: peer.publicKey as PublicKey,
+    hasPresharedKey: peer.hasPresharedKey,
+    endpoint: peer.endpoint === null ? null : actualEndpoint(peer.endpoint),
+    allowedIps: peer.allowedIps,
+    keepaliveSeconds: peer.keepaliveSeconds,
+    lastHandshakeMs: peer.lastHandshakeMs,
+    rxBytes: peer.rxBytes,
+    txBytes: peer.txBytes,
+  };
+}
+
+/**
+ * The addon's text is canonical already, and checking it again took as long as reading a thousand peers. What is not, and so
+ * goes the long way: an IPv6 endpoint with a zone, which has no text that other nodes could use and is shown as none, and an
+ * IPv4 address mapped into IPv6.
+ */
+function actualEndpoint(text: string): Endpoint | null {
+  const colon = text.lastIndexOf(":");
+  if (!text.startsWith("[")) return { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) };
+  if (text.includes("%") || text.startsWith("[::ffff:")) return parseEndpoint(text);
+  return { host: text.slice(1, colon - 1), port: Number(text.slice(colon + 1)) };
 }
 
 async function settled<T>(call: Promise<T>): Promise<T> {

@@ -39,6 +39,15 @@ pub enum PeerChange {
     Set(PeerSettings),
 }
 
+impl PeerChange {
+    pub fn public_key(&self) -> &PublicKey {
+        match self {
+            Self::Remove(key) => key,
+            Self::Set(settings) => &settings.public_key,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct PeerSettings {
     pub public_key: PublicKey,

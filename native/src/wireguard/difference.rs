@@ -3,24 +3,34 @@
 //! The kernel, and wireguard-go, replace a list by emptying it first, and packets that arrive in between are dropped. So a
 //! list that grows is added to, and a network that must go is moved to a peer that exists within one request only. (A flag
 //! that removes one allowed IP exists since Linux 6.16, and in wireguard-go since 2025; this works on every version.)
+//!
+//! A network that another change of the batch takes over moves by that change. What then still stands where nobody wants it
+//! goes at the end, all at once: such a peer costs the kernel a key agreement, and its removal a grace period.
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::Result;
 use crate::identity::keys::PublicKey;
 use crate::wireguard::device::{AllowedIp, PeerChange, PeerSettings, PeerState};
 
+/// A peer of a listing and its allowed IPs.
+pub type Present = (PublicKey, Vec<AllowedIp>);
+
+/// What planning needs of a listing.
+pub fn present(peers: &[PeerState]) -> Vec<Present> {
+    peers.iter().map(|peer| (peer.public_key, peer.allowed_ips.clone())).collect()
+}
+
 /// One thing to do, in order.
 #[derive(Debug, Clone)]
 pub enum Step {
     Remove(PublicKey),
-    /// Takes `ips` from `owner`: `holder`, a key nobody has, gets them and is removed in the same request.
-    Evict {
-        owner: PublicKey,
-        holder: PublicKey,
-        ips: Vec<AllowedIp>,
-    },
     Set(PeerSettings),
+    /// Takes each network from its owner: `holder`, a key nobody has, gets them and is removed in the same request.
+    Evict {
+        holder: PublicKey,
+        stale: Vec<(PublicKey, AllowedIp)>,
+    },
 }
 
 /// Whether the present peers must be known to plan these changes.
@@ -33,11 +43,11 @@ pub fn needs_present(changes: &[PeerChange]) -> bool {
 /// The steps of a batch. `holder` makes a key that nobody has.
 pub fn plan(
     changes: Vec<PeerChange>,
-    present: &[PeerState],
-    holder: impl Fn() -> Result<PublicKey>,
+    present: &[Present],
+    holder: impl FnOnce() -> Result<PublicKey>,
 ) -> Result<Vec<Step>> {
-    let mut table = Table::of(present);
-    let mut steps = Vec::new();
+    let mut table = Table::of(&changes, present);
+    let mut steps = Vec::with_capacity(changes.len() + 1);
     for change in changes {
         match change {
             PeerChange::Remove(key) => {
@@ -48,74 +58,101 @@ pub fn plan(
                 if set.reset {
                     table.forget(&set.public_key);
                 }
-                if let Some(stale) = table.settle(&mut set) {
-                    steps.push(Step::Evict { owner: set.public_key, holder: holder()?, ips: stale });
-                }
+                table.settle(&mut set);
                 steps.push(Step::Set(set));
             }
         }
     }
+    let stale = table.unwanted();
+    if !stale.is_empty() {
+        steps.push(Step::Evict { holder: holder()?, stale });
+    }
     Ok(steps)
 }
 
-/// Who has which allowed IP, kept up while a batch is planned. Each has one owner: adding it elsewhere moves it.
+/// Who has which allowed IP after the steps so far. Each has one owner: adding it elsewhere moves it.
 struct Table {
-    owners: BTreeMap<AllowedIp, PublicKey>,
-    peers: BTreeMap<PublicKey, Vec<AllowedIp>>,
+    owners: HashMap<AllowedIp, Owner>,
+    /// What each peer was ever given; some of it may have moved on.
+    peers: HashMap<PublicKey, Vec<AllowedIp>>,
+}
+
+struct Owner {
+    key: PublicKey,
+    /// False once its peer's list was replaced by one without it.
+    wanted: bool,
 }
 
 impl Table {
-    fn of(present: &[PeerState]) -> Self {
-        let mut table = Self { owners: BTreeMap::new(), peers: BTreeMap::new() };
-        for peer in present {
-            table.peers.entry(peer.public_key).or_default();
-            table.give(&peer.public_key, &peer.allowed_ips);
+    /// Of the present peers, those that are to be changed: what another one has is simply taken from it by adding it elsewhere.
+    fn of(changes: &[PeerChange], present: &[Present]) -> Self {
+        let concerned: HashSet<_> = changes.iter().map(PeerChange::public_key).collect();
+        let mut table = Self { owners: HashMap::new(), peers: HashMap::with_capacity(concerned.len()) };
+        for (key, allowed_ips) in present.iter().filter(|(key, _)| concerned.contains(key)) {
+            table.peers.insert(*key, allowed_ips.clone());
+            table.owners.extend(allowed_ips.iter().map(|ip| (*ip, Owner { key: *key, wanted: true })));
         }
         table
     }
 
     fn forget(&mut self, key: &PublicKey) {
         for ip in self.peers.remove(key).unwrap_or_default() {
-            if self.owners.get(&ip) == Some(key) {
+            if self.owners.get(&ip).is_some_and(|owner| owner.key == *key) {
                 self.owners.remove(&ip);
             }
         }
     }
 
-    fn give(&mut self, key: &PublicKey, ips: &[AllowedIp]) {
-        self.owners.extend(ips.iter().map(|ip| (*ip, *key)));
-        self.peers.entry(*key).or_default().extend(ips);
-    }
-
-    /// Reduces a replacement for a known peer to additions; returns what must be taken from it, if anything.
-    fn settle(&mut self, set: &mut PeerSettings) -> Option<Vec<AllowedIp>> {
+    /// Reduces a replacement for a known peer to additions.
+    fn settle(&mut self, set: &mut PeerSettings) {
         let key = set.public_key;
         let known = self.peers.contains_key(&key);
         if !known && set.update_only {
-            return None;
+            return;
         }
-        let mut stale = Vec::new();
-        if known && let Some(wanted) = set.allowed_ips.take() {
-            let mut current = self.peers.remove(&key).unwrap_or_default();
-            current.retain(|ip| self.owners.get(ip) == Some(&key));
-            current.sort_unstable();
-            current.dedup();
-            let missing = wanted.iter().filter(|ip| current.binary_search(ip).is_err());
-            let added: Vec<_> = missing.chain(&set.add_allowed_ips).copied().collect();
-            let mut kept = [wanted.as_slice(), &set.add_allowed_ips].concat();
-            kept.sort_unstable();
-            stale = current;
-            stale.retain(|ip| kept.binary_search(ip).is_err());
-            self.owners.retain(|ip, _| stale.binary_search(ip).is_err());
-            set.add_allowed_ips = added;
-            self.give(&key, &kept);
-        } else {
-            let replacing = set.allowed_ips.iter().flatten();
-            let given: Vec<_> = replacing.chain(&set.add_allowed_ips).copied().collect();
-            self.give(&key, &given);
+        let list = self.peers.entry(key).or_default();
+        match set.allowed_ips.take_if(|_| known) {
+            Some(wanted) => {
+                for ip in &*list {
+                    if let Some(owner) = self.owners.get_mut(ip).filter(|owner| owner.key == key) {
+                        owner.wanted = false;
+                    }
+                }
+                let mut all = wanted;
+                all.append(&mut set.add_allowed_ips);
+                all.retain(|ip| claim(&mut self.owners, list, key, *ip));
+                set.add_allowed_ips = all;
+            }
+            None => {
+                for ip in set.allowed_ips.iter().flatten().chain(&set.add_allowed_ips) {
+                    claim(&mut self.owners, list, key, *ip);
+                }
+            }
         }
-        Some(stale).filter(|stale| !stale.is_empty())
     }
+
+    /// What is to be taken away, from whom; in a stable order.
+    fn unwanted(&self) -> Vec<(PublicKey, AllowedIp)> {
+        let unwanted = self.owners.iter().filter(|(_, owner)| !owner.wanted);
+        let mut stale: Vec<_> = unwanted.map(|(ip, owner)| (owner.key, *ip)).collect();
+        stale.sort_unstable();
+        stale
+    }
+}
+
+/// Notes that `key` shall have `ip`; false when it has it already.
+fn claim(
+    owners: &mut HashMap<AllowedIp, Owner>,
+    list: &mut Vec<AllowedIp>,
+    key: PublicKey,
+    ip: AllowedIp,
+) -> bool {
+    let before = owners.insert(ip, Owner { key, wanted: true });
+    let moved = before.is_none_or(|owner| owner.key != key);
+    if moved {
+        list.push(ip);
+    }
+    moved
 }
 
 #[cfg(test)]
@@ -144,21 +181,12 @@ mod tests {
         }
     }
 
-    fn present(key: u8, allowed: &[&str]) -> PeerState {
-        PeerState {
-            public_key: PublicKey([key; 32]),
-            has_preshared_key: false,
-            endpoint: None,
-            allowed_ips: ips(allowed),
-            keepalive_seconds: 0,
-            last_handshake_ms: 0,
-            rx_bytes: 0,
-            tx_bytes: 0,
-        }
+    fn present(key: u8, allowed: &[&str]) -> Present {
+        (PublicKey([key; 32]), ips(allowed))
     }
 
-    /// The steps as text: `1-a` takes a from peer 1, `1=a` replaces, `1+a` adds, `!1` removes.
-    fn planned(changes: Vec<PeerChange>, present: &[PeerState]) -> Vec<String> {
+    /// The steps as text: `-1:a` takes a from peer 1, `1=a` replaces, `1+a` adds, `!1` removes.
+    fn planned(changes: Vec<PeerChange>, present: &[Present]) -> Vec<String> {
         let text = |list: &[AllowedIp]| {
             let each = list.iter().map(|ip| ip.address.to_string());
             each.collect::<Vec<_>>().join(",")
@@ -166,7 +194,10 @@ mod tests {
         let steps = plan(changes, present, || Ok(PublicKey([99; 32]))).unwrap();
         let show = |step: &Step| match step {
             Step::Remove(key) => format!("!{}", key.0[0]),
-            Step::Evict { owner, ips, .. } => format!("{}-{}", owner.0[0], text(ips)),
+            Step::Evict { stale, .. } => {
+                let each = stale.iter().map(|(owner, ip)| format!("-{}:{}", owner.0[0], ip.address));
+                each.collect::<Vec<_>>().join(",")
+            }
             Step::Set(set) => match &set.allowed_ips {
                 Some(list) => format!("{}={}", set.public_key.0[0], text(list)),
                 None => format!("{}+{}", set.public_key.0[0], text(&set.add_allowed_ips)),
@@ -192,7 +223,7 @@ mod tests {
     fn a_list_that_shrinks_loses_only_what_must_go() {
         let change = PeerChange::Set(set(1, Some(&["10.0.0.1/32"]), &["10.8.0.0/24"]));
         let before = [present(1, &["10.0.0.1/32", "10.9.0.0/24"])];
-        assert_eq!(planned(vec![change], &before), ["1-10.9.0.0", "1+10.8.0.0"]);
+        assert_eq!(planned(vec![change], &before), ["1+10.8.0.0", "-1:10.9.0.0"]);
     }
 
     #[test]
@@ -204,12 +235,42 @@ mod tests {
     }
 
     #[test]
-    fn what_a_later_change_takes_over_is_free_by_then() {
+    fn what_a_later_change_takes_over_is_moved_by_it() {
         let before = [present(1, &["10.9.0.0/24"]), present(2, &[])];
         let shrink = PeerChange::Set(set(1, Some(&[]), &[]));
         let take = PeerChange::Set(set(2, Some(&["10.9.0.0/24"]), &[]));
         let steps = planned(vec![shrink, take], &before);
-        assert_eq!(steps, ["1-10.9.0.0", "1+", "2+10.9.0.0"]);
+        assert_eq!(steps, ["1+", "2+10.9.0.0"]);
+    }
+
+    #[test]
+    fn lists_that_change_hands_in_a_ring_need_no_eviction() {
+        let before =
+            [present(1, &["10.1.0.0/16"]), present(2, &["10.2.0.0/16"]), present(3, &["10.3.0.0/16"])];
+        let give = |key, network| PeerChange::Set(set(key, Some(&[network]), &[]));
+        let ring = vec![give(1, "10.2.0.0/16"), give(2, "10.3.0.0/16"), give(3, "10.1.0.0/16")];
+        assert_eq!(planned(ring, &before), ["1+10.2.0.0", "2+10.3.0.0", "3+10.1.0.0"]);
+    }
+
+    #[test]
+    fn what_nobody_wants_goes_at_the_end_from_all_at_once() {
+        let before = [present(1, &["10.1.0.0/16", "10.9.0.0/16"]), present(2, &["10.2.0.0/16"])];
+        let changes = vec![
+            PeerChange::Set(set(2, Some(&[]), &[])),
+            PeerChange::Set(set(1, Some(&["10.1.0.0/16"]), &[])),
+            PeerChange::Remove(PublicKey([3; 32])),
+        ];
+        assert_eq!(planned(changes, &before), ["2+", "1+", "!3", "-1:10.9.0.0,-2:10.2.0.0"]);
+    }
+
+    #[test]
+    fn a_list_replaced_twice_is_the_second_one() {
+        let before = [present(1, &["10.1.0.0/16"])];
+        let empty = PeerChange::Set(set(1, Some(&[]), &[]));
+        let again = PeerChange::Set(set(1, Some(&["10.1.0.0/16", "10.1.0.0/16"]), &["10.2.0.0/16"]));
+        let there_and_back = planned(vec![empty.clone(), again.clone()], &before);
+        assert_eq!(there_and_back, ["1+", "1+10.2.0.0"]);
+        assert_eq!(planned(vec![again, empty], &before), ["1+10.2.0.0", "1+", "-1:10.1.0.0,-1:10.2.0.0"]);
     }
 
     #[test]
@@ -232,6 +293,6 @@ mod tests {
         let before = [present(2, &["10.9.0.0/24"])];
         let shrink = PeerChange::Set(set(2, Some(&[]), &[]));
         let steps = planned(vec![PeerChange::Set(update), shrink], &before);
-        assert_eq!(steps, ["1=10.9.0.0", "2-10.9.0.0", "2+"]);
+        assert_eq!(steps, ["1=10.9.0.0", "2+", "-2:10.9.0.0"]);
     }
 }

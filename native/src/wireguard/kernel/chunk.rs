@@ -6,7 +6,7 @@ use super::encode::{Attributes, PeerRequest};
 use super::uapi::peer;
 use crate::identity::keys::PublicKey;
 use crate::link::socket::NetlinkError;
-use crate::wireguard::device::PeerSettings;
+use crate::wireguard::device::{AllowedIp, PeerSettings};
 use crate::wireguard::difference::Step;
 
 /// Room of one request. An attribute ends at 64 KiB and a socket's send buffer at about 200 KiB; a quarter of the
@@ -19,18 +19,22 @@ const ALLOWED_IPS_A_CHUNK: usize = 256;
 /// One or two encoded peers that go into the same request.
 pub struct Chunk {
     /// Whose change this is.
-    pub peer: PublicKey,
+    peers: Vec<PublicKey>,
     encoded: Attributes,
 }
 
 impl Chunk {
-    fn new(peer: PublicKey, requests: &[(PublicKey, PeerRequest<'_>)]) -> Self {
+    fn new(peer: PublicKey, request: &PeerRequest<'_>) -> Self {
+        Self::concerning(vec![peer], &[(peer, request)])
+    }
+
+    fn concerning(peers: Vec<PublicKey>, requests: &[(PublicKey, &PeerRequest<'_>)]) -> Self {
         let room = requests.iter().map(|(_, request)| request.room()).sum();
         let mut encoded = Attributes::with_room(room);
         for (key, request) in requests {
             request.encode(key, &mut encoded);
         }
-        Self { peer, encoded }
+        Self { peers, encoded }
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -41,16 +45,20 @@ impl Chunk {
 /// The pieces of one step, in the order they must be applied.
 pub fn cut(step: &Step) -> Vec<Chunk> {
     match step {
-        Step::Remove(key) => vec![Chunk::new(*key, &[(*key, removal())])],
-        Step::Evict { owner, holder, ips } => ips
-            .chunks(ALLOWED_IPS_A_CHUNK)
-            .map(|ips| {
-                let take = PeerRequest { allowed_ips: ips, ..PeerRequest::default() };
-                Chunk::new(*owner, &[(*holder, take), (*holder, removal())])
-            })
-            .collect(),
+        Step::Remove(key) => vec![Chunk::new(*key, &removal())],
         Step::Set(settings) => set(settings),
+        Step::Evict { holder, stale } => {
+            stale.chunks(ALLOWED_IPS_A_CHUNK).map(|stale| evict(*holder, stale)).collect()
+        }
     }
+}
+
+fn evict(holder: PublicKey, stale: &[(PublicKey, AllowedIp)]) -> Chunk {
+    let mut owners: Vec<_> = stale.iter().map(|(owner, _)| *owner).collect();
+    owners.dedup();
+    let ips: Vec<_> = stale.iter().map(|(_, ip)| *ip).collect();
+    let take = PeerRequest { allowed_ips: &ips, ..PeerRequest::default() };
+    Chunk::concerning(owners, &[(holder, &take), (holder, &removal())])
 }
 
 fn removal<'a>() -> PeerRequest<'a> {
@@ -61,7 +69,7 @@ fn set(settings: &PeerSettings) -> Vec<Chunk> {
     let key = settings.public_key;
     let mut chunks = Vec::new();
     if settings.reset {
-        chunks.push(Chunk::new(key, &[(key, removal())]));
+        chunks.push(Chunk::new(key, &removal()));
     }
     let mut flags = 0;
     if settings.update_only {
@@ -80,11 +88,11 @@ fn set(settings: &PeerSettings) -> Vec<Chunk> {
         keepalive_seconds: settings.keepalive_seconds,
         allowed_ips: first,
     };
-    chunks.push(Chunk::new(key, &[(key, head)]));
+    chunks.push(Chunk::new(key, &head));
     for allowed_ips in more.chunks(ALLOWED_IPS_A_CHUNK) {
         // The first piece made the peer, or was told not to.
         let rest = PeerRequest { flags: peer::F_UPDATE_ONLY, allowed_ips, ..PeerRequest::default() };
-        chunks.push(Chunk::new(key, &[(key, rest)]));
+        chunks.push(Chunk::new(key, &rest));
     }
     chunks
 }
@@ -111,11 +119,12 @@ pub fn send_all(
         for chunk in batch {
             let alone = std::slice::from_ref(chunk);
             let result = if batch.len() == 1 { Err(error.clone()) } else { send(alone) };
-            match result {
-                Err(error) if concerns_the_device(&error) => return Err(error),
-                Err(error) if failed.insert(chunk.peer) => failures.push((chunk.peer, error)),
-                _ => {}
+            let Err(error) = result else { continue };
+            if concerns_the_device(&error) {
+                return Err(error);
             }
+            let first = chunk.peers.iter().filter(|peer| failed.insert(**peer));
+            failures.extend(first.map(|peer| (*peer, error.clone())));
         }
     }
     Ok(failures)
@@ -138,7 +147,6 @@ fn concerns_the_device(error: &NetlinkError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wireguard::device::AllowedIp;
 
     fn settings(key: u8, ips: u16) -> PeerSettings {
         let network = |n: u16| AllowedIp {
@@ -191,15 +199,26 @@ mod tests {
         let mut applied = Vec::new();
         let failures = send_all(&chunks, |batch| {
             for chunk in batch {
-                if chunk.peer == bad {
+                if chunk.peers == [bad] {
                     return Err(refusal());
                 }
-                applied.push(chunk.peer.0[0]);
+                applied.push(chunk.peers[0].0[0]);
             }
             Ok(())
         });
         assert_eq!(failures.unwrap(), [(bad, refusal())]);
         assert!(applied.contains(&1) && applied.contains(&3));
+    }
+
+    #[test]
+    fn networks_of_many_peers_are_evicted_together_and_a_failure_names_each() {
+        let ip = |n: u8| AllowedIp { address: std::net::Ipv4Addr::new(10, 0, 0, n).into(), prefix: 32 };
+        let [one, two, holder] = [1, 2, 99].map(|key| PublicKey([key; 32]));
+        let step = Step::Evict { holder, stale: vec![(one, ip(1)), (one, ip(2)), (two, ip(3))] };
+        let chunks = cut(&step);
+        assert_eq!(chunks.len(), 1);
+        let failures = send_all(&chunks, |_| Err(refusal())).unwrap();
+        assert_eq!(failures, [(one, refusal()), (two, refusal())]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! allowed IPs do not fit is cut: it goes on in the next message with nothing but its key and the rest of the list.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use netlink_packet_core::{NLA_TYPE_MASK, NlasIterator};
@@ -23,18 +24,20 @@ pub struct Fragment {
 
 /// Puts the messages of one listing together.
 pub fn merge(fragments: Vec<Fragment>) -> DeviceState {
-    let mut state = DeviceState { public_key: None, listen_port: 0, fwmark: 0, peers: Vec::new() };
-    let mut places: HashMap<PublicKey, usize> = HashMap::new();
+    let count = fragments.iter().map(|fragment| fragment.peers.len()).sum();
+    let mut state =
+        DeviceState { public_key: None, listen_port: 0, fwmark: 0, peers: Vec::with_capacity(count) };
+    let mut places: HashMap<PublicKey, usize> = HashMap::with_capacity(count);
     for fragment in fragments {
         state.public_key = state.public_key.or(fragment.public_key);
         state.listen_port = fragment.listen_port.unwrap_or(state.listen_port);
         state.fwmark = fragment.fwmark.unwrap_or(state.fwmark);
         for peer in fragment.peers {
-            match places.get(&peer.public_key) {
+            match places.entry(peer.public_key) {
                 // The rest of a peer that was cut has no properties of its own.
-                Some(&place) => state.peers[place].allowed_ips.extend(peer.allowed_ips),
-                None => {
-                    places.insert(peer.public_key, state.peers.len());
+                Entry::Occupied(place) => state.peers[*place.get()].allowed_ips.extend(peer.allowed_ips),
+                Entry::Vacant(place) => {
+                    place.insert(state.peers.len());
                     state.peers.push(peer);
                 }
             }

@@ -16,11 +16,14 @@ pub(crate) mod fuzzing;
 mod genetlink;
 mod uapi;
 
+use std::time::{Duration, Instant};
+
 use netlink_packet_route::link::InfoKind;
 
 use self::encode::Attributes;
 use self::genetlink::Family;
 use super::device::{Device, DeviceState, EventHandler, PeerChange, PeerFailure};
+use super::difference::Present;
 use super::{difference, port};
 use crate::error::{Error, Result};
 use crate::identity::keys::{PrivateKey, PublicKey};
@@ -33,7 +36,18 @@ pub struct KernelDevice {
     index: u32,
     adopted: bool,
     family: Family,
+    listing: Option<Listing>,
 }
+
+/// What was read last, until something is applied: who reads, compares and applies pays for one listing and not for two.
+struct Listing {
+    read_at: Instant,
+    peers: Vec<Present>,
+}
+
+/// How long a listing counts. What others change between it and what is planned by it would be found by the next one; the
+/// time from reading a few thousand peers to applying what differs is a tenth of this.
+const LISTING_COUNTS: Duration = Duration::from_secs(1);
 
 impl KernelDevice {
     /// Creates the link, or adopts the WireGuard link of that name as it is. `mtu` 0 leaves what is there, or 1420.
@@ -53,7 +67,7 @@ impl KernelDevice {
             libc::ENOENT => no_wireguard(name),
             _ => error.because("open", name.as_str()),
         })?;
-        let mut device = Self { name: name.clone(), index: link.index, adopted, family };
+        let mut device = Self { name: name.clone(), index: link.index, adopted, family, listing: None };
         // Reading takes the same right as changing, so a lack of it shows here and not at the first change.
         device.listen_port()?;
         if adopted && mtu != 0 && link.mtu != u32::from(mtu) {
@@ -75,6 +89,13 @@ impl KernelDevice {
         commands
             .and_then(|mut commands| commands.send(uapi::CMD_SET_DEVICE, attributes))
             .map_err(|error| self.error(&error, operation))
+    }
+
+    fn list(&self) -> Result<DeviceState> {
+        let question = encode::get_device(self.index);
+        let listing = self.family.dump(uapi::CMD_GET_DEVICE, &question, decode::fragment);
+        let fragments = listing.map_err(|error| self.error(&error, "read"))?;
+        Ok(decode::merge(fragments))
     }
 
     /// Whether the kernel holds this port for the device now: a link that is down holds none.
@@ -135,6 +156,7 @@ impl Device for KernelDevice {
     }
 
     fn reset(&mut self) -> Result<()> {
+        self.listing = None;
         self.send(&encode::flush_peers(self.index), "remove the peers of")
     }
 
@@ -153,9 +175,10 @@ impl Device for KernelDevice {
     }
 
     fn apply(&mut self, changes: Vec<PeerChange>) -> Result<Vec<PeerFailure>> {
-        let present = match difference::needs_present(&changes) {
-            true => self.read()?.peers,
-            false => Vec::new(),
+        let present = match self.listing.take() {
+            _ if !difference::needs_present(&changes) => Vec::new(),
+            Some(listing) if listing.read_at.elapsed() < LISTING_COUNTS => listing.peers,
+            _ => difference::present(&self.list()?.peers),
         };
         let steps = difference::plan(changes, &present, nobodys_key)?;
         let chunks: Vec<_> = steps.iter().flat_map(chunk::cut).collect();
@@ -174,10 +197,10 @@ impl Device for KernelDevice {
     }
 
     fn read(&mut self) -> Result<DeviceState> {
-        let question = encode::get_device(self.index);
-        let listing = self.family.dump(uapi::CMD_GET_DEVICE, &question, decode::fragment);
-        let fragments = listing.map_err(|error| self.error(&error, "read"))?;
-        Ok(decode::merge(fragments))
+        let read_at = Instant::now();
+        let state = self.list()?;
+        self.listing = Some(Listing { read_at, peers: difference::present(&state.peers) });
+        Ok(state)
     }
 
     /// The kernel tells of no events.

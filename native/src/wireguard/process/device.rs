@@ -288,7 +288,7 @@ impl Device for ProcessDevice {
 
     fn apply(&mut self, changes: Vec<PeerChange>) -> Result<Vec<PeerFailure>> {
         let present = match difference::needs_present(&changes) {
-            true => self.read()?.peers,
+            true => difference::present(&self.read()?.peers),
             false => Vec::new(),
         };
         let holder = || PrivateKey::generate().map(|key| key.public_key());
@@ -305,7 +305,9 @@ impl Device for ProcessDevice {
                 match self.send(std::slice::from_ref(step)) {
                     Ok(()) => {}
                     Err(error) if concerns_the_device(&error) => return Err(error),
-                    Err(error) => note(&mut failures, text::concerned(step), &error),
+                    Err(error) => {
+                        text::concerned(step).into_iter().for_each(|key| note(&mut failures, key, &error));
+                    }
                 }
             }
         }

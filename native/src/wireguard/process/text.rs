@@ -52,17 +52,22 @@ pub(super) fn set_peers<'a>(steps: impl Iterator<Item = &'a Step> + Clone) -> Te
 }
 
 /// Whose change a step is.
-pub(super) fn concerned(step: &Step) -> PublicKey {
+pub(super) fn concerned(step: &Step) -> Vec<PublicKey> {
     match step {
-        Step::Remove(key) | Step::Evict { owner: key, .. } => *key,
-        Step::Set(settings) => settings.public_key,
+        Step::Remove(key) => vec![*key],
+        Step::Set(settings) => vec![settings.public_key],
+        Step::Evict { stale, .. } => {
+            let mut owners: Vec<_> = stale.iter().map(|(owner, _)| *owner).collect();
+            owners.dedup();
+            owners
+        }
     }
 }
 
 fn room(step: &Step) -> usize {
     let networks = match step {
         Step::Remove(_) => 0,
-        Step::Evict { ips, .. } => ips.len(),
+        Step::Evict { stale, .. } => stale.len(),
         Step::Set(set) => set.allowed_ips.as_ref().map_or(0, Vec::len) + set.add_allowed_ips.len(),
     };
     PEER_BYTES + networks * NETWORK_BYTES
@@ -71,9 +76,9 @@ fn room(step: &Step) -> usize {
 fn lines(text: &mut Text, step: &Step) {
     match step {
         Step::Remove(key) => removal(text, key),
-        Step::Evict { holder, ips, .. } => {
+        Step::Evict { holder, stale } => {
             line_hex(text, "public_key", &holder.0);
-            networks(text, ips);
+            networks(text, stale.iter().map(|(_, ip)| ip));
             removal(text, holder);
         }
         Step::Set(settings) => settings_lines(text, settings),
@@ -110,7 +115,7 @@ fn settings_lines(text: &mut Text, settings: &PeerSettings) {
     networks(text, &settings.add_allowed_ips);
 }
 
-fn networks(text: &mut Text, list: &[AllowedIp]) {
+fn networks<'a>(text: &mut Text, list: impl IntoIterator<Item = &'a AllowedIp>) {
     for network in list {
         line(text, "allowed_ip", format_args!("{}/{}", network.address, network.prefix));
     }

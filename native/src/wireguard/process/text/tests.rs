@@ -61,7 +61,7 @@ fn networks_are_taken_away_by_a_peer_that_exists_in_one_request_only() {
     let holder = PublicKey([0xab; 32]);
     let steps = [
         Step::Remove(PublicKey([1; 32])),
-        Step::Evict { owner: PublicKey([1; 32]), holder, ips: vec![network("10.0.0.0/8")] },
+        Step::Evict { holder, stale: vec![(PublicKey([1; 32]), network("10.0.0.0/8"))] },
     ];
     let held = "ab".repeat(32);
     let expected = format!(
@@ -69,7 +69,7 @@ fn networks_are_taken_away_by_a_peer_that_exists_in_one_request_only() {
          remove=true\n\n"
     );
     assert_eq!(*set_peers(steps.iter()), expected);
-    assert_eq!(concerned(&steps[1]), PublicKey([1; 32]));
+    assert_eq!(concerned(&steps[1]), [PublicKey([1; 32])]);
 }
 
 #[test]

@@ -1,0 +1,81 @@
+/** The reconciler of a daemon over a real interface, with peers in its store; no discovery, no sockets. */
+import { linkGet, MeshSecret, routeAdd, routeDelete, routeList } from "@wgmesh/native";
+import { systemClock } from "../../../src/core/clock.ts";
+import type { IpAddress, PublicKey } from "../../../src/core/types.ts";
+import { meshAddresses } from "../../../src/identity/derivation.ts";
+import { Reconciler } from "../../../src/mesh/reconciler.ts";
+import { LocalNode } from "../../../src/peers/localNode.ts";
+import { PeerStore } from "../../../src/peers/store.ts";
+import { MemoryLog } from "../../unit/support/memoryLog.ts";
+import { publicKey } from "./population.ts";
+import type { Subject } from "./subject.ts";
+
+const secret = MeshSecret.fromText("a secret for the tests of the kernel's WireGuard at scale");
+const addresses = meshAddresses(secret, null);
+
+export interface DaemonCore {
+  readonly reconciler: Reconciler;
+  readonly log: MemoryLog;
+  /** The peer becomes known as if it had announced itself. */
+  meet(number: number, port: number): void;
+}
+
+const meshIp = (key: PublicKey) => addresses.meshIpv4(key, 0) as IpAddress;
+const meshIpv6 = (key: PublicKey) => addresses.meshIpv6(key) as IpAddress;
+
+export async function daemonCore({ backend, name }: Subject): Promise<DaemonCore> {
+  const { publicKey: ownKey } = await backend.read();
+  if (ownKey === null) throw new Error(`${name} has no key`);
+  const log = new MemoryLog();
+  const self = new LocalNode({
+    publicKey: ownKey,
+    hostname: "us",
+    meshIp: meshIp(ownKey),
+    meshIpv6: meshIpv6(ownKey),
+    wireguardPort: backend.listenPort(),
+    externalHost: null,
+    networks: [],
+    introducer: false,
+    natType: "",
+    instance: "us",
+  });
+  const store = new PeerStore({
+    clock: systemClock,
+    ownKey,
+    addresses,
+    strictAddresses: false,
+    noIpv6: false,
+    self,
+  });
+  const reconciler = new Reconciler({
+    clock: systemClock,
+    log,
+    backend,
+    store,
+    self,
+    routeTable: {
+      list: () => routeList(name),
+      add: (destination, metric) => routeAdd(destination, name, metric),
+      remove: (destination, metric) => routeDelete(destination, name, metric),
+    },
+    routePolicy: "all",
+    meshNetworks: [addresses.meshSubnet, addresses.meshIpv6Prefix],
+    underlay: { connectedNetworks: () => [], setAcceptedNetworks: () => {}, onChange: () => () => {} },
+    forward: async () => {},
+    interfaceIndex: () => linkGet(name)?.index ?? null,
+  });
+  return {
+    reconciler,
+    log,
+    meet(number, port) {
+      const key = publicKey(number);
+      store.observe({
+        publicKey: key,
+        method: "lan",
+        meshIp: meshIp(key),
+        meshIpv6: meshIpv6(key),
+        endpoint: { host: "192.0.2.1", port },
+      });
+    },
+  };
+}
