@@ -1,25 +1,16 @@
 /**
  * Runs inside the VM (see kernelScale.ts): the daemon's read, difference and apply against `wg`, in turn, in the same run.
- * Prints one line of JSON a row.
+ * Prints one line of JSON a row. Arguments: rounds, then sizes (see kernelScaleRows.ts).
  */
 import { spawnSync } from "node:child_process";
-import { longLists, nodes, type Step, stepsOf } from "../__test__/vm/scale/population.ts";
+import { daemonCore } from "../__test__/vm/scale/daemonCore.ts";
+import { longLists, nodes, stepsOf } from "../__test__/vm/scale/population.ts";
 import { Subject } from "../__test__/vm/scale/subject.ts";
 import { assertHolds, run, WgConfig } from "../__test__/vm/scale/wg.ts";
 import type { WantedPeer } from "../src/wireguard/backend.ts";
+import type { Row } from "./kernelScaleRows.ts";
 
-/** What one row was measured on. */
-export interface Row {
-  readonly size: string;
-  readonly step: Step["name"] | "read";
-  /** What `wg` did meanwhile. */
-  readonly command: "setconf" | "syncconf" | "show dump";
-  /** Milliseconds, in the order taken. */
-  readonly ours: readonly number[];
-  /** The same of `wg`, less what starting it costs, which is in `startMs`. */
-  readonly theirs: readonly number[];
-  readonly startMs: readonly number[];
-}
+type Samples = { ours: number[]; theirs: number[]; startMs: number[] };
 
 const commands = {
   everything: "setconf",
@@ -28,10 +19,16 @@ const commands = {
   "move allowed IPs": "syncconf",
   "remove half": "syncconf",
   read: "show dump",
+  reconcile: "show dump",
 } as const;
 
 const CONFIG = "/run/scale.conf";
 const EMPTY = "/run/empty.conf";
+const OURS = "wgours";
+const THEIRS = "wgtheirs";
+
+/** As many as a daemon keeps. */
+const RECONCILED_PEERS = 1_000;
 
 async function timed(body: () => unknown): Promise<number> {
   const began = performance.now();
@@ -44,59 +41,100 @@ function wg(...args: string[]): void {
   if (status !== 0) throw new Error(`wg ${args[0]} ended with ${status}: ${stderr}`);
 }
 
-/** Ours and theirs once each, in the order that `turn` says, so that neither always comes first. */
-async function pair(
-  row: { ours: number[]; theirs: number[]; startMs: number[] },
-  turn: number,
-  ours: () => unknown,
-  args: string[],
-): Promise<void> {
-  const start = await timed(() => wg("--version"));
-  const first = turn % 2 === 0;
-  if (first) row.ours.push(await timed(ours));
-  const theirs = await timed(() => wg(...args));
-  if (!first) row.ours.push(await timed(ours));
-  row.startMs.push(start);
-  row.theirs.push(theirs - start);
+/** Ours and theirs once each; the round says which comes first, so that neither always does. */
+async function pair(samples: Samples, round: number, ours: () => unknown, args: string[]): Promise<void> {
+  samples.startMs.push(await timed(() => wg("--version")));
+  const oursFirst = round % 2 === 0;
+  if (oursFirst) samples.ours.push(await timed(ours));
+  samples.theirs.push(await timed(() => wg(...args)));
+  if (!oursFirst) samples.ours.push(await timed(ours));
 }
 
-async function measure(size: string, peers: readonly WantedPeer[], rounds: number): Promise<Row[]> {
-  const subject = new Subject("wgours");
-  run("ip", "link", "add", "wgtheirs", "type", "wireguard");
-  const config = new WgConfig();
-  config.write(EMPTY, []);
-  const rows = new Map<Row["step"], { ours: number[]; theirs: number[]; startMs: number[] }>();
-  const rowOf = (step: Row["step"]) => {
-    const row = rows.get(step) ?? { ours: [], theirs: [], startMs: [] };
-    rows.set(step, row);
-    return row;
-  };
+/** A device of ours and one of theirs; both go also when measuring fails. */
+async function withDevices<T>(body: (subject: Subject, config: WgConfig) => Promise<T>): Promise<T> {
+  const subject = new Subject(OURS);
   try {
-    // One more than is counted: the first compiles our code and loads theirs from the disk.
-    for (let round = 0; round <= rounds; round += 1) {
-      if (round === 1) rows.clear();
-      await subject.empty();
-      wg("setconf", "wgtheirs", EMPTY);
-      for (const { name, wanted } of stepsOf(peers)) {
-        config.write(CONFIG, wanted);
-        await pair(rowOf(name), round, () => subject.sync(wanted), [commands[name], "wgtheirs", CONFIG]);
-        if (round === rounds) for (const link of ["wgours", "wgtheirs"]) assertHolds(link, wanted);
-        if (name === "nothing") {
-          await pair(rowOf("read"), round, () => subject.backend.read(), ["show", "wgtheirs", "dump"]);
-        }
-      }
+    run("ip", "link", "add", THEIRS, "type", "wireguard");
+    const config = new WgConfig();
+    config.write(EMPTY, []);
+    try {
+      return await body(subject, config);
+    } finally {
+      // Peers first: deleting a link that has thousands takes minutes.
+      wg("setconf", THEIRS, EMPTY);
+      run("ip", "link", "del", THEIRS);
     }
   } finally {
     subject.close();
-    wg("setconf", "wgtheirs", EMPTY);
-    run("ip", "link", "del", "wgtheirs");
   }
-  return [...rows].map(([step, samples]) => ({ size, step, command: commands[step], ...samples }));
 }
 
-/** Arguments: rounds, then how many peers, or `lists`. */
+class Rows {
+  readonly #rows = new Map<Row["step"], Samples>();
+
+  of(step: Row["step"]): Samples {
+    const samples = this.#rows.get(step) ?? { ours: [], theirs: [], startMs: [] };
+    this.#rows.set(step, samples);
+    return samples;
+  }
+
+  /** Forgets what was measured so far. */
+  clear(): void {
+    this.#rows.clear();
+  }
+
+  print(size: string): void {
+    for (const [step, samples] of this.#rows) {
+      const row: Row = { size, step, command: commands[step], ...samples };
+      console.log(JSON.stringify(row));
+    }
+  }
+}
+
+/** The links stay down: what is measured is configuring alone, and no handshake starts. */
+function measureSteps(size: string, peers: readonly WantedPeer[], rounds: number): Promise<void> {
+  return withDevices(async (subject, config) => {
+    const rows = new Rows();
+    // One round more than is counted: the first compiles our code and loads theirs from the disk.
+    for (let round = 0; round <= rounds; round += 1) {
+      if (round === 1) rows.clear();
+      await subject.empty();
+      wg("setconf", THEIRS, EMPTY);
+      for (const { name, wanted } of stepsOf(peers)) {
+        config.write(CONFIG, wanted);
+        await pair(rows.of(name), round, () => subject.sync(wanted), [commands[name], THEIRS, CONFIG]);
+        if (round === rounds) for (const link of [OURS, THEIRS]) assertHolds(link, wanted);
+        if (name === "nothing") {
+          await pair(rows.of("read"), round, () => subject.backend.read(), ["show", THEIRS, "dump"]);
+        }
+      }
+    }
+    rows.print(size);
+  });
+}
+
+function measureReconciler(rounds: number): Promise<void> {
+  return withDevices(async (subject, config) => {
+    wg("setconf", THEIRS, config.write(CONFIG, nodes(RECONCILED_PEERS)));
+    const { reconciler, meet } = await daemonCore(subject);
+    for (let number = 1; number <= RECONCILED_PEERS; number += 1) meet(number, 1000 + number);
+    const rows = new Rows();
+    const cycle = async (): Promise<void> => {
+      const { error } = await reconciler.runOnce();
+      if (error !== null) throw new Error(error);
+    };
+    // The first makes the peers, the next ones compile our code.
+    for (let round = -2; round <= rounds; round += 1) {
+      if (round === 1) rows.clear();
+      await pair(rows.of("reconcile"), round, cycle, ["show", THEIRS, "dump"]);
+    }
+    rows.print(`${RECONCILED_PEERS}`);
+  });
+}
+
 const [roundsText = "5", ...sizes] = process.argv.slice(2);
+const rounds = Number(roundsText);
 for (const size of sizes) {
-  const peers = size === "lists" ? longLists() : nodes(Number(size));
-  for (const row of await measure(size, peers, Number(roundsText))) console.log(JSON.stringify(row));
+  await measureSteps(size, size === "lists" ? longLists() : nodes(Number(size)), rounds);
+  if (size === `${RECONCILED_PEERS}`) await measureReconciler(rounds);
 }

@@ -2,13 +2,25 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { idle } from "./idle.ts";
+import { kernelScale } from "./kernelScale.ts";
 import { interfaceUp, mesh, restart } from "./launch.ts";
 import { type Measure, rawSamples, rounds, table } from "./measure.ts";
 import { native } from "./native.ts";
 import { manyPeers } from "./tunnel/manyPeers.ts";
 import { throughput } from "./tunnel/throughput.ts";
 
-const benches = [interfaceUp, mesh(3), mesh(10), mesh(30), restart, idle, throughput, manyPeers, native];
+const benches = [
+  interfaceUp,
+  mesh(3),
+  mesh(10),
+  mesh(30),
+  restart,
+  idle,
+  throughput,
+  manyPeers,
+  native,
+  kernelScale,
+];
 
 /** A machine is named by its size only. */
 function machine(): string {

@@ -4,14 +4,17 @@
  */
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 
 /** The project's folder, also when this file was bundled into another: every suite and bench runs there. */
 export const root = import.meta.url.endsWith(".ts")
   ? fileURLToPath(new URL("../..", import.meta.url))
   : process.cwd();
+
+// Found at run time, since it cannot be bundled into the bench itself.
+const { build }: typeof import("esbuild") = createRequire(path.join(root, "package.json"))("esbuild");
 
 export interface Finished {
   readonly stdout: string;

@@ -90,3 +90,21 @@ impl Drop for TemporaryFolder {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// Runs the body of the test with that full name in a network namespace of its own: the test's binary is started once more in it,
+/// for that test alone. Other users than root get a user namespace as well.
+pub fn in_own_network(test: &str, body: impl FnOnce()) {
+    const INSIDE: &str = "WGMESH_TEST_IN_OWN_NETWORK";
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    // SAFETY: geteuid takes nothing and cannot fail.
+    let user: &[&str] = if unsafe { libc::geteuid() } == 0 { &[] } else { &["--map-root-user"] };
+    let binary = std::env::current_exe().expect("a test has a binary");
+    let mut command = std::process::Command::new("unshare");
+    command.arg("--net").args(user).arg(binary).args([test, "--exact", "--nocapture"]).env(INSIDE, "1");
+    let output = command.output().expect("unshare is part of util-linux");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("1 passed"), "{test} is not the name of the test: {text}");
+}

@@ -1,5 +1,6 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Cidr, PublicKey } from "../../../src/core/types.ts";
+import { type Cidr, endpointText, type PublicKey, parseEndpoint, parseIp } from "../../../src/core/types.ts";
 import type { BackendEvent, PeerChange, WantedPeer } from "../../../src/wireguard/backend.ts";
 import { NativeBackend, nativeChange } from "../../../src/wireguard/nativeBackend.ts";
 import { fakeDevice, keys, nativeError } from "./fakeDevice.ts";
@@ -17,6 +18,16 @@ const whole = {
   endpoint: "[2001:db8::1]:51820",
   allowedIps: ["10.1.2.3/32"],
   keepaliveSeconds: 25,
+};
+
+const unseen = {
+  publicKey,
+  hasPresharedKey: true,
+  allowedIps: [],
+  keepaliveSeconds: 0,
+  lastHandshakeMs: 0,
+  rxBytes: 0,
+  txBytes: 0,
 };
 
 describe("a change for the addon", () => {
@@ -106,6 +117,23 @@ describe("the backend", () => {
       null,
     ]);
     expect(read.peers[0]).toMatchObject({ publicKey, rxBytes: 1, txBytes: 2, lastHandshakeMs: 5 });
+  });
+
+  test("reads the addon's text of any endpoint as the checking reader does", async () => {
+    const host = fc.oneof(
+      fc.ipV4(),
+      fc.ipV6().map((text) => parseIp(text) ?? "::"),
+      fc.ipV4().map((text) => `::ffff:${text}`),
+    );
+    const endpoint = fc.record({ host, port: fc.integer({ min: 1, max: 65535 }) }).map(endpointText);
+    await fc.assert(
+      fc.asyncProperty(endpoint, async (text) => {
+        const native = { publicKey, listenPort: 0, fwmark: 0, peers: [{ ...unseen, endpoint: text }] };
+        const device = fakeDevice("kernel", { read: async () => native });
+        const { peers } = await new NativeBackend(device, keys).read();
+        expect(peers[0]?.endpoint).toEqual(parseEndpoint(text));
+      }),
+    );
   });
 
   test("hands events on as objects", () => {

@@ -1,11 +1,13 @@
 /** The reconciler of a daemon over a real interface, with peers in its store; no discovery, no sockets. */
-import { linkGet, MeshSecret, routeAdd, routeDelete, routeList } from "@wgmesh/native";
+import { MeshSecret } from "@wgmesh/native";
 import { systemClock } from "../../../src/core/clock.ts";
-import type { IpAddress, PublicKey } from "../../../src/core/types.ts";
+import type { InterfaceName, IpAddress, PublicKey } from "../../../src/core/types.ts";
+import { linuxSystem } from "../../../src/daemon/linuxSystem.ts";
 import { meshAddresses } from "../../../src/identity/derivation.ts";
-import { Reconciler } from "../../../src/mesh/reconciler.ts";
+import { defaultReconcileSettings, Reconciler } from "../../../src/mesh/reconciler.ts";
 import { LocalNode } from "../../../src/peers/localNode.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
+import { ReplaceableBackend } from "../../../src/wireguard/replaceableBackend.ts";
 import { MemoryLog } from "../../unit/support/memoryLog.ts";
 import { publicKey } from "./population.ts";
 import type { Subject } from "./subject.ts";
@@ -23,7 +25,11 @@ export interface DaemonCore {
 const meshIp = (key: PublicKey) => addresses.meshIpv4(key, 0) as IpAddress;
 const meshIpv6 = (key: PublicKey) => addresses.meshIpv6(key) as IpAddress;
 
-export async function daemonCore({ backend, name }: Subject): Promise<DaemonCore> {
+export async function daemonCore(subject: Subject): Promise<DaemonCore> {
+  const name = subject.name as InterfaceName;
+  const backend = new ReplaceableBackend(name);
+  await backend.open(async () => subject.backend);
+  backend.up();
   const { publicKey: ownKey } = await backend.read();
   if (ownKey === null) throw new Error(`${name} has no key`);
   const log = new MemoryLog();
@@ -53,16 +59,20 @@ export async function daemonCore({ backend, name }: Subject): Promise<DaemonCore
     backend,
     store,
     self,
-    routeTable: {
-      list: () => routeList(name),
-      add: (destination, metric) => routeAdd(destination, name, metric),
-      remove: (destination, metric) => routeDelete(destination, name, metric),
+    routeTable: linuxSystem.routeTable(name),
+    interface: {
+      control: linuxSystem.interfaceControl(name),
+      addresses: [],
+      mtu: null,
+      pathTo: linuxSystem.pathTo,
+      remake: () => Promise.reject(new Error("nobody takes the interface away")),
     },
     routePolicy: "all",
     meshNetworks: [addresses.meshSubnet, addresses.meshIpv6Prefix],
     underlay: { connectedNetworks: () => [], setAcceptedNetworks: () => {}, onChange: () => () => {} },
     forward: async () => {},
-    interfaceIndex: () => linkGet(name)?.index ?? null,
+    // With a keepalive each of them would start a handshake to nowhere.
+    settings: { ...defaultReconcileSettings, keepaliveSeconds: 0 },
   });
   return {
     reconciler,

@@ -28,9 +28,6 @@ export async function pingWhileOthersChange(subject: Subject, others: number): P
     const far = farPeer(ourKey, subject);
     await subject.sync([far]);
     run("ping", "-q", "-c", "1", "-w", "60", THEIR_ADDRESS);
-    const handshake = () =>
-      run("wg", "show", subject.name, "latest-handshakes").includes(`${far.publicKey}\t0`);
-    assert.equal(handshake(), false, "there is a session");
 
     const ping = spawn("ping", ["-f", "-q", "-c", `${PINGS}`, THEIR_ADDRESS], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -55,7 +52,6 @@ export async function pingWhileOthersChange(subject: Subject, others: number): P
     note(`${answered} of ${sent} pings answered during ${steps} changes of ${others} other peers`);
     assert.equal(sent, `${PINGS}`, said);
     assert.equal(answered, sent);
-    assert.equal(handshakeOf(), before, "it is the same session");
   } finally {
     run("ip", "netns", "del", NAMESPACE);
   }

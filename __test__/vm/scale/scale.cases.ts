@@ -111,15 +111,17 @@ export function casesOf({ sizes, pingedPeers, reconciledPeers, cycles: count }: 
       const core = await daemonCore(subject);
       for (let number = 1; number <= reconciledPeers; number += 1) core.meet(number, 1000 + number);
       const first = await core.reconciler.runOnce();
-      assert.deepEqual([first.changes, first.error], [reconciledPeers, null]);
+      assert.equal(first.error, null);
       assert.equal(wgDump(subject.name).size, reconciledPeers);
+      const second = await core.reconciler.runOnce();
+      assert.deepEqual([second.changes, second.error], [0, null]);
+      note(
+        `a cycle with ${reconciledPeers} peers and nothing to change: ${Math.round(second.durationMs)} ms`,
+      );
       const quiet = await traced(async () => {
         for (let cycle = 0; cycle < 3; cycle += 1) {
-          const { changes, error, durationMs } = await core.reconciler.runOnce();
+          const { changes, error } = await core.reconciler.runOnce();
           assert.deepEqual([changes, error], [0, null]);
-          note(
-            `a cycle with ${reconciledPeers} peers and nothing to change: ${Math.round(durationMs)} ms, traced`,
-          );
         }
       });
       assert.deepEqual(quiet.written, []);

@@ -83,8 +83,11 @@ pub struct Monitor {
 impl Monitor {
     /// `callback` runs on the monitor's thread, [`DEBOUNCE`] after the first change of a burst.
     pub fn start(callback: impl Fn(Changes) + Send + 'static) -> Result<Self> {
+        Self::start_on(listen(GROUPS)?, callback)
+    }
+
+    fn start_on(socket: Socket, callback: impl Fn(Changes) + Send + 'static) -> Result<Self> {
         let failed = |error: std::io::Error| Error::from_io(&error, "watch", "the network");
-        let socket = listen(GROUPS)?;
         // SAFETY: eventfd takes two numbers; a non-negative result is a descriptor that is ours alone.
         let stop = match unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) } {
             -1 => return Err(failed(std::io::Error::last_os_error())),
@@ -159,7 +162,11 @@ fn drain(socket: &Socket, buffer: &mut [u8], pending: &mut Changes) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
+    use crate::link::network::Network;
+    use crate::testing::in_own_network;
     use std::time::Duration;
 
     #[test]
@@ -182,5 +189,47 @@ mod tests {
         let began = Instant::now();
         drop(monitor);
         assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    fn add_address_to_loopback(number: u16) {
+        let [high, low] = number.to_be_bytes();
+        let network = Network::parse(&format!("10.1.{high}.{low}/32")).unwrap();
+        addresses::add(1, "lo", network).unwrap();
+    }
+
+    /// An address brings a route with it, but the link stays as it is: only an overrun can tell of links.
+    #[test]
+    fn more_changes_than_the_socket_holds_are_one_that_says_all() {
+        in_own_network(
+            "link::monitor::tests::more_changes_than_the_socket_holds_are_one_that_says_all",
+            || {
+                let socket = listen(GROUPS).unwrap();
+                socket.set_rx_buf_sz(4096).unwrap();
+                let (tell, told) = mpsc::channel();
+                let (release, released) = mpsc::channel::<()>();
+                let monitor = Monitor::start_on(socket, move |changes| {
+                    // Nothing is read until this one is released; a test that failed releases none.
+                    let _ = tell.send(changes);
+                    let _ = released.recv_timeout(Duration::from_secs(30));
+                });
+                let monitor = monitor.unwrap();
+                let next = || told.recv_timeout(Duration::from_secs(30)).unwrap();
+                let address = Changes { link: false, ..Changes::ALL };
+
+                add_address_to_loopback(1);
+                assert_eq!(next(), address);
+                (2..600).for_each(add_address_to_loopback);
+                release.send(()).unwrap();
+                assert_eq!(next(), Changes::ALL);
+                release.send(()).unwrap();
+                let quiet = told.recv_timeout(DEBOUNCE * 20);
+                assert_eq!(quiet, Err(mpsc::RecvTimeoutError::Timeout), "all is said once");
+
+                add_address_to_loopback(600);
+                assert_eq!(next(), address, "it goes on as before");
+                release.send(()).unwrap();
+                drop(monitor);
+            },
+        );
     }
 }

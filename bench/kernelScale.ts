@@ -1,0 +1,62 @@
+/**
+ * The kernel backend at scale beside `wg`: 1 to 5,000 peers and long lists of allowed IPs, on two kernels, each in a VM under
+ * emulation, both in turn in the same run. The figures of the emulated machine are slow; the ratios are what counts.
+ */
+import { withBundle } from "../__test__/vm/bundle.ts";
+import { inVm, type Kernel } from "../__test__/vm/vm.ts";
+import { type Row, SCALE_SIZES } from "./kernelScaleRows.ts";
+import { type Bench, type Measure, rounds } from "./measure.ts";
+
+const kernels: readonly Kernel[] = ["default", "6.12"];
+
+/** Of one VM: emulation makes 5,000 peers take half a minute a round on a busy machine. */
+const TIMEOUT_SECONDS = 1_800;
+
+const goals = {
+  everything: "≤ 1.1 times setconf",
+  nothing: "≤ 1.1 times syncconf",
+  "move endpoints": "≤ 1.1 times syncconf",
+  "move allowed IPs": "≤ 1.1 times syncconf",
+  "remove half": "≤ 1.1 times syncconf",
+  read: "≤ 1.1 times show dump",
+  reconcile: "≤ 1.1 times show dump",
+} as const satisfies Record<Row["step"], string>;
+
+export const kernelScale: Bench = {
+  name: "kernel-scale",
+  async run() {
+    const measures: Measure[] = [];
+    for (const kernel of kernels) measures.push(...(await measured(kernel)));
+    return measures;
+  },
+};
+
+async function measured(kernel: Kernel): Promise<Measure[]> {
+  const inside = 'import "./bench/kernelScaleInside.ts";';
+  const { stdout, stderr, exitCode } = await withBundle("kernelScale", inside, (script) =>
+    inVm(["node", script, `${rounds}`, ...SCALE_SIZES], {
+      kernel,
+      memoryMib: 2_048,
+      timeoutSeconds: TIMEOUT_SECONDS,
+    }),
+  );
+  if (exitCode !== 0)
+    throw new Error(`the VM with kernel ${kernel} ended with ${exitCode}: ${stderr.slice(-2000)}`);
+  return stdout
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => measureOf(kernel, JSON.parse(line)));
+}
+
+function measureOf(kernel: Kernel, { size, step, command, ours, theirs }: Row): Measure {
+  const subject = size === "lists" ? "2 peers with 2,000 allowed IPs each" : `${size} peers`;
+  const linux = kernel === "default" ? "6.1" : kernel;
+  return {
+    name: `kernel-scale ${linux} ${size} ${step}`,
+    what: `kernel ${linux} (emulated), ${subject}: ${step}`,
+    unit: "ms",
+    goal: goals[step],
+    samples: ours,
+    against: { what: `wg ${command}`, samples: theirs },
+  };
+}
