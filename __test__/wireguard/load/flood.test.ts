@@ -1,6 +1,7 @@
 /**
  * Floods: those who have a tunnel notice nothing, those who are allowed one get it, and what a datagram costs is bounded
- * (sections 5.3 and 5.4.7 of the paper: handshakes under load go only to those who return a cookie).
+ * (sections 5.3 and 5.4.7 of the paper: handshakes under load go only to those who return a cookie). For the optimised addon:
+ * one from `build:native -- --debug` needs five times as long for each.
  */
 import { describe, expect } from "vitest";
 import { delay, until } from "../../mesh/harness/time.ts";
