@@ -10,6 +10,9 @@ const hold = [
   "mkdir -p /run/netns /run/wireguard",
   // That of the new network namespace.
   "mount -t sysfs sysfs /sys",
+  // A router cannot ask for its IPv6 neighbours before its link-local address has passed duplicate address detection, for seconds.
+  "echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad",
+  "echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad",
   "ip link set lo up",
   "echo ready",
   "exec cat",
