@@ -243,7 +243,7 @@ class Lifecycle {
     const { discovery } = this.#layers;
     if (discovery === null) return;
     const { clock, random, log, sealer, addresses } = this.#parts;
-    const { store, self, underlay } = node;
+    const { backend, store, self, underlay } = node;
     const context = {
       clock,
       random,
@@ -255,6 +255,7 @@ class Lifecycle {
       prover: node.prover,
       addresses,
       underlay,
+      wireguardPort: backend.wireguardPort,
       probe: (publicKey: PublicKey) => this.#probe(node, publicKey),
     };
     await this.#steps.step(

@@ -11,8 +11,9 @@ import type { LocalNode } from "../peers/localNode.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Prover } from "../wire/proof.ts";
 import type { Sealer } from "../wire/sealer.ts";
+import type { WireguardPort } from "../wireguard/wireguardPort.ts";
 
-export type { Prover, Sealer };
+export type { Prover, Sealer, WireguardPort };
 
 /** One underlay interface LAN discovery may use. */
 export interface UnderlayLink {
@@ -43,6 +44,8 @@ export interface DiscoveryContext {
   readonly prover: Prover;
   readonly addresses: AddressDerivation;
   readonly underlay: Underlay;
+  /** WireGuard's own UDP port; null where it cannot be used beside WireGuard. It outlives the interface. */
+  readonly wireguardPort: WireguardPort | null;
   /**
    * Checks at once whether the peer's probe listener answers through the tunnel, IPv4 and IPv6 together, within 600 ms.
    * Used to judge a GOODBYE from a peer with a fresh handshake.

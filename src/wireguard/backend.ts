@@ -3,6 +3,7 @@
  * wireguard-go (wireguard/nativeBackend.ts); tests use the in-memory twin (wireguard/memoryBackend.ts).
  */
 import type { Cidr, Endpoint, InterfaceName, PublicKey } from "../core/types.ts";
+import type { WireguardPort } from "./wireguardPort.ts";
 
 export type BackendName = "kernel" | "embedded" | "wireguard-go";
 
@@ -67,6 +68,11 @@ export interface Backend {
   readonly interfaceIndex: number;
   /** True when the interface existed and was kept. */
   readonly adopted: boolean;
+  /**
+   * Its UDP port, for datagrams beside WireGuard; null when the system does not give it to us (a notice says why). It follows the
+   * listen port, and is there before one is bound.
+   */
+  readonly wireguardPort: WireguardPort | null;
   /** The port bound now, 0 when none. */
   listenPort(): number;
   reset(): Promise<void>;

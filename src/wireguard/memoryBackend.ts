@@ -15,6 +15,7 @@ import type {
   PeerFailure,
   WantedPeer,
 } from "./backend.ts";
+import { MemoryWireguardPort } from "./memoryWireguardPort.ts";
 
 type MutablePeer = { -readonly [Member in keyof ActualPeer]: ActualPeer[Member] };
 
@@ -26,6 +27,8 @@ export interface MemoryBackendOptions {
   /** The port of an interface that existed before; 0 or absent means that it is new. */
   readonly boundPort?: number;
   readonly portsInUse?: ReadonlySet<number>;
+  /** False: a system on which WireGuard's port cannot be used beside it. */
+  readonly wireguardPort?: boolean;
 }
 
 export class MemoryBackend implements Backend {
@@ -33,6 +36,7 @@ export class MemoryBackend implements Backend {
   readonly interfaceName: InterfaceName;
   readonly interfaceIndex: number;
   readonly adopted: boolean;
+  readonly wireguardPort: MemoryWireguardPort | null;
   /** Every batch that was applied. */
   readonly batches: (readonly PeerChange[])[] = [];
   /** Peers whose changes are refused, with the reason. */
@@ -56,6 +60,7 @@ export class MemoryBackend implements Backend {
     this.interfaceIndex = options.interfaceIndex ?? 7;
     this.#listenPort = options.boundPort ?? 0;
     this.adopted = this.#listenPort !== 0;
+    this.wireguardPort = options.wireguardPort === false ? null : new MemoryWireguardPort();
   }
 
   listenPort(): number {

@@ -40,6 +40,7 @@ export class NativeBackend implements Backend {
   readonly interfaceName: InterfaceName;
   readonly interfaceIndex: number;
   readonly adopted: boolean;
+  readonly wireguardPort = null;
   readonly #device: WireGuardDevice;
   readonly #keys: Keys;
 

@@ -4,6 +4,7 @@
 import { WgmeshError } from "../core/errors.ts";
 import type { InterfaceName } from "../core/types.ts";
 import type { ActualDevice, Backend, BackendEvent, BackendName, PeerChange, PeerFailure } from "./backend.ts";
+import { LastingWireguardPort, type WireguardPort } from "./wireguardPort.ts";
 
 /**
  * Hands every call to the backend it has now. Who holds it never holds an old one: name, index and port are those of the
@@ -12,6 +13,7 @@ import type { ActualDevice, Backend, BackendEvent, BackendName, PeerChange, Peer
 export class ReplaceableBackend implements Backend {
   readonly interfaceName: InterfaceName;
   readonly #listeners: ((event: BackendEvent) => void)[] = [];
+  readonly #wireguardPort = new LastingWireguardPort();
   #current: Backend | null = null;
   #last: Backend | null = null;
   #lastPort = 0;
@@ -38,6 +40,11 @@ export class ReplaceableBackend implements Backend {
     return this.#latest().adopted;
   }
 
+  /** One and the same for all interfaces; null while that of the present one, or of the last, cannot be used. */
+  get wireguardPort(): WireguardPort | null {
+    return this.#last?.wireguardPort == null ? null : this.#wireguardPort;
+  }
+
   /**
    * Gives the present interface up, if there is one, and takes the one that `open` makes. Rejects with what `open` threw;
    * there is none then. After `close` the new one is removed at once.
@@ -51,6 +58,7 @@ export class ReplaceableBackend implements Backend {
     }
     this.#current = opened;
     this.#last = opened;
+    this.#wireguardPort.follow(opened.wireguardPort);
     if (this.#listeners.length > 0) this.#listen(opened);
   }
 
@@ -58,6 +66,7 @@ export class ReplaceableBackend implements Backend {
   discard(): unknown {
     const current = this.#current;
     this.#current = null;
+    this.#wireguardPort.follow(null);
     try {
       current?.close(true);
       return null;
@@ -101,6 +110,7 @@ export class ReplaceableBackend implements Backend {
     const current = this.#current;
     this.#closed = true;
     this.#current = null;
+    this.#wireguardPort.follow(null);
     current?.close(remove);
   }
 

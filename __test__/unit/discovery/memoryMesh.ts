@@ -4,7 +4,13 @@ import type { Random } from "../../../src/core/random.ts";
 import type { TaskScope } from "../../../src/core/tasks.ts";
 import { type Cidr, type IpAddress, type PublicKey, parsePublicKey } from "../../../src/core/types.ts";
 import { MeshDiscovery, type MeshDiscoveryOptions } from "../../../src/discovery/meshDiscovery.ts";
-import type { DiscoveryContext, Sealer, Underlay, UnderlayLink } from "../../../src/discovery/seams.ts";
+import type {
+  DiscoveryContext,
+  Sealer,
+  Underlay,
+  UnderlayLink,
+  WireguardPort,
+} from "../../../src/discovery/seams.ts";
 import type { AddressDerivation } from "../../../src/peers/addresses.ts";
 import { LocalNode } from "../../../src/peers/localNode.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
@@ -102,6 +108,7 @@ export interface NodeOptions extends Partial<MeshDiscoveryOptions> {
   readonly instance?: string;
   readonly random?: Random;
   readonly probe?: (publicKey: PublicKey) => Promise<boolean>;
+  readonly wireguardPort?: WireguardPort;
 }
 
 /** One node on a network in memory, its discovery real down to the socket seam. */
@@ -120,7 +127,13 @@ export class TestNode {
   readonly #abort = new AbortController();
 
   constructor(clock: FakeClock, network: MemoryNetwork, name: string, ip: string, options: NodeOptions = {}) {
-    const { instance, probe, random = seededRandom(`${name} ${instance}`), ...discovery } = options;
+    const {
+      instance,
+      probe,
+      wireguardPort,
+      random = seededRandom(`${name} ${instance}`),
+      ...discovery
+    } = options;
     this.name = name;
     this.key = testKey(name);
     this.ip = ip;
@@ -167,6 +180,7 @@ export class TestNode {
       prover: testProver(this.key),
       addresses: testAddresses,
       underlay: this.underlay,
+      wireguardPort: wireguardPort ?? null,
       probe: probe ?? (async () => false),
     };
     this.discovery = new MeshDiscovery({

@@ -52,6 +52,7 @@ const exceptions: readonly { from: string; to: string; typeOnly: boolean }[] = [
   { from: "daemon/os.ts", to: addon, typeOnly: false },
   { from: "rpc/daemonView.ts", to: "discovery/seams.ts", typeOnly: true },
   { from: "rpc/daemonView.ts", to: "peers", typeOnly: true },
+  { from: "discovery/seams.ts", to: "wireguard/wireguardPort.ts", typeOnly: true },
 ];
 
 const importPattern =
