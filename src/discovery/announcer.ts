@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Random } from "../core/random.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
-import { type LocalNode, ownEndpoint } from "../peers/localNode.ts";
+import { type LocalNode, ownEndpoint, ownLanEndpoint } from "../peers/localNode.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import { encodeAnnouncement, MAX_DATAGRAM_BYTES } from "../wire/announcement.ts";
@@ -51,7 +51,14 @@ export class Announcer {
 
   /** The LAN announcement: never with known peers (PROTOCOL.md section 4.2). */
   lan(): Buffer {
-    return this.#seal("ANNOUNCE", [], null, "", MAX_DATAGRAM_BYTES);
+    return this.#seal(
+      "ANNOUNCE",
+      [],
+      null,
+      "",
+      MAX_DATAGRAM_BYTES,
+      ownLanEndpoint(this.#options.self.snapshot),
+    );
   }
 
   goodbye(to: PublicKey): Buffer {
@@ -73,6 +80,7 @@ export class Announcer {
     to: PublicKey | null,
     observedEndpoint: string,
     maxBytes: number,
+    endpoint: Endpoint = ownEndpoint(this.#options.self.snapshot),
   ): Buffer {
     const { clock, random, self, sealer } = this.#options;
     const node = self.snapshot;
@@ -83,7 +91,7 @@ export class Announcer {
         hostname: node.hostname,
         meshIp: node.meshIp,
         meshIpv6: node.meshIpv6,
-        wgEndpoint: endpointText(ownEndpoint(node)),
+        wgEndpoint: endpointText(endpoint),
         introducer: node.introducer,
         natType: node.natType,
         networks: node.networks,
@@ -91,6 +99,7 @@ export class Announcer {
         knownPeers: candidates.flatMap(mention),
         observedEndpoint,
         instance: node.instance,
+        wireguardPort: endpoint.port === node.wireguardPort ? undefined : node.wireguardPort,
       },
       maxBytes,
       to === null ? 0 : PROOF_OVERHEAD_BYTES,

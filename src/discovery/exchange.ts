@@ -217,8 +217,12 @@ export class Exchange {
     const isInsideMesh = (ip: string): boolean => underlay.isInsideMesh(ip);
     const before = store.get(announcement.publicKey);
     const method = isOnLan(before, message) ? "lan" : asMethod;
-    const endpointOf = method === "lan" ? lanEndpoint : exchangeEndpoint;
-    const endpoint = outside(endpointOf(announcement.wgEndpoint, from.host), isInsideMesh);
+    const { wgEndpoint, wireguardPort } = announcement;
+    const told =
+      method === "lan"
+        ? lanEndpoint(wgEndpoint, from.host, wireguardPort)
+        : exchangeEndpoint(wgEndpoint, from.host);
+    const endpoint = outside(told, isInsideMesh);
     // An address that has not answered moves neither a working tunnel (row D10) nor a control socket that is known.
     const answered = type === "REPLY";
     const settled =

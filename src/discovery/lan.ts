@@ -123,7 +123,7 @@ export class Lan {
     const anew =
       before !== undefined && announcement.instance !== "" && announcement.instance !== before.instance;
     const endpoint = this.#keepsSource(message, anew)
-      ? lanEndpoint(announcement.wgEndpoint, from.host)
+      ? lanEndpoint(announcement.wgEndpoint, from.host, announcement.wireguardPort)
       : null;
     const peer = store.observe(directSighting(announcement, "lan", endpoint));
     counters.add(peer ? "stored" : "refused");

@@ -250,7 +250,9 @@ export class MeshDiscovery implements Discovery {
     let told = self.snapshot;
     return self.subscribe((snapshot) => {
       // A first external address is no news: whoever heard us took it from the datagram's source.
-      const same = told.externalHost === null ? { ...told, externalHost: snapshot.externalHost } : told;
+      const { externalHost, externalControl } = snapshot;
+      // Where our control socket is seen is in no message.
+      const same = { ...told, externalControl, externalHost: told.externalHost ?? externalHost };
       told = snapshot;
       const members = Object.keys(snapshot) as (keyof LocalNodeSnapshot)[];
       if (members.some((member) => snapshot[member] !== same[member])) this.announce();

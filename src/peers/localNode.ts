@@ -1,6 +1,9 @@
 import type { Cidr, Endpoint, IpAddress, PublicKey } from "../core/types.ts";
 import type { NatType } from "./peer.ts";
 
+/** Enough for a host with several links and both families; an announcement has to stay small. */
+export const MAX_CANDIDATES = 8;
+
 /** What this node tells others about itself: one frozen snapshot (row C6). */
 export interface LocalNodeSnapshot {
   readonly publicKey: PublicKey;
@@ -12,6 +15,12 @@ export interface LocalNodeSnapshot {
   readonly wireguardPort: number;
   /** Host part of the own endpoint as learned; null until then (sent as `0.0.0.0:<port>`). */
   readonly externalHost: IpAddress | null;
+  /** Port of the own endpoint where a NAT gave WireGuard another than its own; null when that is unknown or the same. */
+  readonly externalWireguardPort: number | null;
+  /** Where the control socket is seen from outside; null until STUN told. */
+  readonly externalControl: Endpoint | null;
+  /** Where WireGuard may be reached, the best first; at most {@link MAX_CANDIDATES}, IP literals, no repeats. */
+  readonly candidates: readonly Endpoint[];
   readonly networks: readonly Cidr[];
   readonly introducer: boolean;
   readonly natType: NatType;
@@ -46,5 +55,12 @@ export class LocalNode {
 
 /** The own WireGuard endpoint as it goes on the wire (PROTOCOL.md section 4.1, `wg_endpoint`). */
 export function ownEndpoint(node: LocalNodeSnapshot): Endpoint {
+  const { externalHost, externalWireguardPort, wireguardPort } = node;
+  if (externalHost === null) return { host: "0.0.0.0", port: wireguardPort };
+  return { host: externalHost, port: externalWireguardPort ?? wireguardPort };
+}
+
+/** The same for the LAN, where others take the host from the datagram's source: no NAT stands between. */
+export function ownLanEndpoint(node: LocalNodeSnapshot): Endpoint {
   return { host: node.externalHost ?? "0.0.0.0", port: node.wireguardPort };
 }

@@ -7,6 +7,7 @@ import {
   MAX_KNOWN_PEERS,
   readInstance,
   readNatType,
+  readWireguardPort,
 } from "./fields.ts";
 import { goString } from "./goJson.ts";
 import type { JsonObject } from "./json.ts";
@@ -34,6 +35,7 @@ const readAnnouncement = memberReader({
   known_peers: "objects",
   observed_endpoint: "string",
   instance: "string",
+  wg_port: "integer",
 });
 
 const WRONG_JSON: DecodeRejection = Object.freeze({ ok: false, stage: "announcement_json" });
@@ -72,6 +74,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       observedEndpoint: members.observed_endpoint,
       natType: readNatType(members.nat_type),
       instance: readInstance(members.instance),
+      wireguardPort: readWireguardPort(members.wg_port),
     },
   };
 }
@@ -126,6 +129,7 @@ export function encodeAnnouncement(
     optional("observed_endpoint", announcement.observedEndpoint),
     optional("nat_type", announcement.natType),
     optional("instance", announcement.instance),
+    announcement.wireguardPort === undefined ? "" : `,"wg_port":${announcement.wireguardPort}`,
     "}",
   ].join("");
 

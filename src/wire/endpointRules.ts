@@ -27,11 +27,14 @@ export function exchangeEndpoint(advertised: string, sourceHost: string): Endpoi
   return readEndpoint(advertised) ?? lanEndpoint(advertised, sourceHost);
 }
 
-/** *LAN* rule: the source address with the advertised port, since that is the address that works on this link. */
-export function lanEndpoint(advertised: string, sourceHost: string): Endpoint | null {
+/**
+ * *LAN* rule: the source address with the advertised port, since that is the address that works on this link. `ownPort` is the
+ * sender's word on WireGuard's own port, where the advertised one is that of a NAT.
+ */
+export function lanEndpoint(advertised: string, sourceHost: string, ownPort?: number): Endpoint | null {
   const host = parseIp(sourceHost);
   if (host === null || !isUsableSource(host)) return null;
-  const port = readPort(splitHostPort(advertised)?.port ?? "") ?? DEFAULT_WIREGUARD_PORT;
+  const port = ownPort ?? readPort(splitHostPort(advertised)?.port ?? "") ?? DEFAULT_WIREGUARD_PORT;
   return { host, port };
 }
 

@@ -75,3 +75,8 @@ export function readNatType(text: string): NatType {
 export function readInstance(text: string): string {
   return INSTANCE.test(text) ? text : "";
 }
+
+/** Undefined for 0, which stands for absent, and for what is no port. */
+export function readWireguardPort(port: number): number | undefined {
+  return port >= 1 && port <= 65_535 ? port : undefined;
+}

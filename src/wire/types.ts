@@ -29,6 +29,8 @@ export interface Announcement extends KnownPeer {
   readonly observedEndpoint: string;
   /** 16 hex digits, new at each start of the sender's daemon; "" for Go nodes. Our extension. */
   readonly instance: string;
+  /** WireGuard's own port where `wgEndpoint` names the one a NAT gave it; for those on the sender's side of the NAT. Our extension. */
+  readonly wireguardPort?: number | undefined;
 }
 
 /** GOODBYE (PROTOCOL.md section 4.5). */

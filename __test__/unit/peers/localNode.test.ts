@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LocalNode, ownEndpoint } from "../../../src/peers/localNode.ts";
+import { LocalNode, ownEndpoint, ownLanEndpoint } from "../../../src/peers/localNode.ts";
 import { ip, keyOf } from "../support/announcements.ts";
 
 const initial = {
@@ -9,6 +9,9 @@ const initial = {
   meshIpv6: null,
   wireguardPort: 51820,
   externalHost: null,
+  externalWireguardPort: null,
+  externalControl: null,
+  candidates: [],
   networks: [],
   introducer: false,
   natType: "",
@@ -35,4 +38,13 @@ test("the own endpoint is unspecified until learned", () => {
   expect(ownEndpoint(node.snapshot)).toEqual({ host: "0.0.0.0", port: 51820 });
   node.update({ externalHost: ip("2001:db8::1") });
   expect(ownEndpoint(node.snapshot)).toEqual({ host: "2001:db8::1", port: 51820 });
+});
+
+test("a NAT's port goes with the external host, and never to the LAN", () => {
+  const node = new LocalNode(initial);
+  node.update({ externalWireguardPort: 40_000 });
+  expect(ownEndpoint(node.snapshot)).toEqual({ host: "0.0.0.0", port: 51820 });
+  node.update({ externalHost: ip("203.0.113.9") });
+  expect(ownEndpoint(node.snapshot)).toEqual({ host: "203.0.113.9", port: 40_000 });
+  expect(ownLanEndpoint(node.snapshot)).toEqual({ host: "203.0.113.9", port: 51820 });
 });

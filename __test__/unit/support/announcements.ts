@@ -66,4 +66,5 @@ export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
   knownPeers: fc.array(arbitraryKnownPeer, { maxLength: 12 }),
   observedEndpoint: endpointText,
   instance: fc.constantFrom("", "0123456789abcdef"),
+  wireguardPort: fc.option(port, { nil: undefined }),
 });

@@ -141,6 +141,15 @@ describe("encodeAnnouncement", () => {
     expect(payload).toMatch(/"nat_type":"cone","instance":"0123456789abcdef"}$/);
   });
 
+  test("tells WireGuard's own port beside a NAT's, and takes none that is no port", () => {
+    const { payload } = encodeAnnouncement("HELLO", { ...plain, wireguardPort: 51821 });
+    expect(payload).toMatch(/,"wg_port":51821}$/);
+    expect(decoded(payload).wireguardPort).toBe(51821);
+    for (const port of [0, -1, 65_536, 2 ** 40]) {
+      expect(decoded(payload.replace("51821", `${port}`)).wireguardPort).toBeUndefined();
+    }
+  });
+
   test("keeps a host name at home that receivers would refuse the message for", () => {
     const { payload } = encodeAnnouncement("HELLO", { ...plain, hostname: "ąžuolas" });
     expect(decoded(payload).hostname).toBe("");

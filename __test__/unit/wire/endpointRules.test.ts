@@ -38,6 +38,14 @@ describe("vectors: endpoint_resolution (informative)", () => {
   });
 });
 
+test("on a link WireGuard's own port counts, not that of a NAT", () => {
+  expect(lanEndpoint("203.0.113.9:40000", "192.168.1.7", 51_821)).toEqual({
+    host: "192.168.1.7",
+    port: 51_821,
+  });
+  expect(lanEndpoint("203.0.113.9:40000", "192.168.1.7")).toEqual({ host: "192.168.1.7", port: 40_000 });
+});
+
 describe("unusable addresses", () => {
   const unusable = [
     "127.0.0.1",
