@@ -16,6 +16,7 @@ import {
   saveNodeIdentity,
 } from "../identity/nodeIdentity.ts";
 import { createLog, writeToStderr } from "../observe/log.ts";
+import { MetricsRegistry } from "../observe/metrics.ts";
 import { goPathFor } from "../rpc/goPath.ts";
 import { UnixRpcServer } from "../rpc/server.ts";
 import { openBackend } from "../wireguard/select.ts";
@@ -57,6 +58,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
     clock,
     random: systemRandom,
     log,
+    metrics: new MetricsRegistry(),
     setLogLevel: (level) => {
       nodeLog.level = level;
     },

@@ -245,12 +245,13 @@ class Lifecycle {
   async #startDiscovery(node: RunningNode): Promise<void> {
     const { discovery } = this.#layers;
     if (discovery === null) return;
-    const { clock, random, log, sealer, addresses } = this.#parts;
+    const { clock, random, log, metrics, sealer, addresses } = this.#parts;
     const { backend, store, self, underlay } = node;
     const context = {
       clock,
       random,
       log: log.child({ module: "discovery" }),
+      metrics,
       scope: this.#supervisor,
       store,
       self,

@@ -4,6 +4,7 @@
 import type { DaemonOptions } from "../config/options.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, LogLevel } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
 import type { Random } from "../core/random.ts";
 import type { PublicKey } from "../core/types.ts";
 import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
@@ -39,6 +40,7 @@ export interface NodeParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly setLogLevel: (level: LogLevel) => void;
   readonly system: System;
   readonly signals: Signals;

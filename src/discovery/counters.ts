@@ -1,7 +1,9 @@
 /**
- * Counters of discovery, for `status` and tests. A datagram passes the stages of the receive path in this order and
+ * Counters of discovery, for `status`, metrics and tests. A datagram passes the stages of the receive path in this order and
  * is counted at each stage it reaches.
  */
+import type { Counter, Metrics } from "../core/metrics.ts";
+
 const names = [
   // receive path
   "received",
@@ -29,14 +31,27 @@ const names = [
 
 export type CounterName = (typeof names)[number];
 
+const labels = { event: names };
+
+/** What happens on the sockets of discovery, as `wgmesh_control_events_total{event}`. */
 export class Counters {
-  readonly #values = new Map<CounterName, number>(names.map((name) => [name, 0]));
+  readonly #counter: Counter<typeof labels>;
+
+  constructor(metrics: Metrics) {
+    this.#counter = metrics.counter(
+      "wgmesh_control_events_total",
+      "what happened to control datagrams",
+      labels,
+    );
+    for (const event of names) this.#counter.add(0, { event });
+  }
 
   add(name: CounterName, by = 1): void {
-    this.#values.set(name, (this.#values.get(name) ?? 0) + by);
+    this.#counter.add(by, { event: name });
   }
 
   snapshot(): Readonly<Record<CounterName, number>> {
-    return Object.fromEntries(this.#values) as Record<CounterName, number>;
+    const entries = names.map((event) => [event, this.#counter.value({ event })]);
+    return Object.fromEntries(entries) as Record<CounterName, number>;
   }
 }

@@ -51,7 +51,7 @@ interface Running {
 /** The discovery layer (row C8): owns the sockets, the layers and their order of start and stop. */
 export class MeshDiscovery implements Discovery {
   readonly #options: MeshDiscoveryOptions;
-  readonly #counters = new Counters();
+  #counters: Counters | null = null;
   #running: Running | null = null;
   /** After the GOODBYE nothing may be said that makes us known again. */
   #leaving = false;
@@ -66,7 +66,8 @@ export class MeshDiscovery implements Discovery {
     const options = this.#options;
     const bind = options.bind ?? bindNodeUdp;
     const { log } = context;
-    const counters = this.#counters;
+    const counters = new Counters(context.metrics);
+    this.#counters = counters;
     const announcer = new Announcer(context);
 
     // The receive path refers to what acts on messages and the other way round; nothing arrives before all is there.
@@ -218,11 +219,11 @@ export class MeshDiscovery implements Discovery {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return this.#counters.snapshot();
+    return this.#counters?.snapshot() ?? {};
   }
 
   #transmit(socket: ControlSocket, data: Uint8Array, to: Endpoint): void {
-    this.#counters.add("sent");
+    this.#counters?.add("sent");
     socket.send(data, to);
   }
 

@@ -3,6 +3,7 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import type { Metrics } from "../core/metrics.ts";
 import type { Random } from "../core/random.ts";
 import type { TaskScope } from "../core/tasks.ts";
 import type { PublicKey } from "../core/types.ts";
@@ -37,6 +38,7 @@ export interface DiscoveryContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly scope: TaskScope;
   readonly store: PeerStore;
   readonly self: LocalNode;

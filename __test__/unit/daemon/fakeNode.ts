@@ -11,6 +11,7 @@ import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
 import { Signals } from "../../../src/daemon/signals.ts";
 import type { System } from "../../../src/daemon/system.ts";
 import type { Discovery, DiscoveryContext } from "../../../src/discovery/seams.ts";
+import { MetricsRegistry } from "../../../src/observe/metrics.ts";
 import type { DaemonView, RpcServer } from "../../../src/rpc/daemonView.ts";
 import type { Backend } from "../../../src/wireguard/backend.ts";
 import type { MemoryBackend, MemoryBackendOptions } from "../../../src/wireguard/memoryBackend.ts";
@@ -121,6 +122,7 @@ export class FakeNode {
       clock: systemClock,
       random: systemRandom,
       log: this.log,
+      metrics: new MetricsRegistry(),
       setLogLevel: (level) => this.levels.push(level),
       system: this.#system(),
       signals: new Signals(this.source),

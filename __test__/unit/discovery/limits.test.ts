@@ -10,6 +10,7 @@ import { GlobalLimiter, MAX_SOURCES, SourceLimiter } from "../../../src/discover
 import { Reflections } from "../../../src/discovery/reflections.ts";
 import { RefreshPlan } from "../../../src/discovery/refreshPlan.ts";
 import { VerifiedSources } from "../../../src/discovery/verifiedSources.ts";
+import { MetricsRegistry } from "../../../src/observe/metrics.ts";
 import { testKey } from "./memoryMesh.ts";
 
 const at = (last: number): Endpoint => ({ host: `192.0.2.${last}`, port: 5 });
@@ -81,7 +82,7 @@ describe("the budget of a destination", () => {
 
   test("makes what exceeds it wait, newest word only, REPLY before HELLO", () => {
     const log: string[] = [];
-    const counters = new Counters();
+    const counters = new Counters(new MetricsRegistry());
     const outbox = new Outbox((data) => log.push(data.toString()), counters);
     for (const text of ["1", "2", "3", "4", "5", "6", "7"])
       outbox.post("reply", at(1), 0, () => Buffer.from(`r${text}`));

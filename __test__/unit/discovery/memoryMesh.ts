@@ -11,6 +11,7 @@ import type {
   UnderlayLink,
   WireguardPort,
 } from "../../../src/discovery/seams.ts";
+import { MetricsRegistry } from "../../../src/observe/metrics.ts";
 import type { AddressDerivation } from "../../../src/peers/addresses.ts";
 import { LocalNode } from "../../../src/peers/localNode.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
@@ -117,6 +118,7 @@ export class TestNode {
   readonly key: PublicKey;
   readonly ip: string;
   readonly store: PeerStore;
+  readonly metrics = new MetricsRegistry();
   readonly self: LocalNode;
   readonly underlay: TestUnderlay;
   readonly discovery: MeshDiscovery;
@@ -176,6 +178,7 @@ export class TestNode {
       clock,
       random,
       log: silentLog,
+      metrics: this.metrics,
       scope,
       store: this.store,
       self: this.self,
