@@ -15,6 +15,7 @@ import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
 import { type RouteTable, removeOurRoutes } from "../mesh/routes.ts";
 import { HostUnderlay } from "../mesh/underlay.ts";
 import { LocalNode } from "../peers/localNode.ts";
+import { PathTable } from "../peers/paths.ts";
 import { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import { forwardingRecord } from "./forwardingRecord.ts";
@@ -32,6 +33,7 @@ export interface RunningNode {
   readonly self: LocalNode;
   readonly prover: Prover;
   readonly store: PeerStore;
+  readonly paths: PathTable;
   readonly underlay: HostUnderlay;
   readonly reconciler: Reconciler;
 }
@@ -136,6 +138,10 @@ class Lifecycle {
       onListenerError: (error) =>
         log.error({ reason: messageOf(error) }, "listener of the peer store failed"),
     });
+    const paths = new PathTable();
+    store.subscribe((event) => {
+      if (event.type === "removed") paths.forget(event.peer.publicKey);
+    });
     const underlay = await this.#steps.step(
       "underlay",
       () => this.#openUnderlay(),
@@ -151,6 +157,7 @@ class Lifecycle {
           backend,
           store,
           self,
+          paths,
           routeTable,
           routePolicy: options.acceptRoutes,
           meshNetworks: this.#meshNetworks,
@@ -166,7 +173,7 @@ class Lifecycle {
       () => this.#restorePeers(store),
       () => savePeerCache(peerCachePath(options), store, clock.wallMs()),
     );
-    const node = { backend, self, prover: identity.prover, store, underlay, reconciler };
+    const node = { backend, self, prover: identity.prover, store, paths, underlay, reconciler };
     await this.#startDiscovery(node);
     await this.#steps.step(
       "tasks",
@@ -246,7 +253,7 @@ class Lifecycle {
     const { discovery } = this.#layers;
     if (discovery === null) return;
     const { clock, random, log, metrics, sealer, addresses } = this.#parts;
-    const { backend, store, self, underlay } = node;
+    const { backend, store, self, paths, underlay } = node;
     const context = {
       clock,
       random,
@@ -255,6 +262,7 @@ class Lifecycle {
       scope: this.#supervisor,
       store,
       self,
+      paths,
       sealer,
       prover: node.prover,
       addresses,

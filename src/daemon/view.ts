@@ -94,6 +94,7 @@ export class NodeView implements DaemonView {
       // Where WireGuard really sends to: it follows a peer that roams.
       endpoint: actual?.endpoint ?? peer.endpoint,
       state: connected ? "connected" : lastHandshakeMs > 0 ? "idle" : "known",
+      path: this.#options.node.paths.get(peer.publicKey),
       rxBytes: actual?.rxBytes ?? 0,
       txBytes: actual?.txBytes ?? 0,
       latencyMs: null,
@@ -112,6 +113,9 @@ export class NodeView implements DaemonView {
     const bound = node.self.snapshot.wireguardPort;
     if (listenPort !== null && listenPort !== bound) {
       warnings.push(`UDP port ${listenPort} was in use: WireGuard listens on ${bound}`);
+    }
+    for (const [publicKey, path] of node.paths.entries()) {
+      if (path.kind === "impossible") warnings.push(`no path to peer ${publicKey}: ${path.reason}`);
     }
     return [...warnings, ...node.reconciler.warnings()];
   }

@@ -9,6 +9,7 @@ import type { TaskScope } from "../core/tasks.ts";
 import type { PublicKey } from "../core/types.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { LocalNode } from "../peers/localNode.ts";
+import type { PathTable } from "../peers/paths.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Prover } from "../wire/proof.ts";
 import type { Sealer } from "../wire/sealer.ts";
@@ -42,6 +43,8 @@ export interface DiscoveryContext {
   readonly scope: TaskScope;
   readonly store: PeerStore;
   readonly self: LocalNode;
+  /** How each peer is reached. */
+  readonly paths: PathTable;
   readonly sealer: Sealer;
   readonly prover: Prover;
   readonly addresses: AddressDerivation;

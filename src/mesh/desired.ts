@@ -4,6 +4,7 @@
 import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
 import { parseIp } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
+import { bridgeOf, type PeerPath } from "../peers/paths.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { WantedPeer } from "../wireguard/backend.ts";
 
@@ -19,27 +20,48 @@ export interface DesiredInput {
   readonly keepaliveSeconds: number;
   /** Unix time in milliseconds. */
   readonly nowMs: number;
+  readonly pathTo: (publicKey: PublicKey) => PeerPath;
 }
 
 /**
  * One entry for each peer that has a mesh address, in the order of the store. A peer without endpoint is among them: it
  * can reach us, and WireGuard learns the endpoint from its first packet.
+ *
+ * What belongs to a peer that another node forwards to is with that node's entry, if it is among the peers; its own entry stays,
+ * so that a direct handshake can still come about (weak point 20).
  */
 export function desiredPeers(input: DesiredInput): WantedPeer[] {
   const holders = addressHolders(input);
-  const wanted: WantedPeer[] = [];
+  const wanted = new Map<PublicKey, WantedPeer>();
   for (const peer of input.peers) {
     if (peer.publicKey === input.own.publicKey) continue;
     const addresses = addressesOf(peer, input).filter((address) => holders.get(address) === peer);
     if (addresses.length === 0) continue;
-    wanted.push({
+    const path = input.pathTo(peer.publicKey);
+    wanted.set(peer.publicKey, {
       publicKey: peer.publicKey,
-      endpoint: literalEndpoint(peer),
+      ...endpointOn(path, peer),
       allowedIps: [...addresses.map(hostNetwork), ...(input.accepted.get(peer.publicKey) ?? [])],
       keepaliveSeconds: input.keepaliveSeconds,
     });
   }
-  return wanted;
+  for (const peer of [...wanted.values()]) forward(peer, input.pathTo(peer.publicKey), wanted);
+  return [...wanted.values()];
+}
+
+function endpointOn(path: PeerPath, peer: Peer): Pick<WantedPeer, "endpoint" | "pinned"> {
+  const bridge = bridgeOf(path);
+  if (bridge !== null) return { endpoint: bridge, pinned: true };
+  const chosen = path.kind === "direct" ? path.endpoint : null;
+  return { endpoint: chosen ?? literalEndpoint(peer) };
+}
+
+/** Moves the allowed IPs to the entry of the node that forwards. */
+function forward(peer: WantedPeer, path: PeerPath, wanted: Map<PublicKey, WantedPeer>): void {
+  const relay = path.kind === "forwarded" ? wanted.get(path.via) : undefined;
+  if (relay === undefined || relay.publicKey === peer.publicKey) return;
+  wanted.set(relay.publicKey, { ...relay, allowedIps: [...relay.allowedIps, ...peer.allowedIps] });
+  wanted.set(peer.publicKey, { ...peer, allowedIps: [] });
 }
 
 /**

@@ -19,7 +19,7 @@ export interface Difference {
  * @param applied what was last written with success for each peer: tells a change of our mind from a change by others.
  *
  * An endpoint is written only when we changed our mind about it: WireGuard follows a peer that roams, and writing the old
- * address back would cut its tunnel.
+ * address back would cut its tunnel. One that is pinned is written whenever it differs.
  */
 export function difference(
   wanted: readonly WantedPeer[],
@@ -87,7 +87,8 @@ function changedEndpoint(
   before: WantedPeer | undefined,
 ): Endpoint | null {
   if (wanted.endpoint === null || sameEndpoint(wanted.endpoint, present.endpoint)) return null;
-  return before !== undefined && sameEndpoint(wanted.endpoint, before.endpoint) ? null : wanted.endpoint;
+  const decided = before !== undefined && sameEndpoint(wanted.endpoint, before.endpoint);
+  return decided && wanted.pinned !== true ? null : wanted.endpoint;
 }
 
 function sameEndpoint(a: Endpoint | null, b: Endpoint | null): boolean {

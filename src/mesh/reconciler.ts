@@ -9,6 +9,7 @@ import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { LocalNode } from "../peers/localNode.ts";
+import type { PathTable } from "../peers/paths.ts";
 import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { ActualDevice, ActualPeer, WantedPeer } from "../wireguard/backend.ts";
@@ -49,6 +50,7 @@ export interface ReconcilerOptions {
   readonly backend: ReplaceableBackend;
   readonly store: PeerStore;
   readonly self: LocalNode;
+  readonly paths: PathTable;
   readonly routeTable: RouteTable;
   readonly interface: InterfaceOptions;
   readonly routePolicy: RoutePolicy;
@@ -82,6 +84,9 @@ export interface ReconcileReport {
   readonly changes: number;
   readonly error: string | null;
 }
+
+/** Where bridges listen (wireguard/bridge). */
+const BRIDGE_HOST = "127.0.0.1";
 
 /** A change of these makes the interface differ from what is wanted, or starts a handshake's clock. */
 const RELEVANT: readonly (keyof Peer)[] = [
@@ -147,12 +152,13 @@ export class Reconciler {
 
   /** The body of the task `reconcile`: until it is cancelled. */
   async run(signal: AbortSignal): Promise<void> {
-    const { store, self, underlay } = this.#options;
+    const { store, self, paths, underlay } = this.#options;
     const unsubscribe = [
       store.subscribe((event) => {
         if (isRelevant(event)) this.request();
       }),
       self.subscribe(() => this.request()),
+      paths.subscribe(() => this.request()),
       underlay.onChange(() => {
         this.#mtu.networkChanged();
         this.request();
@@ -264,7 +270,7 @@ export class Reconciler {
   }
 
   #desired(): { wanted: WantedPeer[]; networks: readonly Cidr[] } {
-    const { store, self, clock, underlay, routePolicy, meshNetworks } = this.#options;
+    const { store, self, paths, clock, underlay, routePolicy, meshNetworks } = this.#options;
     const nowMs = clock.wallMs();
     const own = self.snapshot;
     const peers = store.list();
@@ -277,7 +283,11 @@ export class Reconciler {
     });
     this.#refused = accepted.refused;
     const { keepaliveSeconds } = this.#settings;
-    const wanted = desiredPeers({ ...{ peers, own, keepaliveSeconds, nowMs }, accepted: accepted.byPeer });
+    const wanted = desiredPeers({
+      ...{ peers, own, keepaliveSeconds, nowMs },
+      accepted: accepted.byPeer,
+      pathTo: (publicKey) => paths.get(publicKey),
+    });
     return { wanted, networks: accepted.networks };
   }
 
@@ -333,10 +343,11 @@ function isRelevant(event: PeerEvent): boolean {
   return event.type !== "updated" || RELEVANT.some((member) => event.changed.has(member));
 }
 
-/** Where peers are, or will be, sent to: IP addresses. */
+/** Where peers are, or will be, sent to: IP addresses. Bridges of ours say nothing of the path behind them. */
 function endpointHosts(device: ActualDevice, wanted: readonly WantedPeer[]): Set<string> {
   const hosts = new Set<string>();
   for (const { endpoint } of device.peers) if (endpoint !== null) hosts.add(endpoint.host);
   for (const { endpoint } of wanted) if (endpoint !== null) hosts.add(endpoint.host);
+  hosts.delete(BRIDGE_HOST);
   return hosts;
 }

@@ -4,6 +4,7 @@
 
 import type { TaskStatus } from "../core/tasks.ts";
 import type { LayerStatus } from "../discovery/seams.ts";
+import type { PeerPath } from "../peers/paths.ts";
 import type { NatType, Peer } from "../peers/peer.ts";
 
 export interface DaemonStatus {
@@ -47,6 +48,7 @@ export interface DaemonStatus {
 export interface PeerView extends Peer {
   /** `connected`: a handshake in the last 180 s; `known`: none yet; `idle`: one, but older. */
   readonly state: "connected" | "idle" | "known";
+  readonly path: PeerPath;
   readonly rxBytes: number;
   readonly txBytes: number;
   /** Round trip through the tunnel in milliseconds, null until measured. */

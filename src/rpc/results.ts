@@ -78,6 +78,11 @@ export interface PeerResult {
   readonly introducer: boolean;
   readonly nat_type: string;
   readonly proven: boolean;
+  readonly path: PeerView["path"]["kind"];
+  /** Public key of the node between, or null. */
+  readonly relay: string | null;
+  /** Why there is no path, or null. */
+  readonly path_reason: string | null;
 }
 
 export interface PeersResult {
@@ -180,6 +185,9 @@ export function peerResult(peer: PeerView): PeerResult {
     introducer: peer.introducer,
     nat_type: peer.natType,
     proven: peer.proven,
+    path: peer.path.kind,
+    relay: "via" in peer.path ? peer.path.via : null,
+    path_reason: peer.path.kind === "impossible" ? peer.path.reason : null,
   };
 }
 

@@ -14,6 +14,8 @@ export interface WantedPeer {
   readonly allowedIps: readonly Cidr[];
   /** Seconds, 0 is off. */
   readonly keepaliveSeconds: number;
+  /** The endpoint is written again when WireGuard followed a packet from elsewhere: it is a socket of ours. */
+  readonly pinned?: true;
 }
 
 /** A peer as it is on the interface. */

@@ -14,6 +14,7 @@ import type {
 import { MetricsRegistry } from "../../../src/observe/metrics.ts";
 import type { AddressDerivation } from "../../../src/peers/addresses.ts";
 import { LocalNode } from "../../../src/peers/localNode.ts";
+import { PathTable } from "../../../src/peers/paths.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { testProver } from "../support/prover.ts";
 import type { FakeClock } from "./fakeClock.ts";
@@ -182,6 +183,7 @@ export class TestNode {
       scope,
       store: this.store,
       self: this.self,
+      paths: new PathTable(),
       sealer: testSealer(),
       prover: testProver(this.key),
       addresses: testAddresses,

@@ -26,6 +26,15 @@ describe("difference", () => {
     expect(difference([wanted(1)], [roamed], byKey([wanted(1)])).changes).toEqual([]);
   });
 
+  test("a pinned endpoint is written again when WireGuard left it", () => {
+    const roamed = actual(1, { endpoint: { host: "198.51.100.9", port: 9 } });
+    const pinned = wanted(1, { pinned: true });
+    const { changes, foreign } = difference([pinned], [roamed], byKey([pinned]));
+    expect(changes).toEqual([{ kind: "update", publicKey: keyOf(1), endpoint: pinned.endpoint }]);
+    expect(foreign).toEqual([]);
+    expect(difference([pinned], [actual(1)], byKey([pinned])).changes).toEqual([]);
+  });
+
   test("an endpoint is written when we changed our mind", () => {
     const endpoint = { host: "198.51.100.1", port: 5 };
     const result = difference([wanted(1, { endpoint })], [actual(1)], byKey([wanted(1)]));

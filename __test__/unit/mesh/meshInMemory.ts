@@ -4,6 +4,7 @@ import type { InterfaceAddress } from "../../../src/mesh/interfaceDifference.ts"
 import type { Path } from "../../../src/mesh/mtuPolicy.ts";
 import { Reconciler, type ReconcilerOptions } from "../../../src/mesh/reconciler.ts";
 import { LocalNode } from "../../../src/peers/localNode.ts";
+import { PathTable } from "../../../src/peers/paths.ts";
 import type { Sighting } from "../../../src/peers/peer.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { ReplaceableBackend } from "../../../src/wireguard/replaceableBackend.ts";
@@ -67,11 +68,13 @@ export async function makeMesh(change: Partial<ReconcilerOptions> = {}) {
   const forwarded: (readonly Cidr[])[] = [];
   const changed: (() => void)[] = [];
   const paths = new Map<string, Path>();
+  const peerPaths = new PathTable();
   const reconciler = new Reconciler({
     clock,
     log,
     backend: replaceable,
     store,
+    paths: peerPaths,
     self,
     routeTable: routes,
     interface: {
@@ -94,7 +97,7 @@ export async function makeMesh(change: Partial<ReconcilerOptions> = {}) {
     forward: async (networks) => void forwarded.push(networks),
     ...change,
   });
-  const mesh = { clock, log, link, self, store, routes, accepted, forwarded, paths, reconciler };
+  const mesh = { clock, log, link, self, store, routes, accepted, forwarded, paths, peerPaths, reconciler };
   return {
     ...mesh,
     /** The first; after a loss `link.backend` is the one that counts. */

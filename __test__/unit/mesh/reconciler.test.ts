@@ -137,6 +137,28 @@ describe("the task", () => {
     expect(kinds(backend).at(-1)).toEqual(["update"]);
   });
 
+  test("a path that changes is on the interface at once, and says nothing of the MTU", async () => {
+    const asked: string[] = [];
+    const mesh = await startMesh();
+    mesh.paths.get = (host) => {
+      asked.push(host);
+      return undefined;
+    };
+    mesh.see(1);
+    await mesh.advance(20);
+    const bridge = { host: "127.0.0.1", port: 40_001 };
+    mesh.peerPaths.set(keyOf(1), { kind: "relayed", via: keyOf(2), endpoint: bridge });
+    await mesh.advance(10);
+    await mesh.reconciler.runOnce();
+    expect(mesh.reconciler.actual(keyOf(1))?.endpoint).toEqual(bridge);
+    expect(asked).toContain("192.0.2.1");
+    expect(asked).not.toContain("127.0.0.1");
+    mesh.peerPaths.forget(keyOf(1));
+    await mesh.reconciler.runOnce();
+    await mesh.reconciler.runOnce();
+    expect(mesh.reconciler.actual(keyOf(1))?.endpoint).toEqual({ host: "192.0.2.1", port: 1025 });
+  });
+
   test("one bad peer stops no other, is named, and is not hammered", async () => {
     const { see, backend, reconciler, advance } = await startMesh();
     backend.refuse.set(keyOf(1), "EINVAL: no");

@@ -32,6 +32,7 @@ const silentPeer: PeerView = {
   knowsUs: false,
   proven: false,
   state: "known",
+  path: { kind: "direct", endpoint: null },
   rxBytes: 0,
   txBytes: 0,
   latencyMs: null,

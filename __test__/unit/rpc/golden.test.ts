@@ -125,6 +125,9 @@ describe("our members", () => {
         introducer: false,
         nat_type: "",
         proven: false,
+        path: "direct",
+        relay: null,
+        path_reason: null,
       },
     });
   });

@@ -6,6 +6,7 @@ import { linuxSystem } from "../../../src/daemon/linuxSystem.ts";
 import { meshAddresses } from "../../../src/identity/derivation.ts";
 import { defaultReconcileSettings, Reconciler } from "../../../src/mesh/reconciler.ts";
 import { LocalNode } from "../../../src/peers/localNode.ts";
+import { PathTable } from "../../../src/peers/paths.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { ReplaceableBackend } from "../../../src/wireguard/replaceableBackend.ts";
 import { MemoryLog } from "../../unit/support/memoryLog.ts";
@@ -62,6 +63,7 @@ export async function daemonCore(subject: Subject): Promise<DaemonCore> {
     backend,
     store,
     self,
+    paths: new PathTable(),
     routeTable: linuxSystem.routeTable(name),
     interface: {
       control: linuxSystem.interfaceControl(name),

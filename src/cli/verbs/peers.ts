@@ -84,11 +84,16 @@ function listText(peers: readonly PeerResult[], { clock, columns }: Terminal): s
       peer.hostname ?? "-",
       peer.mesh_ip,
       peer.state,
+      peer.path,
       peer.endpoint || "-",
       agoText(peer.last_handshake, nowMs),
       peer.pubkey,
     ]);
-  return tableText(["HOST", "MESH IP", "STATE", "ENDPOINT", "HANDSHAKE", "PUBLIC KEY"], rows, columns);
+  return tableText(
+    ["HOST", "MESH IP", "STATE", "PATH", "ENDPOINT", "HANDSHAKE", "PUBLIC KEY"],
+    rows,
+    columns,
+  );
 }
 
 function peerText(peer: PeerResult, { clock, columns }: Terminal): string {
@@ -98,6 +103,7 @@ function peerText(peer: PeerResult, { clock, columns }: Terminal): string {
     ["public key", peer.pubkey],
     ["mesh addresses", [peer.mesh_ip, peer.mesh_ipv6].filter(Boolean).join(", ") || "none"],
     ["state", peer.state],
+    ["path", pathText(peer)],
     ["endpoint", peer.endpoint || "unknown"],
     ["last handshake", agoText(peer.last_handshake, nowMs)],
     ["last seen", agoText(lastSeen, nowMs)],
@@ -107,4 +113,9 @@ function peerText(peer: PeerResult, { clock, columns }: Terminal): string {
     ["networks", peer.routable_networks?.join(", ") ?? "none"],
   ];
   return tableText([peer.hostname ?? "(no host name)"], [], columns) + factsText(facts, columns);
+}
+
+function pathText({ path, relay, path_reason }: PeerResult): string {
+  if (path_reason !== null) return `${path}: ${path_reason}`;
+  return relay === null ? path : `${path} by ${relay}`;
 }
