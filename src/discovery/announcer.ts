@@ -100,6 +100,8 @@ export class Announcer {
         observedEndpoint,
         instance: node.instance,
         wireguardPort: endpoint.port === node.wireguardPort ? undefined : node.wireguardPort,
+        // Not to the whole LAN, where the datagram's source says it.
+        candidates: type === "ANNOUNCE" && to === null ? [] : node.candidates,
       },
       maxBytes,
       to === null ? 0 : PROOF_OVERHEAD_BYTES,

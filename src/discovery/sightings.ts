@@ -20,11 +20,14 @@ export function directSighting(
   method: DiscoveryMethod,
   endpoint: Endpoint | null,
 ): Sighting {
+  const { candidates = [] } = announcement;
   return {
     ...common(announcement, method),
     ...(endpoint === null ? {} : { endpoint }),
     introducer: announcement.introducer,
     networks: announcement.networks,
+    // What is said to the whole LAN has none.
+    ...(method === "lan" && candidates.length === 0 ? {} : { candidates }),
     instance: announcement.instance,
     sentAtSeconds: announcement.timestampSeconds,
   };

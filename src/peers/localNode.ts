@@ -1,8 +1,9 @@
 import type { Cidr, Endpoint, IpAddress, PublicKey } from "../core/types.ts";
+import { MAX_CANDIDATES } from "../wire/candidates.ts";
+
 import type { NatType } from "./peer.ts";
 
-/** Enough for a host with several links and both families; an announcement has to stay small. */
-export const MAX_CANDIDATES = 8;
+export { MAX_CANDIDATES };
 
 /** What this node tells others about itself: one frozen snapshot (row C6). */
 export interface LocalNodeSnapshot {

@@ -44,6 +44,7 @@ function unknownPeer(sighting: Sighting, nowMs: number): Peer {
     methods: NONE,
     introducer: false,
     networks: NONE,
+    candidates: NONE,
     natType: "",
     instance: "",
     firstSeenMs: nowMs,
@@ -81,6 +82,7 @@ function mergeWord(peer: Peer, sighting: Sighting, nowMs: number): Peer {
     controlEndpoint: keepEqual(peer.controlEndpoint, sighting.controlEndpoint),
     introducer: sighting.introducer ?? peer.introducer,
     networks: keepEqualList(peer.networks, sighting.networks),
+    candidates: keepEqualList(peer.candidates, sighting.candidates, sameEndpoint),
     natType: sighting.natType || peer.natType,
     instance,
     methods: withMethod(peer.methods, sighting.method),
@@ -133,13 +135,20 @@ function withMethod(
 
 /** The old object when the new one says the same, so that records can be compared member by member. */
 function keepEqual(before: Endpoint | null, after: Endpoint | undefined): Endpoint | null {
-  if (after === undefined || (before?.host === after.host && before.port === after.port)) return before;
+  if (after === undefined || (before !== null && sameEndpoint(before, after))) return before;
   return Object.freeze({ host: after.host, port: after.port });
 }
 
-function keepEqualList<T>(before: readonly T[], after: readonly T[] | undefined): readonly T[] {
+const sameEndpoint = (a: Endpoint, b: Endpoint): boolean => a.host === b.host && a.port === b.port;
+
+function keepEqualList<T>(
+  before: readonly T[],
+  after: readonly T[] | undefined,
+  equal: (a: T, b: T) => boolean = Object.is,
+): readonly T[] {
   if (after === undefined) return before;
-  const same = before.length === after.length && before.every((item, index) => item === after[index]);
+  const same =
+    before.length === after.length && before.every((item, index) => equal(item, after[index] as T));
   return same ? before : Object.freeze([...after]);
 }
 

@@ -33,6 +33,8 @@ export interface Peer {
   readonly introducer: boolean;
   /** Networks the owner itself advertised last. */
   readonly networks: readonly Cidr[];
+  /** Where the owner itself said last that its WireGuard may be reached, the best first. */
+  readonly candidates: readonly Endpoint[];
   readonly natType: NatType;
   /** Random text of one run of the peer's daemon (our extension field `instance`); "" for Go nodes. */
   readonly instance: string;
@@ -59,6 +61,8 @@ export interface Sighting {
   readonly introducer?: boolean;
   /** Only a direct sighting carries networks. */
   readonly networks?: readonly Cidr[];
+  /** Like the networks: only the owner says where it may be reached. */
+  readonly candidates?: readonly Endpoint[];
   readonly natType?: NatType;
   readonly instance?: string;
   readonly knowsUs?: boolean;

@@ -1,4 +1,5 @@
-import { parseIp } from "../core/types.ts";
+import { type Endpoint, endpointText, parseIp } from "../core/types.ts";
+import { MAX_CANDIDATES, readCandidates } from "./candidates.ts";
 import { envelopeSize, PROTOCOL } from "./envelope.ts";
 import {
   checkNetworks,
@@ -36,6 +37,7 @@ const readAnnouncement = memberReader({
   observed_endpoint: "string",
   instance: "string",
   wg_port: "integer",
+  candidates: "strings",
 });
 
 const WRONG_JSON: DecodeRejection = Object.freeze({ ok: false, stage: "announcement_json" });
@@ -75,6 +77,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       natType: readNatType(members.nat_type),
       instance: readInstance(members.instance),
       wireguardPort: readWireguardPort(members.wg_port),
+      candidates: readCandidates(members.candidates, MAX_CANDIDATES),
     },
   };
 }
@@ -130,6 +133,7 @@ export function encodeAnnouncement(
     optional("nat_type", announcement.natType),
     optional("instance", announcement.instance),
     announcement.wireguardPort === undefined ? "" : `,"wg_port":${announcement.wireguardPort}`,
+    candidateList(announcement.candidates ?? []),
     "}",
   ].join("");
 
@@ -161,6 +165,12 @@ function nodeMembers(node: KnownPeer): string {
     optional("mesh_ipv6", node.meshIpv6 ?? ""),
     `,"wg_endpoint":${goString(node.wgEndpoint)}`,
   ].join("");
+}
+
+function candidateList(candidates: readonly Endpoint[]): string {
+  if (candidates.length === 0) return "";
+  const texts = candidates.slice(0, MAX_CANDIDATES).map((endpoint) => goString(endpointText(endpoint)));
+  return `,"candidates":[${texts.join(",")}]`;
 }
 
 function optional(name: string, text: string): string {

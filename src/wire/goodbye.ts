@@ -22,6 +22,7 @@ const ANNOUNCEMENT_MEMBERS: ReadonlySet<string> = new Set([
   "observed_endpoint",
   "nat_type",
   "instance",
+  "candidates",
 ]);
 
 export type GoodbyeStage = "goodbye_json" | "goodbye_announcement" | "goodbye_key" | "goodbye_age";

@@ -1,7 +1,15 @@
-import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
+import type { Cidr, Endpoint, IpAddress, PublicKey } from "../core/types.ts";
 
-/** Message types of this release (PROTOCOL.md sections 4.1 and 4.5). The rendezvous ones are not decoded yet. */
-export type MessageType = "HELLO" | "REPLY" | "ANNOUNCE" | "GOODBYE";
+/** Message types of this release (PROTOCOL.md section 4); INVITE and PUNCH are ours. */
+export type MessageType =
+  | "HELLO"
+  | "REPLY"
+  | "ANNOUNCE"
+  | "GOODBYE"
+  | "RENDEZVOUS_OFFER"
+  | "RENDEZVOUS_START"
+  | "INVITE"
+  | "PUNCH";
 
 /** `""` when the sender said nothing, or something unknown. */
 export type NatType = "cone" | "symmetric" | "unknown" | "";
@@ -31,6 +39,8 @@ export interface Announcement extends KnownPeer {
   readonly instance: string;
   /** WireGuard's own port where `wgEndpoint` names the one a NAT gave it; for those on the sender's side of the NAT. Our extension. */
   readonly wireguardPort?: number | undefined;
+  /** Where the sender's WireGuard may be reached, the best first; few, and each somebody's address. Our extension. */
+  readonly candidates?: readonly Endpoint[];
 }
 
 /** GOODBYE (PROTOCOL.md section 4.5). */

@@ -22,6 +22,7 @@ export function peer(number: number, change: Partial<Peer> = {}): Peer {
     methods: ["lan"],
     introducer: false,
     networks: [],
+    candidates: [],
     natType: "",
     instance: "",
     firstSeenMs: 0,

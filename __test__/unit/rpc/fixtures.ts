@@ -24,6 +24,7 @@ const silentPeer: PeerView = {
   methods: [],
   introducer: false,
   networks: [],
+  candidates: [],
   natType: "",
   instance: "",
   firstSeenMs: newYearMs,

@@ -1,12 +1,15 @@
 import fc from "fast-check";
 import {
   type Cidr,
+  type Endpoint,
+  endpointText,
   type IpAddress,
   type PublicKey,
   parseCidr,
   parseIp,
   parsePublicKey,
 } from "../../../src/core/types.ts";
+import { transitiveEndpoint } from "../../../src/wire/endpointRules.ts";
 import type { Announcement, KnownPeer, NatType } from "../../../src/wire/types.ts";
 
 /** A key made of one repeated byte pair: distinct for each number up to 65535. */
@@ -32,12 +35,18 @@ function known<T>(value: T | null): T {
 export const arbitraryIpv4 = fc.ipV4().map(ip);
 export const arbitraryIpv6 = fc.ipV6().map(ip);
 
+const isUsable = (host: IpAddress): boolean => transitiveEndpoint(endpointText({ host, port: 1 })) !== null;
+
 const hostname = fc.string({
   unit: fc.integer({ min: 32, max: 126 }).map((code) => String.fromCharCode(code)),
   maxLength: 40,
 });
 const port = fc.integer({ min: 1, max: 65535 });
-const endpointText = fc.oneof(
+const candidate: fc.Arbitrary<Endpoint> = fc.record({
+  host: fc.oneof(arbitraryIpv4, arbitraryIpv6).filter((host) => isUsable(host)),
+  port,
+});
+const advertised = fc.oneof(
   fc.constant(""),
   fc.tuple(arbitraryIpv4, port).map(([host, number]) => `${host}:${number}`),
   fc.tuple(arbitraryIpv6, port).map(([host, number]) => `[${host}]:${number}`),
@@ -52,7 +61,7 @@ const knownPeerFields = {
   hostname,
   meshIp: arbitraryIpv4,
   meshIpv6: fc.option(arbitraryIpv6),
-  wgEndpoint: endpointText,
+  wgEndpoint: advertised,
   introducer: fc.boolean(),
   natType: fc.constantFrom<NatType>("cone", "symmetric", "unknown", ""),
 };
@@ -64,7 +73,8 @@ export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
   networks: fc.array(network, { maxLength: 5 }),
   timestampSeconds: fc.integer({ min: 1_767_225_000, max: 1_767_226_200 }),
   knownPeers: fc.array(arbitraryKnownPeer, { maxLength: 12 }),
-  observedEndpoint: endpointText,
+  observedEndpoint: advertised,
   instance: fc.constantFrom("", "0123456789abcdef"),
   wireguardPort: fc.option(port, { nil: undefined }),
+  candidates: fc.uniqueArray(candidate, { maxLength: 8, selector: endpointText }),
 });
