@@ -69,7 +69,11 @@ function line(): Promise<string> {
 }
 
 const secret = Buffer.from(randomBytes(64).toString("base64url"));
-const [key, psk] = [randomBytes(32), randomBytes(32)];
+/** Clamped (RFC 7748, section 5), as the engine keeps it: a key that is not would be looked for in vain once its handle was collected. */
+const key = randomBytes(32);
+key.writeUInt8(key.readUInt8(0) & 248, 0);
+key.writeUInt8((key.readUInt8(31) & 127) | 64, 31);
+const psk = randomBytes(32);
 const files = { secret: secret.toString(), key: key.toString("base64"), psk: psk.toString("base64") };
 const derived = (label: string): Buffer => Buffer.from(hkdfSync("sha256", secret, "", label, 32));
 
