@@ -15,6 +15,7 @@ import type { Announcement, Goodbye } from "../wire/types.ts";
 import type { Counters } from "./counters.ts";
 import { GlobalLimiter, SourceLimiter } from "./rateLimiter.ts";
 import type { Sealer } from "./seams.ts";
+import type { ReadSignal, SignalReaders } from "./signals.ts";
 
 /** Which socket a datagram came in on. */
 export type Door = "control" | "lan";
@@ -48,7 +49,9 @@ export interface InboundOptions {
   hasProven(publicKey: PublicKey): boolean;
   announced(message: ReceivedAnnouncement, door: Door): void;
   leaving(message: ReceivedGoodbye): void;
-  /** Somebody used the name of a key that proves itself; `announcement` is null for a GOODBYE. */
+  /** Other types of messages, taken from the control socket. */
+  readonly signals: SignalReaders;
+  /** Somebody used the name of a key that proves itself; `announcement` is null for any other message. */
   unproven(publicKey: PublicKey, announcement: ReceivedAnnouncement | null, door: Door): void;
 }
 
@@ -65,7 +68,12 @@ type Decoded =
       readonly type: ReceivedAnnouncement["type"];
       readonly value: Announcement;
     }
-  | { readonly kind: "goodbye"; readonly value: Goodbye };
+  | { readonly kind: "goodbye"; readonly value: Goodbye }
+  | { readonly kind: "signal"; readonly value: ReadSignal & { readonly ok: true } };
+
+/** Null when the message does not say. */
+const senderOf = (decoded: Decoded): PublicKey | null =>
+  decoded.kind === "signal" ? decoded.value.sender : decoded.value.publicKey;
 
 export class Inbound {
   readonly #options: InboundOptions;
@@ -109,12 +117,13 @@ export class Inbound {
       return;
     }
     counters.add("fieldsAccepted");
-    if (decoded.value.publicKey === ownKey) {
+    const sender = senderOf(decoded);
+    if (sender === ownKey) {
       // Our own multicast comes back to us.
       counters.add("own");
       return;
     }
-    const proof = this.#proofOf(envelope, decoded.value.publicKey);
+    const proof = sender === null ? null : this.#proofOf(envelope, sender);
     // Another member can seal a message anew, but the proof in it stays the same.
     const verdict = this.#replays.check(proof ?? envelope.nonce, endpointText(from));
     if (verdict !== "new") counters.add("replayed");
@@ -132,15 +141,17 @@ export class Inbound {
     door: Door,
   ): void {
     const { announced, counters, hasProven, leaving, unproven } = this.#options;
-    const { publicKey } = decoded.value;
+    const sender = senderOf(decoded);
     const message = decoded.kind === "announcement" ? announcement(decoded, about) : null;
-    if (!about.proven && hasProven(publicKey)) {
+    if (!about.proven && sender !== null && hasProven(sender)) {
       counters.add("unproven");
-      if (!about.repeat) unproven(publicKey, message, door);
+      if (!about.repeat) unproven(sender, message, door);
     } else if (message !== null) {
       announced(message, door);
     } else if (decoded.kind === "goodbye" && !about.repeat) {
       leaving({ goodbye: decoded.value, proven: about.proven });
+    } else if (decoded.kind === "signal" && !about.repeat) {
+      decoded.value.act(about);
     }
   }
 
@@ -176,8 +187,11 @@ export class Inbound {
         const decoded = decodeGoodbye(payload, this.#options.clock.wallMs());
         return decoded.ok ? { kind: "goodbye", value: decoded.value } : decoded.stage;
       }
-      default:
-        return "unknown type";
+      default: {
+        const read = door === "control" ? this.#options.signals.get(type)?.(payload) : undefined;
+        if (read === undefined) return "unknown type";
+        return read.ok ? { kind: "signal", value: read } : read.field;
+      }
     }
   }
 

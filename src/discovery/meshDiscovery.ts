@@ -138,6 +138,7 @@ export class MeshDiscovery implements Discovery {
       leaving: (message) => {
         if (!this.#leaving) goodbyes.receive(message);
       },
+      signals: new Map(),
       hasProven: (publicKey) => context.store.hasProven(publicKey),
       unproven: (publicKey, message, door) => {
         if (this.#leaving) return;
