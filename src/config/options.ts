@@ -5,7 +5,7 @@
  */
 import { WgmeshError } from "../core/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/log.ts";
-import type { Cidr, InterfaceName } from "../core/types.ts";
+import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
 import type { RoutePolicy, StaticPeer, ValueParser } from "./values.ts";
 import * as values from "./values.ts";
 
@@ -41,8 +41,12 @@ export interface DaemonOptions {
   /** Links discovery may use; empty means every suitable one. */
   readonly discoveryInterfaces: readonly string[];
   readonly excludedInterfaces: readonly string[];
-  /** Off-switches of layers that a later release brings; accepted so that one command line serves both. */
   readonly dht: boolean;
+  /** Nodes of the DHT to begin with, in place of the public ones; empty for those. */
+  readonly dhtBootstrap: readonly Endpoint[];
+  /** UDP; 0 for any free one. */
+  readonly dhtPort: number;
+  /** Off-switches of layers that a later release brings; accepted so that one command line serves both. */
   readonly stun: boolean;
   readonly punching: boolean;
 
@@ -219,9 +223,23 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   dht: {
     flag: "--no-dht",
     group: "Discovery",
-    help: "do not use the DHT (this release has none)",
+    help: "do not use the BitTorrent DHT",
     default: true,
     form: off,
+  },
+  dhtBootstrap: {
+    flag: "--dht-bootstrap",
+    group: "Discovery",
+    help: "a DHT node to begin with, host:port, in place of the public ones; may be repeated",
+    default: [],
+    form: list("ADDRESS", (text, source) => [values.endpoint(text, source)]),
+  },
+  dhtPort: {
+    flag: "--dht-port",
+    group: "Discovery",
+    help: "UDP port of the DHT (default: any free one)",
+    default: 0,
+    form: value("PORT", values.port),
   },
   stun: {
     flag: "--no-stun",

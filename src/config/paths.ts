@@ -33,6 +33,15 @@ export function peerCachePath(options: StateLocation): string {
   return join(options.stateDir, `${options.interfaceName}-peers.json`);
 }
 
+/**
+ * Nodes of the DHT met before (PROTOCOL.md section 8), in the name and the format of the Go peer.
+ *
+ * @param networkId hex; its first 8 bytes are part of the name.
+ */
+export function dhtNodesPath(options: StateLocation, networkId: string): string {
+  return join(options.stateDir, `${options.interfaceName}-${networkId.slice(0, 16)}-dht.nodes`);
+}
+
 /** What SIGHUP reads (row C5). */
 export function reloadFilePath(options: StateLocation): string {
   return join(options.stateDir, `${options.interfaceName}.reload`);

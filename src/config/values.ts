@@ -7,6 +7,7 @@ import { resolve } from "node:path";
 import { WgmeshError } from "../core/errors.ts";
 import {
   type Cidr,
+  type Endpoint,
   type InterfaceName,
   parseCidr,
   parseEndpoint,
@@ -129,6 +130,15 @@ export const staticPeer: ValueParser<StaticPeer> = (text, source) => {
   const endpoint = parseEndpoint(hasPort ? text : `${text}:1`);
   if (endpoint === null) return refuse("write host, host:port, or [IPv6]:port");
   return { host: endpoint.host, port: hasPort ? endpoint.port : null };
+};
+
+/** `host:port` or `[IPv6]:port`; the host may be a name. */
+export const endpoint: ValueParser<Endpoint> = (text, source) => {
+  const parsed = parseEndpoint(text);
+  if (parsed !== null) return parsed;
+  throw new WgmeshError("ERR_ENDPOINT", `${source}: ${quoted(text)} is not an address with a port`, {
+    hint: "write host:port or [IPv6]:port",
+  });
 };
 
 /** A path, made absolute against the current folder (the daemon changes to `/` later). */
