@@ -24,28 +24,33 @@ const goals = {
 
 export const kernelScale: Bench = {
   name: "kernel-scale",
-  async run() {
-    const measures: Measure[] = [];
-    for (const kernel of kernels) measures.push(...(await measured(kernel)));
-    return measures;
+  async run(found) {
+    const failures: Error[] = [];
+    for (const kernel of kernels) {
+      const failure = await measured(kernel, found);
+      if (failure !== null) failures.push(failure);
+    }
+    if (failures.length > 0)
+      throw new AggregateError(failures, failures.map(({ message }) => message).join("\n"));
+    return [];
   },
 };
 
-async function measured(kernel: Kernel): Promise<Measure[]> {
+/** What went wrong, or null. Rows that were measured before that were found all the same. */
+async function measured(kernel: Kernel, found: (measure: Measure) => void): Promise<Error | null> {
   const inside = 'import "./bench/kernelScaleInside.ts";';
-  const { stdout, stderr, exitCode } = await withBundle("kernelScale", inside, (script) =>
+  const { stderr, exitCode } = await withBundle("kernelScale", inside, (script) =>
     inVm(["node", script, `${rounds}`, ...SCALE_SIZES], {
       kernel,
       memoryMib: 2_048,
       timeoutSeconds: TIMEOUT_SECONDS,
+      onLine: (line) => {
+        if (line.startsWith("{")) found(measureOf(kernel, JSON.parse(line)));
+      },
     }),
   );
-  if (exitCode !== 0)
-    throw new Error(`the VM with kernel ${kernel} ended with ${exitCode}: ${stderr.slice(-2000)}`);
-  return stdout
-    .split("\n")
-    .filter((line) => line.startsWith("{"))
-    .map((line) => measureOf(kernel, JSON.parse(line)));
+  if (exitCode === 0) return null;
+  return new Error(`the VM with kernel ${kernel} ended with ${exitCode}: ${stderr.slice(-2000)}`);
 }
 
 function measureOf(kernel: Kernel, { size, step, command, ours, theirs }: Row): Measure {

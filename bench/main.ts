@@ -4,8 +4,9 @@ import { cpus, totalmem } from "node:os";
 import { idle } from "./idle.ts";
 import { kernelScale } from "./kernelScale.ts";
 import { interfaceUp, mesh, restart } from "./launch.ts";
-import { type Measure, rawSamples, rounds, table } from "./measure.ts";
+import { line, rawSamples, rounds, table } from "./measure.ts";
 import { native } from "./native.ts";
+import { runBenches } from "./runBenches.ts";
 import { manyPeers } from "./tunnel/manyPeers.ts";
 import { throughput } from "./tunnel/throughput.ts";
 
@@ -35,16 +36,20 @@ if (unknown.length > 0)
     `no such measure: ${unknown.join(", ")}; there are ${benches.map(({ name }) => name).join(", ")}`,
   );
 
-const measures: Measure[] = [];
-for (const bench of benches) {
-  if (wanted.length > 0 && !wanted.includes(bench.name)) continue;
-  console.error(`measuring ${bench.name}`);
-  measures.push(...(await bench.run()));
-}
+const { measures, failures } = await runBenches(
+  benches.filter(({ name }) => wanted.length === 0 || wanted.includes(name)),
+  {
+    began: (name) => console.error(`measuring ${name}`),
+    found: (measure) => console.error(`  ${line(measure)}`),
+  },
+);
 
 const report = `${table(measures)}\n\nMedian of ${rounds}, embedded backend, all nodes of a row on one machine: ${machine()}.`;
 console.log(report);
-if (wanted.length === 0) {
+for (const { name, error } of failures) console.error(`${name} failed:`, error);
+if (failures.length > 0) {
+  process.exitCode = 1;
+} else if (wanted.length === 0) {
   writeFileSync(
     "bench/RESULTS.md",
     `# Measured by \`npm run bench\`

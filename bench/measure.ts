@@ -28,7 +28,8 @@ export interface Measure {
 /** Rows that one run of daemons gives together. */
 export interface Bench {
   readonly name: string;
-  run(): Promise<Measure[]>;
+  /** A row goes to `found` as soon as it is there, or is returned at the end, not both. */
+  run(found: (measure: Measure) => void): Promise<readonly Measure[]>;
 }
 
 /** How often each thing is measured; the table shows the median. */
@@ -47,10 +48,10 @@ const header = ["What", "median", "lowest to highest", "compared with", "its med
 export function table(measures: readonly Measure[]): string {
   const rows = [header, ...measures.map(row)];
   const widths = header.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  const line = (cells: readonly string[]): string =>
+  const shown = (cells: readonly string[]): string =>
     `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
   const rule = `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`;
-  return [line(header), rule, ...rows.slice(1).map(line)].join("\n");
+  return [shown(header), rule, ...rows.slice(1).map(shown)].join("\n");
 }
 
 function row({ what, unit, goal, samples, against }: Measure): string[] {
@@ -67,6 +68,14 @@ function row({ what, unit, goal, samples, against }: Measure): string[] {
   ];
 }
 
+/** One row on one line, for whoever waits for the table. */
+export function line(measure: Measure): string {
+  const [what, ours, range, , theirs, times, goal] = row(measure);
+  const compared =
+    measure.against === undefined ? "" : `, ${times} times ${measure.against.what} (${theirs})`;
+  return `${what}: ${ours} (${range})${compared}${goal === "" ? "" : `; goal ${goal}`}`;
+}
+
 /** Median of the ratios of samples taken one after the other: a machine that grows slower slows both. */
 export function ratio(samples: readonly number[], others: readonly number[]): number {
   return median(samples.map((sample, index) => sample / (others[index] ?? Number.NaN)));
@@ -74,12 +83,12 @@ export function ratio(samples: readonly number[], others: readonly number[]): nu
 
 /** The samples as they were taken, one line a row. */
 export function rawSamples(measures: readonly Measure[]): string {
-  const line = (name: string, unit: string, samples: readonly number[]): string =>
+  const taken = (name: string, unit: string, samples: readonly number[]): string =>
     `${name} (${unit}): ${samples.map((sample) => sample.toFixed(2)).join(" ")}`;
   return measures
     .flatMap(({ name, unit, samples, against }) => [
-      line(name, unit, samples),
-      ...(against === undefined ? [] : [line(`${name}, ${against.what}`, unit, against.samples)]),
+      taken(name, unit, samples),
+      ...(against === undefined ? [] : [taken(`${name}, ${against.what}`, unit, against.samples)]),
     ])
     .join("\n");
 }

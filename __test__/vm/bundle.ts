@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 /** The project's folder, also when this file was bundled into another: every suite and bench runs there. */
@@ -51,11 +52,12 @@ export async function withBundle<T>(
   }
 }
 
-/** Runs a command to its end. */
+/** Runs a command to its end; `onLine` gets each whole line of its standard output as it comes. */
 export async function finish(
   command: string,
   args: readonly string[],
   environment: NodeJS.ProcessEnv = process.env,
+  onLine?: (line: string) => void,
 ): Promise<Finished> {
   const child = spawn(command, args, { cwd: root, env: environment, stdio: ["ignore", "pipe", "pipe"] });
   let stdout = "";
@@ -63,6 +65,7 @@ export async function finish(
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
   });
+  if (onLine !== undefined) createInterface(child.stdout).on("line", onLine);
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
   });

@@ -25,6 +25,8 @@ export interface VmOptions {
   readonly memoryMib?: number;
   /** Variables the command shall see. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Gets each line of the command's standard output as it comes. */
+  readonly onLine?: (line: string) => void;
 }
 
 /** A command in the project's folder inside a VM. Writes there are lost with the VM. */
@@ -33,7 +35,7 @@ export async function inVm(command: readonly string[], options: VmOptions = {}):
   const needed = new Set(["@wgmesh", ...packages]);
   const installed = await readdir(path.join(root, "node_modules"));
   const unneeded = installed.filter((name) => !needed.has(name)).map((name) => `node_modules/${name}`);
-  return finish(path.join(root, "scripts/run-in-vm.sh"), [root, ...command], {
+  const variables = {
     ...process.env,
     ...environment,
     VM_ENV: Object.keys(environment).join(" "),
@@ -41,5 +43,7 @@ export async function inVm(command: readonly string[], options: VmOptions = {}):
     ...(kernel !== undefined && { VM_KERNEL_PKG: KERNELS[kernel] }),
     VM_MEM: String(memoryMib),
     VM_TIMEOUT: String(options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS),
-  });
+  };
+  const script = path.join(root, "scripts/run-in-vm.sh");
+  return finish(script, [root, ...command], variables, options.onLine);
 }

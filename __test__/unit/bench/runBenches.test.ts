@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import type { Bench, Measure } from "../../../bench/measure.ts";
+import { runBenches } from "../../../bench/runBenches.ts";
+
+const measure = (name: string): Measure => ({ name, what: name, unit: "ms", goal: "", samples: [1] });
+
+test("a bench that fails takes nothing from the others, nor the rows it had found", async () => {
+  const broken = new Error("no such program");
+  const benches: Bench[] = [
+    { name: "whole", run: async () => [measure("first"), measure("second")] },
+    {
+      name: "half",
+      async run(found) {
+        found(measure("third"));
+        throw broken;
+      },
+    },
+    {
+      name: "told",
+      async run(found) {
+        found(measure("fourth"));
+        return [];
+      },
+    },
+  ];
+  const told: string[] = [];
+  const { measures, failures } = await runBenches(benches, {
+    began: (name) => told.push(`began ${name}`),
+    found: ({ name }) => told.push(name),
+  });
+  expect(measures.map(({ name }) => name)).toEqual(["first", "second", "third", "fourth"]);
+  expect(failures).toEqual([{ name: "half", error: broken }]);
+  expect(told).toEqual(["began whole", "first", "second", "began half", "third", "began told", "fourth"]);
+});
