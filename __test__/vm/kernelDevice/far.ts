@@ -1,0 +1,56 @@
+/** A far end behind a veth pair, and pings to it. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { run } from "../scale/wg.ts";
+import { identity } from "./support.ts";
+
+/** A WireGuard interface `wgfar` (10.77.0.2) in a namespace `far`, 192.0.2.2 on the underlay; its public key. */
+export function farNode(port: number, nearPort: number): string {
+  const inFar = (...args: string[]) => run("ip", "netns", "exec", "far", ...args);
+  run("ip", "netns", "add", "far");
+  run("ip", "link", "add", "near0", "type", "veth", "peer", "name", "far0", "netns", "far");
+  run("ip", "addr", "add", "192.0.2.1/24", "dev", "near0");
+  run("ip", "link", "set", "near0", "up");
+  inFar("ip", "addr", "add", "192.0.2.2/24", "dev", "far0");
+  inFar("ip", "link", "set", "far0", "up");
+  inFar("ip", "link", "add", "wgfar", "type", "wireguard");
+  writeFileSync("/run/far.key", run("wg", "genkey"), { mode: 0o600 });
+  const nearPeer = [
+    "peer",
+    identity.publicKey,
+    "endpoint",
+    `192.0.2.1:${nearPort}`,
+    "allowed-ips",
+    "10.77.0.1/32",
+  ];
+  inFar("wg", "set", "wgfar", "listen-port", `${port}`, "private-key", "/run/far.key", ...nearPeer);
+  inFar("ip", "addr", "add", "10.77.0.2/24", "dev", "wgfar");
+  inFar("ip", "link", "set", "wgfar", "up");
+  return inFar("wg", "show", "wgfar", "public-key").trim();
+}
+
+/** Pings without pause while `meanwhile` is called over and over; how often, and how many answers were missing. */
+export async function pinging(
+  target: string,
+  meanwhile: () => Promise<void>,
+): Promise<{ rounds: number; lost: number }> {
+  const ping = spawn("ping", ["-f", "-q", "-c", "3000", target], { stdio: ["ignore", "pipe", "inherit"] });
+  let said = "";
+  ping.stdout.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const ended = once(ping, "close");
+  let rounds = 0;
+  while (ping.exitCode === null) {
+    await meanwhile();
+    rounds += 1;
+    // Even work that never waits lets the end of ping be seen.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await ended;
+  const [, sent = "", answered = ""] = /(\d+) packets transmitted, (\d+) received/.exec(said) ?? [];
+  assert.equal(sent, "3000", said);
+  return { rounds, lost: Number(sent) - Number(answered) };
+}
