@@ -37,7 +37,7 @@ export class Lab {
     // Ctrl-C and a worker that is ended must not leave daemons behind; a kill -9 is the next run's sweep.
     process.once("exit", this.#disposeOnExit);
     exitOnSignals();
-    this.#addNamespace(this.#bridge);
+    this.addNamespace("bridge");
     must(["ip", "-n", this.#bridge, "link", "add", "br0", "up", "type", "bridge"]);
     this.secretFile = this.newSecretFile("mesh");
   }
@@ -52,10 +52,9 @@ export class Lab {
   /** Adds a namespace with `eth0` on the bridge. */
   addHost(name: string): Host {
     const number = this.#nextHost++;
-    const namespace = `${this.id}-${name}`;
     const address = underlayAddress(number);
     const port = `p${number}`;
-    this.#addNamespace(namespace);
+    const namespace = this.addNamespace(name);
     must([
       "ip",
       "-n",
@@ -74,9 +73,22 @@ export class Lab {
     must(["ip", "-n", this.#bridge, "link", "set", port, "master", "br0", "up"]);
     must(["ip", "-n", namespace, "address", "add", `${address}/24`, "dev", "eth0"]);
     must(["ip", "-n", namespace, "link", "set", "eth0", "up"]);
+    return { namespace, folder: this.newFolder(name), address };
+  }
+
+  /** Adds a namespace that is connected to nothing; gone with the lab, and all that runs in it. Returns its full name. */
+  addNamespace(name: string): string {
+    const namespace = `${this.id}-${name}`;
+    this.#namespaces.push(namespace);
+    addNamespace(namespace);
+    return namespace;
+  }
+
+  /** Makes a folder that is gone with the lab. */
+  newFolder(name: string): string {
     const folder = path.join(this.folder, name);
     mkdirSync(folder, { mode: 0o700 });
-    return { namespace, folder, address };
+    return folder;
   }
 
   /** Adds a node, on a host of its own unless one is given; `start` it. */
@@ -106,11 +118,6 @@ export class Lab {
   }
 
   readonly #disposeOnExit = (): void => this.dispose();
-
-  #addNamespace(name: string): void {
-    this.#namespaces.push(name);
-    addNamespace(name);
-  }
 }
 
 let signalsHandled = false;

@@ -1,0 +1,54 @@
+/** What a node may ask on this Internet: STUN servers (coturn, RFC 5780) and DHT nodes of another implementation (libtorrent). */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import type { Lab } from "../harness/lab.ts";
+import type { Core } from "./core.ts";
+import { settle } from "./network.ts";
+import { program } from "./site.ts";
+
+export const stunPort = 3478;
+export const dhtPort = 6881;
+
+/** Starts a coturn on a host of its own with two addresses; returns them. */
+export function startStunServer(lab: Lab, core: Core, name: string): readonly string[] {
+  const namespace = lab.addNamespace(name);
+  settle(namespace);
+  const { addresses } = core.attachServer(namespace, 2);
+  const folder = lab.newFolder(name);
+  const configuration = [
+    ...addresses.map((address) => `listening-ip=${address}`),
+    `listening-port=${stunPort}`,
+    `alt-listening-port=${stunPort + 1}`,
+    ...["stun-only", "no-tcp", "no-tls", "no-dtls", "no-cli", "no-tcp-relay", "rfc5780"],
+    ...["log-file=stdout", "simple-log", "no-software-attribute", "relay-threads=1"],
+    `pidfile=${path.join(folder, "pid")}`,
+    `userdb=${path.join(folder, "db")}`,
+  ];
+  const file = path.join(folder, "turnserver.conf");
+  writeFileSync(file, `${configuration.join("\n")}\n`);
+  spawn("ip", ["netns", "exec", namespace, "turnserver", "-c", file], { stdio: "ignore" });
+  return addresses;
+}
+
+/** Starts so many DHT nodes, each with an address of its own; resolves to these when the nodes know each other. */
+export async function startDhtNodes(
+  lab: Lab,
+  core: Core,
+  name: string,
+  count: number,
+): Promise<readonly string[]> {
+  if (count === 0) return [];
+  const namespace = lab.addNamespace(name);
+  settle(namespace);
+  const { addresses } = core.attachServer(namespace, count);
+  const command = ["netns", "exec", namespace, ...program("dht_nodes.py"), String(dhtPort), ...addresses];
+  const child = spawn("ip", command, { stdio: ["ignore", "pipe", "inherit"] });
+  const ready = once(createInterface(child.stdout), "line");
+  const failed = once(child, "exit").then(() => Promise.reject(new Error("the DHT nodes ended")));
+  await Promise.race([ready, failed]);
+  failed.catch(() => {});
+  return addresses;
+}
