@@ -29,7 +29,7 @@ export function startStunServer(lab: Lab, core: Core, name: string): readonly st
   ];
   const file = path.join(folder, "turnserver.conf");
   writeFileSync(file, `${configuration.join("\n")}\n`);
-  spawn("ip", ["netns", "exec", namespace, "turnserver", "-c", file], { stdio: "ignore" });
+  spawn("ip", ["netns", "exec", namespace, "turnserver", "-c", file], { stdio: "ignore" }).unref();
   return addresses;
 }
 

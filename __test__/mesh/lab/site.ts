@@ -212,5 +212,7 @@ export class Site implements Network {
     ];
     const command = ["netns", "exec", router, ...program("nat.py"), "nat0", address, ...options];
     this.#nat = spawn("ip", command, { stdio: ["ignore", "ignore", "inherit"] });
+    // Nobody waits for it: it goes with its namespace.
+    this.#nat.unref();
   }
 }
