@@ -9,6 +9,7 @@ use netlink_packet_route::address::{
 };
 
 use super::network::Network;
+pub use super::objects::Address;
 use super::{attributes, command, dump};
 use crate::error::Result;
 
@@ -16,17 +17,6 @@ use crate::error::Result;
 pub(super) const RTM_NEWADDR: u16 = 20;
 pub(super) const RTM_DELADDR: u16 = 21;
 const RTM_GETADDR: u16 = 22;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    pub link_index: u32,
-    /// With its host bits.
-    pub network: Network,
-    /// `global`, `link`, `host`, `site`, or the number of another.
-    pub scope: String,
-    /// Duplicate address detection still runs, or failed.
-    pub tentative: bool,
-}
 
 /// All addresses of both families.
 pub fn list() -> Result<Vec<Address>> {

@@ -7,6 +7,7 @@ use netlink_packet_route::link::{
 };
 
 use super::name::{InterfaceName, LinkName};
+pub use super::objects::Link;
 use super::{attributes, command, dump, emit, open};
 use crate::error::{Error, Result};
 
@@ -17,21 +18,6 @@ const RTM_GETLINK: u16 = 18;
 const RTM_SETLINK: u16 = 19;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    pub index: u32,
-    pub name: String,
-    /// `wireguard`, `tun`, `veth`, … or empty for hardware.
-    pub kind: String,
-    pub mtu: u32,
-    pub up: bool,
-    /// Carrier present.
-    pub running: bool,
-    pub loopback: bool,
-    pub multicast: bool,
-    pub point_to_point: bool,
-}
 
 /// All links. About 1 ms per 100.
 pub fn list() -> Result<Vec<Link>> {

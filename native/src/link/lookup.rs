@@ -9,28 +9,11 @@ use netlink_packet_route::route::{
 };
 
 use super::network::Network;
+pub use super::objects::Lookup;
 use super::routes::{RTM_GETROUTE, gateway, ip, kind_text};
 use super::socket::{NetlinkError, NetlinkSocket};
 use super::{attributes, emit, links, open};
 use crate::error::Result;
-
-/// What decides over packets to one address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lookup {
-    /// The entry of the routing table.
-    pub destination: Network,
-    /// `None` when the address is on the link.
-    pub gateway: Option<IpAddr>,
-    pub link_index: u32,
-    pub link_name: String,
-    /// The address packets go out from, unless their socket has one.
-    pub source: Option<IpAddr>,
-    /// Bytes: the route's, or one learned of the path, where that is below the link's.
-    pub mtu: u32,
-    pub table: u32,
-    /// `unicast`, `local`, `broadcast`, … or the number of another.
-    pub kind: String,
-}
 
 /// One answer of the kernel.
 #[derive(Debug, Default, PartialEq, Eq)]

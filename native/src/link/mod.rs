@@ -3,6 +3,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod addresses;
+mod burst;
 pub mod changes;
 #[cfg(any(target_os = "macos", test))]
 pub mod darwin;
@@ -16,6 +17,7 @@ pub mod lookup;
 pub mod monitor;
 pub mod name;
 pub mod network;
+pub mod objects;
 #[cfg(target_os = "linux")]
 pub mod routes;
 #[cfg(target_os = "linux")]

@@ -1,15 +1,13 @@
 //! Tells when links, addresses or routes change.
 
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use netlink_packet_core::NetlinkBuffer;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
-use super::changes::{Changes, DEBOUNCE};
+pub use super::burst::Monitor;
+use super::burst::Source;
+use super::changes::Changes;
 use super::{addresses, links, routes};
 use crate::error::{Error, Result};
 
@@ -46,8 +44,11 @@ pub struct Watch {
 
 impl Watch {
     pub fn open() -> Result<Self> {
-        let socket = listen(GROUPS & !LINK_GROUP)?;
-        Ok(Self { socket, buffer: vec![0; RECEIVE_BYTES] })
+        Self::on(GROUPS & !LINK_GROUP)
+    }
+
+    fn on(groups: u32) -> Result<Self> {
+        Ok(Self { socket: listen(groups)?, buffer: vec![0; RECEIVE_BYTES] })
     }
 
     /// Whether there were changes since the last call.
@@ -73,78 +74,23 @@ fn listen(groups: u32) -> Result<Socket> {
     Ok(socket)
 }
 
-/// A thread that waits for changes; dropped, it ends and is joined.
-pub struct Monitor {
-    /// An eventfd; written once, to end the thread.
-    stop: File,
-    thread: Option<JoinHandle<()>>,
+impl Source for Watch {
+    fn drain(&mut self, pending: &mut Changes) {
+        drain(&self.socket, &mut self.buffer, pending);
+    }
+}
+
+impl AsRawFd for Watch {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
 }
 
 impl Monitor {
-    /// `callback` runs on the monitor's thread, [`DEBOUNCE`] after the first change of a burst.
+    /// `callback` runs on the monitor's thread, [`super::changes::DEBOUNCE`] after the first change of a burst.
     pub fn start(callback: impl Fn(Changes) + Send + 'static) -> Result<Self> {
-        Self::start_on(listen(GROUPS)?, callback)
+        Self::on(Watch::on(GROUPS)?, callback)
     }
-
-    fn start_on(socket: Socket, callback: impl Fn(Changes) + Send + 'static) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::from_io(&error, "watch", "the network");
-        // SAFETY: eventfd takes two numbers; a non-negative result is a descriptor that is ours alone.
-        let stop = match unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) } {
-            -1 => return Err(failed(std::io::Error::last_os_error())),
-            fd => unsafe { File::from_raw_fd(fd) },
-        };
-        let thread_stop = stop.try_clone().map_err(failed)?;
-        let thread = std::thread::Builder::new()
-            .name("wgmesh-netmon".to_owned())
-            .spawn(move || run(&socket, thread_stop.as_fd(), callback))
-            .map_err(failed)?;
-        Ok(Self { stop, thread: Some(thread) })
-    }
-}
-
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        // A write to an eventfd whose counter is zero cannot fail.
-        let _ = self.stop.write_all(&1u64.to_ne_bytes());
-        if let Some(thread) = self.thread.take() {
-            // The thread panics only if the callback does, and then there is nobody left to tell.
-            let _ = thread.join();
-        }
-    }
-}
-
-fn run(socket: &Socket, stop: BorrowedFd<'_>, callback: impl Fn(Changes)) {
-    let mut buffer = vec![0; RECEIVE_BYTES];
-    let mut pending = Changes::NONE;
-    let mut tell_at: Option<Instant> = None;
-    loop {
-        if wait(socket, stop, tell_at) {
-            return;
-        }
-        drain(socket, &mut buffer, &mut pending);
-        if pending == Changes::NONE {
-            continue;
-        }
-        let now = Instant::now();
-        if *tell_at.get_or_insert(now + DEBOUNCE) <= now {
-            callback(std::mem::take(&mut pending));
-            tell_at = None;
-        }
-    }
-}
-
-/// Waits for a message or for `until`; true when the thread shall end.
-fn wait(socket: &Socket, stop: BorrowedFd<'_>, until: Option<Instant>) -> bool {
-    let timeout_ms = until.map_or(-1, |at| {
-        let left = at.saturating_duration_since(Instant::now());
-        // Rounded up, or the last fraction of a millisecond would be spent spinning.
-        left.as_micros().div_ceil(1000) as libc::c_int
-    });
-    let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    let mut entries = [entry(socket.as_raw_fd()), entry(stop.as_raw_fd())];
-    // SAFETY: the array lives through the call and its length is given. An interrupted poll is an early return, no more.
-    unsafe { libc::poll(entries.as_mut_ptr(), 2, timeout_ms) };
-    entries[1].revents != 0
 }
 
 /// Reads all messages that wait.
@@ -165,9 +111,10 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::link::changes::DEBOUNCE;
     use crate::link::network::Network;
     use crate::testing::in_own_network;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn gathers_the_kinds_of_a_datagram() {
@@ -203,11 +150,11 @@ mod tests {
         in_own_network(
             "link::monitor::tests::more_changes_than_the_socket_holds_are_one_that_says_all",
             || {
-                let socket = listen(GROUPS).unwrap();
-                socket.set_rx_buf_sz(4096).unwrap();
+                let watch = Watch::on(GROUPS).unwrap();
+                watch.socket.set_rx_buf_sz(4096).unwrap();
                 let (tell, told) = mpsc::channel();
                 let (release, released) = mpsc::channel::<()>();
-                let monitor = Monitor::start_on(socket, move |changes| {
+                let monitor = Monitor::on(watch, move |changes| {
                     // Nothing is read until this one is released; a test that failed releases none.
                     let _ = tell.send(changes);
                     let _ = released.recv_timeout(Duration::from_secs(30));

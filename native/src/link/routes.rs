@@ -11,6 +11,7 @@ use netlink_packet_route::route::{
 
 pub use super::ROUTE_PROTOCOL as PROTOCOL;
 use super::network::Network;
+pub use super::objects::{Route, Unicast};
 use super::{attributes, command, emit, open};
 use crate::error::{Error, Result};
 
@@ -21,19 +22,6 @@ pub(super) const RTM_GETROUTE: u16 = 26;
 
 /// What IPv6 makes of metric 0 (linux/ipv6_route.h, IP6_RT_PRIO_USER).
 const IPV6_DEFAULT_METRIC: u32 = 1024;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    pub destination: Network,
-    pub gateway: Option<IpAddr>,
-    /// `None` for a blackhole and the like.
-    pub link_index: Option<u32>,
-    pub table: u32,
-    pub protocol: u8,
-    pub metric: u32,
-    /// `unicast`, `blackhole`, … or the number of another.
-    pub kind: String,
-}
 
 /// Routes of the main table, of both families; one with several next hops is listed once for each.
 pub fn list() -> Result<Vec<Route>> {
@@ -59,17 +47,6 @@ fn list_family(family: AddressFamily) -> Result<Vec<Route>> {
     let routes = listed.into_iter().flatten();
     let main = u32::from(RouteHeader::RT_TABLE_MAIN);
     Ok(routes.filter(|route| route.table == main).collect())
-}
-
-/// A unicast route of the main table to add or to delete.
-#[derive(Debug, Clone, Copy)]
-pub struct Unicast {
-    pub destination: Network,
-    pub link_index: u32,
-    /// Of the destination's family; `None` for what is on the link itself.
-    pub gateway: Option<IpAddr>,
-    pub metric: u32,
-    pub protocol: u8,
 }
 
 /// Adds the route. No error when the very same one stands there; EEXIST, naming its owner, when another one with this

@@ -4,17 +4,7 @@ use super::interfaces::{self, What};
 use super::{args, exec, links};
 use crate::error::Result;
 use crate::link::network::Network;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address {
-    pub link_index: u32,
-    /// With its host bits.
-    pub network: Network,
-    /// `global` or `link`.
-    pub scope: String,
-    /// Not told by getifaddrs: always false.
-    pub tentative: bool,
-}
+pub use crate::link::objects::Address;
 
 pub fn list() -> Result<Vec<Address>> {
     let links = links::list()?;

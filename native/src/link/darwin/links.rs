@@ -4,20 +4,7 @@ use super::interfaces::{self, What};
 use super::{args, exec};
 use crate::error::{Error, Result};
 use crate::link::name::LinkName;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    pub index: u32,
-    pub name: String,
-    /// `tun` for a utun, `bridge`, or empty for anything else.
-    pub kind: String,
-    pub mtu: u32,
-    pub up: bool,
-    pub running: bool,
-    pub loopback: bool,
-    pub multicast: bool,
-    pub point_to_point: bool,
-}
+pub use crate::link::objects::Link;
 
 pub fn list() -> Result<Vec<Link>> {
     let links = interfaces::list()?.into_iter().filter_map(|entry| {

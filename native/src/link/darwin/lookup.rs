@@ -5,23 +5,7 @@ use std::net::IpAddr;
 use super::{addresses, links, routes, table};
 use crate::error::Result;
 use crate::link::network::Network;
-
-/// What decides over packets to one address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lookup {
-    /// The entry of the routing table.
-    pub destination: Network,
-    /// `None` when the address is on the link.
-    pub gateway: Option<IpAddr>,
-    pub link_index: u32,
-    pub link_name: String,
-    /// The first address of the link in the family, which is what packets usually go out from.
-    pub source: Option<IpAddr>,
-    /// Bytes: the link's.
-    pub mtu: u32,
-    pub table: u32,
-    pub kind: String,
-}
+pub use crate::link::objects::Lookup;
 
 /// Looks up the route to an address; nothing is sent. `None` when there is none: unreachable or a blackhole.
 pub fn get(address: IpAddr) -> Result<Option<Lookup>> {

@@ -5,13 +5,13 @@
 
 use std::io;
 use std::mem::size_of;
-use std::net::IpAddr;
 use std::ptr;
 
 use super::{addresses, args, exec, links, table};
 use crate::error::{Error, Result};
 use crate::link::ROUTE_PROTOCOL;
 use crate::link::network::Network;
+pub use crate::link::objects::{Route, Unicast};
 
 // What the table's reader was written for.
 const _: () = assert!(size_of::<libc::rt_msghdr>() == table::HEADER_BYTES);
@@ -23,17 +23,6 @@ const BY_PROGRAM: u8 = 4;
 const METRIC: u32 = 2000;
 /// RT_TABLE_MAIN of Linux.
 pub(super) const TABLE: u32 = 254;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
-    pub destination: Network,
-    pub gateway: Option<IpAddr>,
-    pub link_index: Option<u32>,
-    pub table: u32,
-    pub protocol: u8,
-    pub metric: u32,
-    pub kind: String,
-}
 
 pub fn list() -> Result<Vec<Route>> {
     let (links, addresses) = (links::list()?, addresses::list()?);
@@ -100,16 +89,6 @@ fn dump() -> Result<Vec<u8>> {
         }
     }
     Err(failed())
-}
-
-/// A unicast route to add or to delete. Its metric is not used: see above.
-#[derive(Debug, Clone, Copy)]
-pub struct Unicast {
-    pub destination: Network,
-    pub link_index: u32,
-    pub gateway: Option<IpAddr>,
-    pub metric: u32,
-    pub protocol: u8,
 }
 
 /// No error when the very same one stands there; EEXIST when another route to that network does. `EINVAL` for a gateway, and for
