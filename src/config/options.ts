@@ -6,9 +6,12 @@
 import { WgmeshError } from "../core/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
-import type { RoutePolicy, StaticPeer, ValueParser } from "./values.ts";
+import { list, type OptionTable, off, on, value } from "./optionRow.ts";
+import { type RelayOptions, relayOptions } from "./relayOptions.ts";
+import type { RoutePolicy, StaticPeer } from "./values.ts";
 import * as values from "./values.ts";
 
+export type { OptionForm, OptionGroup, OptionRow, OptionTable } from "./optionRow.ts";
 export type { RoutePolicy, StaticPeer } from "./values.ts";
 
 /** `auto`: text on a terminal, JSON elsewhere. */
@@ -19,7 +22,7 @@ const BACKEND_CHOICES = ["auto", "kernel", "embedded", "wireguard-go"] as const;
 export type BackendChoice = (typeof BACKEND_CHOICES)[number];
 
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
-export interface DaemonOptions {
+export interface DaemonOptions extends RelayOptions {
   readonly interfaceName: InterfaceName;
   readonly backend: BackendChoice;
   /** Absolute; null looks the program up (see native/src/wireguard/process/program.rs for what is trusted). */
@@ -63,50 +66,6 @@ export interface DaemonOptions {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
 }
-
-export type OptionGroup = "Interface" | "Discovery" | "Routes" | "Secret" | "Files" | "Log";
-
-/** One row. `T` is the checked type; defaults are checked values already. */
-export interface OptionRow<T> {
-  /** As written, without what follows: `--mtu`. */
-  readonly flag: `--${string}`;
-  /** A second spelling. */
-  readonly alias?: `--${string}`;
-  readonly group: OptionGroup;
-  readonly help: string;
-  /** Environment variable that gives the value when the flag is absent. */
-  readonly env?: string;
-  readonly default: T;
-  /** How the help shows the default; absent shows none. */
-  readonly defaultText?: string;
-  /** True when a reload may change it while the daemon runs (row C5). */
-  readonly live?: true;
-  readonly form: OptionForm<T>;
-}
-
-export type OptionForm<T> =
-  /** No argument; its presence means `present`. */
-  | { readonly kind: "switch"; readonly present: T }
-  /** One argument; the last one counts. */
-  | { readonly kind: "value"; readonly placeholder: string; readonly parse: ValueParser<T> }
-  /** May be repeated; what `parse` makes of each argument is joined into one list. */
-  | { readonly kind: "list"; readonly placeholder: string; readonly parse: ValueParser<T> };
-
-/** A table holds one row for each member of the checked object. */
-export type OptionTable<Options> = { readonly [Key in keyof Options]: OptionRow<Options[Key]> };
-
-const on = { kind: "switch", present: true } as const;
-const off = { kind: "switch", present: false } as const;
-const value = <T>(placeholder: string, parse: ValueParser<T>): OptionForm<T> => ({
-  kind: "value",
-  placeholder,
-  parse,
-});
-const list = <T>(placeholder: string, parse: ValueParser<readonly T[]>): OptionForm<readonly T[]> => ({
-  kind: "list",
-  placeholder,
-  parse,
-});
 
 /** WireGuard's usual port (PROTOCOL.md section 2). */
 export const DEFAULT_LISTEN_PORT = 51820;
@@ -256,6 +215,8 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     form: off,
   },
 
+  ...relayOptions,
+
   advertiseRoutes: {
     flag: "--advertise-routes",
     group: "Routes",
@@ -366,7 +327,6 @@ export const secretOptions: OptionTable<SecretOptions> = {
 export const notBuiltFlags: readonly { readonly flag: `--${string}`; readonly placeholder?: string }[] = [
   { flag: "--privacy" },
   { flag: "--gossip" },
-  { flag: "--force-relay" },
   { flag: "--introducer" },
   { flag: "--daemon" },
   { flag: "--pprof", placeholder: "ADDRESS" },

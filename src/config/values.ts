@@ -9,10 +9,12 @@ import {
   type Cidr,
   type Endpoint,
   type InterfaceName,
+  type PublicKey,
   parseCidr,
   parseEndpoint,
   parseInterfaceName,
   parsePort,
+  parsePublicKey,
 } from "../core/types.ts";
 
 export type ValueParser<T> = (text: string, source: string) => T;
@@ -63,6 +65,27 @@ export const mtu: ValueParser<number> = (text, source) => {
     });
   }
   return bytes;
+};
+
+/** 10,000 to 10^12 bytes per second; below, not even a handshake and a ping would pass. */
+export const byteRate: ValueParser<number> = (text, source) => {
+  const bytes = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(bytes >= 10_000 && bytes <= 1e12)) {
+    throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a rate`, {
+      hint: "use a number of bytes per second, at least 10000",
+    });
+  }
+  return bytes;
+};
+
+export const publicKey: ValueParser<PublicKey> = (text, source) => {
+  const key = parsePublicKey(text.trim());
+  if (key === null) {
+    throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a public key`, {
+      hint: "use the 44 characters that wgmesh status or wg show tell",
+    });
+  }
+  return key;
 };
 
 const cidr: ValueParser<Cidr> = (text, source) => {

@@ -212,6 +212,7 @@ class Lifecycle {
       candidates: [],
       networks: options.advertiseRoutes,
       introducer: false,
+      relays: false,
       natType: "unknown",
       instance: random.bytes(8).toString("hex"),
     });

@@ -93,6 +93,7 @@ export class Announcer {
         meshIpv6: node.meshIpv6,
         wgEndpoint: endpointText(endpoint),
         introducer: node.introducer,
+        relays: node.relays,
         natType: node.natType,
         networks: node.networks,
         timestampSeconds: Math.floor(clock.wallMs() / 1000),

@@ -25,6 +25,7 @@ export function directSighting(
     ...common(announcement, method),
     ...(endpoint === null ? {} : { endpoint }),
     introducer: announcement.introducer,
+    relays: announcement.relays ?? false,
     networks: announcement.networks,
     // What is said to the whole LAN has none.
     ...(method === "lan" && candidates.length === 0 ? {} : { candidates }),

@@ -24,6 +24,8 @@ export interface LocalNodeSnapshot {
   readonly candidates: readonly Endpoint[];
   readonly networks: readonly Cidr[];
   readonly introducer: boolean;
+  /** It relays for others: it may, and they reach it. */
+  readonly relays: boolean;
   readonly natType: NatType;
   /** 16 hex digits, new at each start. */
   readonly instance: string;

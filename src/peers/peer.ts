@@ -31,6 +31,8 @@ export interface Peer {
   readonly controlEndpoint: Endpoint | null;
   readonly methods: readonly DiscoveryMethod[];
   readonly introducer: boolean;
+  /** It relays sealed packets for others, by its own word. */
+  readonly relays: boolean;
   /** Networks the owner itself advertised last. */
   readonly networks: readonly Cidr[];
   /** Where the owner itself said last that its WireGuard may be reached, the best first. */
@@ -59,6 +61,7 @@ export interface Sighting {
   readonly endpoint?: Endpoint;
   readonly controlEndpoint?: Endpoint;
   readonly introducer?: boolean;
+  readonly relays?: boolean;
   /** Only a direct sighting carries networks. */
   readonly networks?: readonly Cidr[];
   /** Like the networks: only the owner says where it may be reached. */

@@ -37,6 +37,7 @@ const readAnnouncement = memberReader({
   observed_endpoint: "string",
   instance: "string",
   wg_port: "integer",
+  relays: "boolean",
   candidates: "strings",
 });
 
@@ -76,6 +77,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       observedEndpoint: members.observed_endpoint,
       natType: readNatType(members.nat_type),
       instance: readInstance(members.instance),
+      relays: members.relays,
       wireguardPort: readWireguardPort(members.wg_port),
       candidates: readCandidates(members.candidates, MAX_CANDIDATES),
     },
@@ -132,6 +134,7 @@ export function encodeAnnouncement(
     optional("observed_endpoint", announcement.observedEndpoint),
     optional("nat_type", announcement.natType),
     optional("instance", announcement.instance),
+    announcement.relays === true ? `,"relays":true` : "",
     announcement.wireguardPort === undefined ? "" : `,"wg_port":${announcement.wireguardPort}`,
     candidateList(announcement.candidates ?? []),
     "}",

@@ -22,6 +22,7 @@ const ANNOUNCEMENT_MEMBERS: ReadonlySet<string> = new Set([
   "observed_endpoint",
   "nat_type",
   "instance",
+  "relays",
   "candidates",
 ]);
 

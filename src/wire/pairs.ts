@@ -12,14 +12,18 @@ const PAIR_ID = /^[0-9a-f]{16}$/;
 const WINDOW_SECONDS = 20n;
 const OPEN_SECONDS = 4n;
 
-/** FNV-1a, 64 bits, over both key texts with a zero byte between, the lower one first. */
-export function pairSeed(a: PublicKey, b: PublicKey): bigint {
-  const [lower, higher] = a < b ? [a, b] : [b, a];
+/** FNV-1a, 64 bits, over the texts (of ASCII) with a zero byte between each two. */
+export function fnv1a64(...texts: readonly string[]): bigint {
   let hash = FNV_OFFSET;
-  for (const byte of Buffer.from(`${lower}\0${higher}`, "latin1")) {
+  for (const byte of Buffer.from(texts.join("\0"), "latin1")) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * FNV_PRIME);
   }
   return hash;
+}
+
+/** Of both key texts, the lower one first. */
+export function pairSeed(a: PublicKey, b: PublicKey): bigint {
+  return a < b ? fnv1a64(a, b) : fnv1a64(b, a);
 }
 
 /** The seed as 16 hex digits. */

@@ -1,4 +1,5 @@
 import type { Cidr, Endpoint, IpAddress, PublicKey } from "../core/types.ts";
+import type { RelayMessageType } from "./relay.ts";
 
 /** Message types of this release (PROTOCOL.md section 4); INVITE and PUNCH are ours. */
 export type MessageType =
@@ -9,7 +10,8 @@ export type MessageType =
   | "RENDEZVOUS_OFFER"
   | "RENDEZVOUS_START"
   | "INVITE"
-  | "PUNCH";
+  | "PUNCH"
+  | RelayMessageType;
 
 /** `""` when the sender said nothing, or something unknown. */
 export type NatType = "cone" | "symmetric" | "unknown" | "";
@@ -41,6 +43,8 @@ export interface Announcement extends KnownPeer {
   readonly wireguardPort?: number | undefined;
   /** Where the sender's WireGuard may be reached, the best first; few, and each somebody's address. Our extension. */
   readonly candidates?: readonly Endpoint[];
+  /** The sender relays for others. Our extension. */
+  readonly relays?: boolean;
 }
 
 /** GOODBYE (PROTOCOL.md section 4.5). */

@@ -153,6 +153,7 @@ export class TestNode {
       candidates: [],
       networks: [],
       introducer: false,
+      relays: false,
       natType: "",
       instance: instance ?? createHash("sha256").update(`run ${name}`).digest("hex").slice(0, 16),
     });

@@ -52,6 +52,7 @@ export async function makeMesh(change: Partial<ReconcilerOptions> = {}) {
     candidates: [],
     networks: [],
     introducer: false,
+    relays: false,
     natType: "",
     instance: "us",
   });

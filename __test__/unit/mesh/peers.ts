@@ -21,6 +21,7 @@ export function peer(number: number, change: Partial<Peer> = {}): Peer {
     controlEndpoint: null,
     methods: ["lan"],
     introducer: false,
+    relays: false,
     networks: [],
     candidates: [],
     natType: "",

@@ -14,6 +14,7 @@ const initial = {
   candidates: [],
   networks: [],
   introducer: false,
+  relays: false,
   natType: "",
   instance: "0123456789abcdef",
 } as const;

@@ -23,6 +23,7 @@ const silentPeer: PeerView = {
   controlEndpoint: null,
   methods: [],
   introducer: false,
+  relays: false,
   networks: [],
   candidates: [],
   natType: "",

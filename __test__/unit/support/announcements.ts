@@ -75,6 +75,7 @@ export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
   knownPeers: fc.array(arbitraryKnownPeer, { maxLength: 12 }),
   observedEndpoint: advertised,
   instance: fc.constantFrom("", "0123456789abcdef"),
+  relays: fc.boolean(),
   wireguardPort: fc.option(port, { nil: undefined }),
   candidates: fc.uniqueArray(candidate, { maxLength: 8, selector: endpointText }),
 });

@@ -36,6 +36,7 @@ const plain: Announcement = {
   observedEndpoint: "",
   natType: "",
   instance: "",
+  relays: false,
 };
 
 describe("vectors: envelopes, decoded and encoded again, give the same text", () => {

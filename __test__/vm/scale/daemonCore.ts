@@ -46,6 +46,7 @@ export async function daemonCore(subject: Subject): Promise<DaemonCore> {
     candidates: [],
     networks: [],
     introducer: false,
+    relays: false,
     natType: "",
     instance: "us",
   });
