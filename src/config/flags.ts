@@ -52,10 +52,12 @@ export function refuseNotBuiltFlags(command: Command): void {
 /** What commander holds for a flag, or undefined when it was not typed. */
 function typed(command: Command, flag: string): unknown {
   const option = command.options.find(({ short, long }) => flag === long || flag === short);
-  const key = option?.attributeName();
-  return key !== undefined && command.getOptionValueSource(key) === "cli"
-    ? command.getOptionValue(key)
-    : undefined;
+  if (option === undefined) return undefined;
+  const key = option.attributeName();
+  if (command.getOptionValueSource(key) !== "cli") return undefined;
+  const value: unknown = command.getOptionValue(key);
+  // `--x` and `--no-x` share one value: false when the last of them was the second.
+  return option.negate === (value === false) ? value : undefined;
 }
 
 /**

@@ -41,6 +41,10 @@ export interface DaemonOptions extends RelayOptions {
 
   readonly peers: readonly StaticPeer[];
   readonly lanDiscovery: boolean;
+  /** In-mesh gossip at the Go peer's pace, to Go peers too. */
+  readonly gossip: boolean;
+  /** False with `--no-gossip`: not even the calm one between nodes of ours. */
+  readonly meshGossip: boolean;
   /** Links discovery may use; empty means every suitable one. */
   readonly discoveryInterfaces: readonly string[];
   readonly excludedInterfaces: readonly string[];
@@ -162,6 +166,20 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     flag: "--no-lan-discovery",
     group: "Discovery",
     help: "do not use LAN multicast",
+    default: true,
+    form: off,
+  },
+  gossip: {
+    flag: "--gossip",
+    group: "Discovery",
+    help: "tell a random peer what is known every 10 s, through the tunnel; Go peers too (default: calmly, and not them)",
+    default: false,
+    form: on,
+  },
+  meshGossip: {
+    flag: "--no-gossip",
+    group: "Discovery",
+    help: "do not pass on through the tunnels what is known of other peers",
     default: true,
     form: off,
   },
@@ -326,7 +344,6 @@ export const secretOptions: OptionTable<SecretOptions> = {
  */
 export const notBuiltFlags: readonly { readonly flag: `--${string}`; readonly placeholder?: string }[] = [
   { flag: "--privacy" },
-  { flag: "--gossip" },
   { flag: "--introducer" },
   { flag: "--daemon" },
   { flag: "--pprof", placeholder: "ADDRESS" },

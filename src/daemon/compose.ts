@@ -93,6 +93,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
       multicastPort: MULTICAST_PORT,
       lan: options.lanDiscovery,
       staticPeers: options.peers,
+      gossip: options.gossip ? "steady" : options.meshGossip ? "calm" : "off",
       noIpv6: !options.ipv6,
       noPunching: !options.punching,
       ...(options.discoveryInterfaces.length === 0

@@ -22,6 +22,7 @@ import { forwardingRecord } from "./forwardingRecord.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
 import { endLeftoverChild } from "./leftoverChild.ts";
+import { cycleMeter, publishNode, sightingCounter } from "./nodeMetrics.ts";
 import { defaultTiming, type Identity, type NodeLayers, type NodeParts, type NodeTiming } from "./parts.ts";
 import { loadPeerCache, savePeerCache } from "./peerCache.ts";
 import type { StepRunner } from "./stepRunner.ts";
@@ -125,9 +126,10 @@ class Lifecycle {
     made: InterfaceSteps,
     forwarding: Forwarding,
   ): Promise<RunningNode> {
-    const { options, clock, log, system } = this.#parts;
+    const { options, clock, log, metrics, system } = this.#parts;
     const { backend } = made;
     const self = this.#localNode(identity, made);
+    const measureCycle = cycleMeter(metrics);
     const store = new PeerStore({
       clock,
       ownKey: identity.publicKey,
@@ -135,9 +137,11 @@ class Lifecycle {
       strictAddresses: options.strictAddresses,
       noIpv6: !options.ipv6,
       self,
+      onSighting: sightingCounter(metrics),
       onListenerError: (error) =>
         log.error({ reason: messageOf(error) }, "listener of the peer store failed"),
     });
+    publishNode(metrics, store, self);
     const paths = new PathTable();
     store.subscribe((event) => {
       if (event.type === "removed") paths.forget(event.peer.publicKey);
@@ -162,6 +166,7 @@ class Lifecycle {
           routePolicy: options.acceptRoutes,
           meshNetworks: this.#meshNetworks,
           underlay,
+          onReport: ({ durationMs }) => measureCycle(durationMs),
           forward: (networks) => forwarding.ensure(networks),
           interface: this.#interfaceOptions(made, self),
           ...(this.#parts.reconcile === undefined ? {} : { settings: this.#parts.reconcile }),

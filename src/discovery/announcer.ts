@@ -3,14 +3,20 @@ import type { Random } from "../core/random.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
 import { type LocalNode, ownEndpoint, ownLanEndpoint } from "../peers/localNode.ts";
 import type { Peer } from "../peers/peer.ts";
-import type { PeerStore } from "../peers/store.ts";
+import { ACTIVE_MS, type PeerStore } from "../peers/store.ts";
 import { encodeAnnouncement, MAX_DATAGRAM_BYTES } from "../wire/announcement.ts";
 import { sealEnvelope } from "../wire/envelope.ts";
 import { encodeGoodbye } from "../wire/goodbye.ts";
 import { MESSAGE_ID_BYTES, PROOF_OVERHEAD_BYTES, type Prover, withProof } from "../wire/proof.ts";
-import type { KnownPeer, MessageType } from "../wire/types.ts";
+import type { Mention, MessageType } from "../wire/types.ts";
 import { MentionRotation } from "./mentionRotation.ts";
 import type { Sealer } from "./seams.ts";
+
+/** No more mentions than this go into a datagram, even of the shortest kind. */
+const MOST_THAT_FIT = 12;
+
+/** News in one message of gossip; what else fits is the rotating part, which also carries ages. */
+const NEWS_A_MESSAGE = 2;
 
 export interface AnnouncerOptions {
   readonly clock: Clock;
@@ -67,11 +73,35 @@ export class Announcer {
     return sealEnvelope("GOODBYE", this.#proven("GOODBYE", payload, to), sealer, random);
   }
 
+  /**
+   * In-mesh gossip: the first of `news` that may be mentioned, then the rotating part. `told` is called with the news that
+   * went in.
+   */
+  gossip(to: PublicKey, news: readonly PublicKey[], told: (publicKeys: PublicKey[]) => void): Buffer {
+    const all = new Map(this.#candidates(to).map((peer) => [peer.publicKey, peer]));
+    const first = news.flatMap((publicKey) => all.get(publicKey) ?? []).slice(0, NEWS_A_MESSAGE);
+    for (const { publicKey } of first) all.delete(publicKey);
+    const rest = [...all.values()];
+    const endpoint = ownEndpoint(this.#options.self.snapshot);
+    return this.#seal("ANNOUNCE", [...first, ...rest], to, "", MAX_DATAGRAM_BYTES, endpoint, (used) => {
+      told(first.slice(0, used).map(({ publicKey }) => publicKey));
+      this.#rotation.mentioned(to, rest, Math.max(0, used - first.length));
+    });
+  }
+
+  /**
+   * Only peers that live: the dead must not circulate (weak point 23). Nodes of ours are also told of peers that only others have
+   * heard lately, since the age goes with them; a Go peer would take those for fresh.
+   */
   #candidates(to: PublicKey | null): Peer[] {
     const { store } = this.#options;
-    // Only peers that live: the dead must not circulate (weak point 23).
-    const peers = store.list().filter((peer) => peer.meshIp !== null && store.isActive(peer));
-    return this.#rotation.order(to, peers);
+    const isOurs = to !== null && (store.get(to)?.instance ?? "") !== "";
+    const lives = (peer: Peer): boolean =>
+      isOurs ? store.heardAgoMs(peer.publicKey) < ACTIVE_MS : store.isActive(peer);
+    return this.#rotation.order(
+      to,
+      store.list().filter((peer) => peer.meshIp !== null && lives(peer)),
+    );
   }
 
   #seal(
@@ -81,6 +111,7 @@ export class Announcer {
     observedEndpoint: string,
     maxBytes: number,
     endpoint: Endpoint = ownEndpoint(this.#options.self.snapshot),
+    mentioned = (used: number): void => this.#rotation.mentioned(to, candidates, used),
   ): Buffer {
     const { clock, random, self, sealer } = this.#options;
     const node = self.snapshot;
@@ -97,7 +128,7 @@ export class Announcer {
         natType: node.natType,
         networks: node.networks,
         timestampSeconds: Math.floor(clock.wallMs() / 1000),
-        knownPeers: candidates.flatMap(mention),
+        knownPeers: candidates.slice(0, MOST_THAT_FIT).flatMap((peer) => this.#mention(peer)),
         observedEndpoint,
         instance: node.instance,
         wireguardPort: endpoint.port === node.wireguardPort ? undefined : node.wireguardPort,
@@ -107,7 +138,7 @@ export class Announcer {
       maxBytes,
       to === null ? 0 : PROOF_OVERHEAD_BYTES,
     );
-    this.#rotation.mentioned(to, candidates, knownPeersUsed);
+    mentioned(knownPeersUsed);
     return sealEnvelope(type, this.#proven(type, payload, to), sealer, random);
   }
 
@@ -115,19 +146,21 @@ export class Announcer {
     const { prover, random } = this.#options;
     return to === null ? payload : withProof(payload, type, to, prover, random.bytes(MESSAGE_ID_BYTES));
   }
-}
 
-function mention(peer: Peer): KnownPeer[] {
-  if (peer.meshIp === null) return [];
-  return [
-    {
-      publicKey: peer.publicKey,
-      hostname: peer.hostname,
-      meshIp: peer.meshIp,
-      meshIpv6: peer.meshIpv6,
-      wgEndpoint: peer.endpoint === null ? "" : endpointText(peer.endpoint),
-      introducer: peer.introducer,
-      natType: peer.natType,
-    },
-  ];
+  #mention(peer: Peer): Mention[] {
+    if (peer.meshIp === null) return [];
+    const ageSeconds = Math.max(1, Math.ceil(this.#options.store.heardAgoMs(peer.publicKey) / 1000));
+    return [
+      {
+        publicKey: peer.publicKey,
+        hostname: peer.hostname,
+        meshIp: peer.meshIp,
+        meshIpv6: peer.meshIpv6,
+        wgEndpoint: peer.endpoint === null ? "" : endpointText(peer.endpoint),
+        introducer: peer.introducer,
+        natType: peer.natType,
+        ...(Number.isFinite(ageSeconds) ? { ageSeconds } : {}),
+      },
+    ];
+  }
 }

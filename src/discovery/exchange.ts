@@ -240,8 +240,13 @@ export class Exchange {
     }
     counters.add("stored");
     const nowMs = clock.monotonicMs();
-    if (message.proven) this.#challenges.proved(peer.publicKey, nowMs);
-    this.#plan.heard(peer.publicKey, type === "HELLO", announcement.timestampSeconds, nowMs);
+    if (type === "ANNOUNCE") {
+      // Gossip comes through the tunnel: it tells neither where the peer is, nor who speaks in its name outside.
+      this.#plan.word(peer.publicKey, announcement.timestampSeconds);
+    } else {
+      if (message.proven) this.#challenges.proved(peer.publicKey, nowMs);
+      this.#plan.heard(peer.publicKey, type === "HELLO", announcement.timestampSeconds, nowMs);
+    }
     const news = this.#mentions(announcement, method === "gossip" ? "gossip-transitive" : "dht-transitive");
     // The first peer a node meets is asked for all it knows; later ones only when they have shown news.
     this.#crawl.heard(peer.publicKey, news || !this.#crawl.begun, answered, nowMs);
@@ -310,8 +315,13 @@ export class Exchange {
   #sweep(nowMs: number): void {
     this.#sweepAtMs = nowMs + SWEEP_MS;
     this.#challenges.forgetOld(nowMs);
-    for (const peer of this.#options.store.list()) {
-      if (this.#plan.isDue(peer.publicKey, this.#isConnected(peer), nowMs)) this.#contactPeer(peer, "meet");
+    const peers = this.#options.store.list();
+    const ours = peers.filter(isOurs).length;
+    for (const peer of peers) {
+      const connected = this.#isConnected(peer);
+      if (this.#plan.isDue(peer.publicKey, connected, nowMs, isOurs(peer) ? ours : 0)) {
+        this.#contactPeer(peer, "meet");
+      }
     }
   }
 
@@ -374,6 +384,9 @@ export class Exchange {
     return this.#options.self.snapshot.publicKey;
   }
 }
+
+/** A node of this implementation: only those tell their run. */
+const isOurs = (peer: Peer): boolean => peer.instance !== "";
 
 function mentionsUs(announcement: Announcement, ownKey: PublicKey): boolean {
   return announcement.knownPeers.some(({ publicKey }) => publicKey === ownKey);

@@ -7,6 +7,7 @@ import { ControlSocket } from "./controlSocket.ts";
 import { Counters } from "./counters.ts";
 import { Exchange } from "./exchange.ts";
 import { GoodbyeJudge } from "./goodbyeJudge.ts";
+import { Gossip } from "./gossip.ts";
 import { Inbound } from "./inbound.ts";
 import { Lan } from "./lan.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
@@ -23,6 +24,8 @@ export interface MeshDiscoveryOptions {
   /** False with `--no-lan-discovery`. */
   readonly lan: boolean;
   readonly staticPeers: readonly StaticPeer[];
+  /** In-mesh gossip: `steady` with `--gossip`, `off` with `--no-gossip`; `calm` when absent. */
+  readonly gossip?: "calm" | "steady" | "off";
   readonly noIpv6: boolean;
   readonly noPunching: boolean;
   /** `--discovery-iface`: LAN discovery on these links only; absent for all suitable ones. */
@@ -42,6 +45,7 @@ interface Running {
   readonly socket: ControlSocket;
   readonly announcer: Announcer;
   readonly exchange: Exchange;
+  readonly gossip: Gossip | null;
   readonly lan: Lan | null;
   readonly statics: StaticPeers;
   readonly abort: AbortController;
@@ -101,6 +105,17 @@ export class MeshDiscovery implements Discovery {
       send: (data, to) => this.#transmit(socket, data, to),
       concluded: (hello, publicKey) => statics.concluded(hello, publicKey),
     });
+    const { gossip: pace = "calm" } = options;
+    const gossip =
+      pace === "off"
+        ? null
+        : new Gossip({
+            ...context,
+            announcer,
+            gossipPort: options.gossipPort,
+            steady: pace === "steady",
+            send: (data, to) => this.#transmit(socket, data, to),
+          });
     const goodbyes = new GoodbyeJudge({
       ...context,
       log,
@@ -151,7 +166,7 @@ export class MeshDiscovery implements Discovery {
     const run = (body: (signal: AbortSignal) => Promise<void>) => (signal: AbortSignal) =>
       body(AbortSignal.any([signal, abort.signal]));
     const unsubscribes = [this.#followSelf(self), this.#followNetwork(context)];
-    this.#running = { context, socket, announcer, exchange, lan, statics, abort, unsubscribes };
+    this.#running = { context, socket, announcer, exchange, gossip, lan, statics, abort, unsubscribes };
     scope.start(
       "discovery.exchange",
       "restart",
@@ -162,6 +177,12 @@ export class MeshDiscovery implements Discovery {
       "restart",
       run((signal) => goodbyes.run(signal)),
     );
+    if (gossip)
+      scope.start(
+        "discovery.gossip",
+        "restart",
+        run((signal) => gossip.run(signal)),
+      );
     if (lan)
       scope.start(
         "discovery.lan",
@@ -207,14 +228,16 @@ export class MeshDiscovery implements Discovery {
   }
 
   layers(): LayerStatus[] {
-    const { gossipPort, lan } = this.#options;
+    const { gossip, gossipPort, lan } = this.#options;
     const running = this.#running;
     const state = running ? "running" : this.#leaving ? "stopped" : "starting";
     const lanOff: LayerStatus = { name: "lan", state: "off", detail: "--no-lan-discovery", lastError: null };
+    const gossipOff: LayerStatus = { name: "gossip", state: "off", detail: "--no-gossip", lastError: null };
     const idle = (name: string): LayerStatus => ({ name, state, detail: "", lastError: null });
     return [
       { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: this.#lastSendError },
       lan ? (running?.lan?.status() ?? idle("lan")) : lanOff,
+      gossip === "off" ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
       running?.statics.status() ?? idle("static"),
     ];
   }

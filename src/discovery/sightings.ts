@@ -5,7 +5,7 @@
 import type { Endpoint } from "../core/types.ts";
 import type { DiscoveryMethod, Sighting } from "../peers/peer.ts";
 import { transitiveEndpoint } from "../wire/endpointRules.ts";
-import type { Announcement, KnownPeer } from "../wire/types.ts";
+import type { Announcement, KnownPeer, Mention } from "../wire/types.ts";
 
 type InsideMesh = (ip: string) => boolean;
 
@@ -35,13 +35,13 @@ export function directSighting(
 }
 
 /** What somebody else says about a peer. */
-export function mentionSighting(
-  known: KnownPeer,
-  method: DiscoveryMethod,
-  isInsideMesh: InsideMesh,
-): Sighting {
+export function mentionSighting(known: Mention, method: DiscoveryMethod, isInsideMesh: InsideMesh): Sighting {
   const endpoint = outside(transitiveEndpoint(known.wgEndpoint), isInsideMesh);
-  return { ...common(known, method), ...(endpoint === null ? {} : { endpoint }) };
+  return {
+    ...common(known, method),
+    ...(endpoint === null ? {} : { endpoint }),
+    ...(known.ageSeconds === undefined ? {} : { ageSeconds: known.ageSeconds }),
+  };
 }
 
 function common(node: KnownPeer, method: DiscoveryMethod): Sighting {

@@ -63,6 +63,8 @@ export interface ReconcilerOptions {
   /** Keeps forwarding on for the networks that this node advertises; throws what could not be done. */
   readonly forward: (networks: readonly Cidr[]) => Promise<void>;
   readonly settings?: ReconcileSettings;
+  /** Told of every cycle, for the metrics. */
+  readonly onReport?: (report: ReconcileReport) => void;
 }
 
 /** What the interface is to be, apart from its peers. */
@@ -236,6 +238,7 @@ export class Reconciler {
       else this.#failures.failed("interface", error);
     }
     this.#lastReport = { atMs, durationMs: clock.monotonicMs() - startMs, changes, error };
+    this.#options.onReport?.(this.#lastReport);
     return this.#lastReport;
   }
 

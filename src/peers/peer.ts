@@ -15,6 +15,19 @@ export type DiscoveryMethod =
   | "gossip-transitive"
   | "cache";
 
+/** All of them, for the labels of metrics. */
+export const DISCOVERY_METHODS: readonly DiscoveryMethod[] = [
+  "lan",
+  "dht-rendezvous",
+  "dht-ipv6-sync",
+  "dht",
+  "static",
+  "gossip",
+  "dht-transitive",
+  "gossip-transitive",
+  "cache",
+];
+
 /** What the store knows of one peer. Records are frozen; a change makes a new one. */
 export interface Peer {
   readonly publicKey: PublicKey;
@@ -73,6 +86,8 @@ export interface Sighting {
   readonly proven?: boolean;
   /** The sender's own clock in Unix seconds, for direct sightings: lifts or respects tombstones. */
   readonly sentAtSeconds?: number;
+  /** For mentions: seconds since the peer itself was last heard, as the teller says; absent when it does not. */
+  readonly ageSeconds?: number;
   /** For `cache`: when the peer was last seen, Unix ms. */
   readonly seenAtMs?: number;
 }

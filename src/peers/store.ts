@@ -5,7 +5,7 @@ import { type AddressHolder, type AddressRules, acceptsAddress } from "./address
 import { SESSION_LIFETIME_MS } from "./connected.ts";
 import type { LocalNode } from "./localNode.ts";
 import { changedFields, mergeSighting } from "./merge.ts";
-import type { Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
+import type { DiscoveryMethod, Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
 import { ProvenKeys } from "./provenKeys.ts";
 import { isMention } from "./rank.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -27,6 +27,8 @@ export interface PeerStoreOptions {
   readonly noIpv6: boolean;
   /** Its mesh addresses are never another's. Without it, those that follow from `ownKey` are protected. */
   readonly self?: LocalNode;
+  /** Told of every sighting that counted, for the metrics. */
+  readonly onSighting?: (method: DiscoveryMethod) => void;
   /** Told what a listener threw; the other listeners are called all the same. */
   readonly onListenerError?: (error: unknown) => void;
 }
@@ -36,6 +38,11 @@ interface Entry {
   peer: Peer;
   /** Last direct word or handshake; -Infinity for never. Rules what is active. */
   aliveAtMs: number;
+  /**
+   * When the peer was last heard by anybody, as far as that is known: as above, or by the teller of a mention with an age. What
+   * others are told goes by it.
+   */
+  heardAtMs: number;
   /** Last news that keeps the entry: as above or, before the first direct word, a mention. Rules what expires. */
   newsAtMs: number;
   handshakeAtMs: number;
@@ -53,6 +60,7 @@ export class PeerStore {
   readonly #ownKey: PublicKey;
   readonly #rules: AddressRules;
   readonly #self: LocalNode | undefined;
+  readonly #onSighting: (method: DiscoveryMethod) => void;
   readonly #onListenerError: (error: unknown) => void;
   readonly #entries = new Map<PublicKey, Entry>();
   /** Which peer has a mesh address, of either family. */
@@ -65,6 +73,7 @@ export class PeerStore {
     this.#clock = options.clock;
     this.#ownKey = options.ownKey;
     this.#self = options.self;
+    this.#onSighting = options.onSighting ?? (() => {});
     this.#onListenerError = options.onListenerError ?? (() => {});
     this.#rules = { addresses: options.addresses, strict: options.strictAddresses, noIpv6: options.noIpv6 };
   }
@@ -91,6 +100,8 @@ export class PeerStore {
     const nowMs = this.#clock.monotonicMs();
     if (sighting.publicKey === this.#ownKey || this.#tombstones.blocks(sighting, nowMs)) return null;
     const known = this.#entries.get(sighting.publicKey);
+    // Nobody has heard it for as long as makes a peer inactive: not worth a place, nor a HELLO.
+    if (isStaleMention(sighting)) return known?.peer ?? null;
     if (known === undefined && this.#entries.size >= MAX_PEERS && !this.#makeRoom(sighting)) return null;
 
     const before = known?.peer ?? null;
@@ -103,6 +114,7 @@ export class PeerStore {
     this.#stamp(entry, sighting, peer, nowMs);
     this.#entries.set(peer.publicKey, entry);
     this.#replace(entry, peer);
+    this.#onSighting(sighting.method);
     if (before === null) {
       this.#emit({ type: "added", peer, before, changed: new Set(Object.keys(peer) as (keyof Peer)[]) });
     } else {
@@ -125,6 +137,7 @@ export class PeerStore {
       entry.handshakeAtMs = nowMs - ageMs;
       entry.aliveAtMs = Math.max(entry.aliveAtMs, entry.handshakeAtMs);
       entry.newsAtMs = Math.max(entry.newsAtMs, entry.handshakeAtMs);
+      entry.heardAtMs = Math.max(entry.heardAtMs, entry.handshakeAtMs);
       entry.peer = Object.freeze({ ...before, lastHandshakeMs: atMs });
     }
     const isConnected = nowMs - entry.handshakeAtMs < SESSION_LIFETIME_MS;
@@ -165,6 +178,15 @@ export class PeerStore {
     return entry !== undefined && this.#isAlive(entry, this.#clock.monotonicMs());
   }
 
+  /**
+   * Milliseconds since the peer was last heard by us or, as they told us, by others; Infinity when nobody said (the mentions of
+   * Go nodes) and for a peer the store does not hold.
+   */
+  heardAgoMs(publicKey: PublicKey): number {
+    const entry = this.#entries.get(publicKey);
+    return entry === undefined ? Number.POSITIVE_INFINITY : this.#clock.monotonicMs() - entry.heardAtMs;
+  }
+
   /** Calls back synchronously for every change; the returned function ends that. */
   subscribe(listener: (event: PeerEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -179,10 +201,16 @@ export class PeerStore {
     if (!isMention(sighting.method)) {
       entry.aliveAtMs = nowMs;
       entry.newsAtMs = nowMs;
+      entry.heardAtMs = nowMs;
       entry.lastWordSeconds = Math.max(entry.lastWordSeconds, sighting.sentAtSeconds ?? 0);
       return;
     }
-    // Mentions keep only what has never spoken, or the dead would circulate for ever.
+    if (sighting.ageSeconds !== undefined) {
+      entry.heardAtMs = Math.max(entry.heardAtMs, nowMs - sighting.ageSeconds * 1000);
+      entry.newsAtMs = Math.max(entry.newsAtMs, entry.heardAtMs);
+      return;
+    }
+    // Mentions without an age keep only what has never spoken, or the dead would circulate for ever.
     if (entry.aliveAtMs === Number.NEGATIVE_INFINITY) {
       entry.newsAtMs = nowMs;
       if (peer.lastSeenMs > 0 && sighting.method === "cache") {
@@ -313,11 +341,16 @@ export class PeerStore {
   }
 }
 
+function isStaleMention({ method, ageSeconds = 0 }: Sighting): boolean {
+  return isMention(method) && ageSeconds * 1000 >= ACTIVE_MS;
+}
+
 function newEntry(peer: Peer): Entry {
   const never = Number.NEGATIVE_INFINITY;
   return {
     peer: { ...peer, meshIp: null, meshIpv6: null },
     aliveAtMs: never,
+    heardAtMs: never,
     newsAtMs: never,
     handshakeAtMs: never,
     lastWordSeconds: 0,

@@ -2,6 +2,9 @@ import type { PublicKey } from "../core/types.ts";
 import type { Sighting } from "./peer.ts";
 import { isMention } from "./rank.ts";
 
+/** A teller's age is in whole seconds, and a datagram takes its time. */
+const AGE_MARGIN_MS = 5_000;
+
 /** As long as other nodes may go on mentioning a peer they have not heard leave. */
 const KEEP_MS = 10 * 60_000;
 
@@ -36,15 +39,21 @@ export class Tombstones {
     }
   }
 
-  /** True when the sighting must be dropped. A later word of the peer, or a new run of it, lifts the tombstone. */
+  /**
+   * True when the sighting must be dropped. A later word of the peer, or a new run of it, lifts the tombstone; so does somebody
+   * who has heard the peer itself since, never one who just mentions it.
+   */
   blocks(sighting: Sighting, nowMs: number): boolean {
     const stone = this.#stones.get(sighting.publicKey);
     if (stone === undefined) return false;
     if (nowMs - stone.atMs <= KEEP_MS) {
-      if (isMention(sighting.method)) return true;
+      if (isMention(sighting.method)) {
+        const heardAtMs = nowMs - (sighting.ageSeconds ?? Number.POSITIVE_INFINITY) * 1000;
+        if (heardAtMs < stone.atMs + AGE_MARGIN_MS) return true;
+      }
       const isLater = (sighting.sentAtSeconds ?? 0) > stone.lastWordSeconds;
       const isNewRun = (sighting.instance ?? "") !== "" && sighting.instance !== stone.instance;
-      if (!isLater && !isNewRun) return true;
+      if (!isMention(sighting.method) && !isLater && !isNewRun) return true;
     }
     this.#stones.delete(sighting.publicKey);
     return false;

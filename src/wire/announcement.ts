@@ -6,6 +6,7 @@ import {
   checkNodeFields,
   isHostname,
   MAX_KNOWN_PEERS,
+  readAge,
   readInstance,
   readNatType,
   readWireguardPort,
@@ -13,7 +14,7 @@ import {
 import { goString } from "./goJson.ts";
 import type { JsonObject } from "./json.ts";
 import { memberReader } from "./members.ts";
-import type { Announcement, Decoded, DecodeRejection, KnownPeer, MessageType } from "./types.ts";
+import type { Announcement, Decoded, DecodeRejection, KnownPeer, Mention, MessageType } from "./types.ts";
 
 /** What one datagram of ours may have: it passes every IPv6 link (1,280 bytes) and most tunnels unfragmented. */
 export const MAX_DATAGRAM_BYTES = 1200;
@@ -28,7 +29,7 @@ const KNOWN_PEER_SHAPE = {
   nat_type: "string",
 } as const;
 
-const readKnownPeer = memberReader(KNOWN_PEER_SHAPE);
+const readKnownPeer = memberReader({ ...KNOWN_PEER_SHAPE, age: "integer" });
 const readAnnouncement = memberReader({
   ...KNOWN_PEER_SHAPE,
   routable_networks: "strings",
@@ -55,7 +56,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
   const networks = checkNetworks(members.routable_networks);
   if (typeof networks === "string") return badField(networks);
   if (knownMembers.length > MAX_KNOWN_PEERS) return badField("known_peers");
-  const knownPeers: KnownPeer[] = [];
+  const knownPeers: Mention[] = [];
   for (const [index, known] of knownMembers.entries()) {
     const decoded = known === undefined ? null : toNode(known);
     if (decoded === null) return badField(`known_peers[${index}]`);
@@ -84,9 +85,10 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
   };
 }
 
-function toNode(members: NonNullable<ReturnType<typeof readKnownPeer>>): KnownPeer | null {
+function toNode(members: NonNullable<ReturnType<typeof readKnownPeer>>): Mention | null {
   const node = checkNodeFields(members);
   if (typeof node === "string") return null;
+  const ageSeconds = readAge(members.age);
   return {
     publicKey: node.publicKey,
     meshIp: node.meshIp,
@@ -95,6 +97,7 @@ function toNode(members: NonNullable<ReturnType<typeof readKnownPeer>>): KnownPe
     wgEndpoint: members.wg_endpoint,
     introducer: members.introducer,
     natType: readNatType(members.nat_type),
+    ...(ageSeconds === null ? {} : { ageSeconds }),
   };
 }
 
@@ -152,9 +155,10 @@ export function encodeAnnouncement(
   return { payload: head + middle + tail, knownPeersUsed: known.length };
 }
 
-function knownPeerText(peer: KnownPeer): string {
+function knownPeerText(peer: Mention): string {
   const introducer = peer.introducer ? `,"introducer":true` : "";
-  return `{${nodeMembers(peer).slice(1)}${introducer}${optional("nat_type", peer.natType)}}`;
+  const age = peer.ageSeconds === undefined ? "" : `,"age":${peer.ageSeconds}`;
+  return `{${nodeMembers(peer).slice(1)}${introducer}${optional("nat_type", peer.natType)}${age}}`;
 }
 
 /** The members both forms begin with, each after a comma. All of it is ASCII, so length is bytes. */

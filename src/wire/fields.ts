@@ -71,6 +71,14 @@ export function readNatType(text: string): NatType {
   return text === "cone" || text === "symmetric" || text === "unknown" ? text : "";
 }
 
+/** A mention older than this says nothing. */
+const MAX_AGE_SECONDS = 86_400;
+
+/** Seconds, or null when the field is absent (0 stands for less than a second and is sent as 1) or makes no sense. */
+export function readAge(seconds: number): number | null {
+  return seconds > 0 && seconds <= MAX_AGE_SECONDS ? seconds : null;
+}
+
 /** "" when `text` is not 16 hex digits. */
 export function readInstance(text: string): string {
   return INSTANCE.test(text) ? text : "";

@@ -29,12 +29,21 @@ export interface KnownPeer {
   readonly natType: NatType;
 }
 
+/** One entry of `known_peers`. */
+export interface Mention extends KnownPeer {
+  /**
+   * Seconds since the peer itself was last heard, as far as the teller knows: its own hearing, or what it was told plus how long
+   * ago that was. Our extension (`age`), so that a mention does not make the dead fresh; absent from Go nodes.
+   */
+  readonly ageSeconds?: number;
+}
+
 /** HELLO, REPLY and ANNOUNCE (PROTOCOL.md section 4.1): the sender on itself. */
 export interface Announcement extends KnownPeer {
   readonly networks: readonly Cidr[];
   /** The sender's clock, Unix seconds. */
   readonly timestampSeconds: number;
-  readonly knownPeers: readonly KnownPeer[];
+  readonly knownPeers: readonly Mention[];
   /** Only in REPLY: where the HELLO came from, as sent; "" when absent. */
   readonly observedEndpoint: string;
   /** 16 hex digits, new at each start of the sender's daemon; "" for Go nodes. Our extension. */

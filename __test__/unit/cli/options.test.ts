@@ -21,6 +21,8 @@ describe("options of wgmeshd", () => {
       ipv6: true,
       peers: [],
       lanDiscovery: true,
+      gossip: false,
+      meshGossip: true,
       discoveryInterfaces: [],
       excludedInterfaces: [],
       dht: true,
@@ -62,7 +64,7 @@ describe("options of wgmeshd", () => {
       ...["--log-level", "debug", "--log-format", "json", "--peer", "a.example", "--peer", "10.0.0.1:7"],
       ...["--no-relay", "--relay-port", "443", "--relay-limit", "1000000", "--force-relay"],
       ...["--allow-plaintext-relay", "--introducer-key", "mBmUmAIK6hsLM1xuMQJlbjuYIDAQfxXpIW06wRf6M2k="],
-      ...["--peer", "[fd00:0::1]", "--peer", "[fd00::2]:8"],
+      ...["--peer", "[fd00:0::1]", "--peer", "[fd00::2]:8", "--gossip"],
     );
     expect(all).toEqual({
       interfaceName: "wg7",
@@ -79,6 +81,8 @@ describe("options of wgmeshd", () => {
         { host: "fd00::2", port: 8 },
       ],
       lanDiscovery: false,
+      gossip: true,
+      meshGossip: true,
       discoveryInterfaces: ["eth0", "eth1.100", "br-1a2b"],
       excludedInterfaces: ["docker0"],
       dht: false,
@@ -102,6 +106,12 @@ describe("options of wgmeshd", () => {
       logFormat: "json",
     });
     expect(Object.isFrozen(all)).toBe(true);
+  });
+
+  test("of --gossip and --no-gossip the last one counts", async () => {
+    expect(await options("--no-gossip")).toMatchObject({ gossip: false, meshGossip: false });
+    expect(await options("--no-gossip", "--gossip")).toMatchObject({ gossip: true, meshGossip: true });
+    expect(await options("--gossip", "--no-gossip")).toMatchObject({ gossip: false, meshGossip: false });
   });
 
   test("--interface is --iface", async () => {

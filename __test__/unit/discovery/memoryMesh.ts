@@ -13,7 +13,7 @@ import type {
 } from "../../../src/discovery/seams.ts";
 import { MetricsRegistry } from "../../../src/observe/metrics.ts";
 import type { AddressDerivation } from "../../../src/peers/addresses.ts";
-import { LocalNode } from "../../../src/peers/localNode.ts";
+import { LocalNode, type LocalNodeSnapshot } from "../../../src/peers/localNode.ts";
 import { PathTable } from "../../../src/peers/paths.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { testProver } from "../support/prover.ts";
@@ -113,6 +113,27 @@ export interface NodeOptions extends Partial<MeshDiscoveryOptions> {
   readonly wireguardPort?: WireguardPort;
 }
 
+/** What a node of that name says of itself. */
+export function ownWords(name: string, instance?: string): LocalNodeSnapshot {
+  const publicKey = testKey(name);
+  return {
+    publicKey,
+    hostname: name,
+    meshIp: testAddresses.meshIpv4(publicKey, 0) as IpAddress,
+    meshIpv6: testAddresses.meshIpv6(publicKey) as IpAddress,
+    wireguardPort: 51_820,
+    externalHost: null,
+    externalWireguardPort: null,
+    externalControl: null,
+    candidates: [],
+    networks: [],
+    introducer: false,
+    relays: false,
+    natType: "",
+    instance: instance ?? createHash("sha256").update(`run ${name}`).digest("hex").slice(0, 16),
+  };
+}
+
 /** One node on a network in memory, its discovery real down to the socket seam. */
 export class TestNode {
   readonly name: string;
@@ -140,23 +161,9 @@ export class TestNode {
     this.name = name;
     this.key = testKey(name);
     this.ip = ip;
-    network.setHost(name, [ip]);
-    this.self = new LocalNode({
-      publicKey: this.key,
-      hostname: name,
-      meshIp: testAddresses.meshIpv4(this.key, 0) as IpAddress,
-      meshIpv6: testAddresses.meshIpv6(this.key) as IpAddress,
-      wireguardPort: 51_820,
-      externalHost: null,
-      externalWireguardPort: null,
-      externalControl: null,
-      candidates: [],
-      networks: [],
-      introducer: false,
-      relays: false,
-      natType: "",
-      instance: instance ?? createHash("sha256").update(`run ${name}`).digest("hex").slice(0, 16),
-    });
+    // The second stands for the tunnel: datagrams to it come from the sender's own mesh address.
+    network.setHost(name, [ip, testAddresses.meshIpv4(this.key, 0)]);
+    this.self = new LocalNode(ownWords(name, instance));
     this.store = new PeerStore({
       clock,
       ownKey: this.key,

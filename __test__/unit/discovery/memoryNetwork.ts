@@ -117,7 +117,9 @@ export class MemoryNetwork {
 
   #sourceFor(host: string, to: string): string {
     const addresses = this.#hosts.get(host) ?? [];
-    return addresses.find((address) => segment(address) === segment(to)) ?? addresses[0] ?? "0.0.0.0";
+    const near = (octets: number): string | undefined =>
+      addresses.find((address) => segment(address, octets) === segment(to, octets));
+    return near(3) ?? near(2) ?? addresses[0] ?? "0.0.0.0";
   }
 
   #deliver(from: { host: string; port: number }, to: { host: string; port: number }, data: Buffer): void {
@@ -151,8 +153,8 @@ export class MemoryNetwork {
   }
 }
 
-function segment(address: string): string {
-  return address.split(".").slice(0, 3).join(".");
+function segment(address: string, octets = 3): string {
+  return address.split(".").slice(0, octets).join(".");
 }
 
 function isMulticast(address: string): boolean {

@@ -54,6 +54,58 @@ function takeEvents(): string[] {
     .map((event) => (event.type === "updated" ? `updated ${[...event.changed].join(",")}` : event.type));
 }
 
+describe("ages of mentions", () => {
+  test("add up along the way", () => {
+    store.observe(mention(1, { ageSeconds: 100 }));
+    clock.advance(20_000);
+    expect(store.heardAgoMs(keyOf(1))).toBe(120_000);
+    store.observe(mention(1, { ageSeconds: 200 }));
+    expect(store.heardAgoMs(keyOf(1))).toBe(120_000);
+    store.observe(mention(1, { ageSeconds: 3 }));
+    expect(store.heardAgoMs(keyOf(1))).toBe(3_000);
+    store.observe(word(1));
+    expect(store.heardAgoMs(keyOf(1))).toBe(0);
+  });
+
+  test("never make a peer active, and nobody knows the age of a Go node's mention", () => {
+    const peer = store.observe(mention(1, { ageSeconds: 1 })) as Peer;
+    expect(store.isActive(peer)).toBe(false);
+    store.observe(mention(2));
+    expect(store.heardAgoMs(keyOf(2))).toBe(Number.POSITIVE_INFINITY);
+    expect(store.heardAgoMs(keyOf(3))).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test("of five minutes and more say nothing", () => {
+    expect(store.observe(mention(1, { ageSeconds: 300 }))).toBe(null);
+    const peer = store.observe(word(2, { hostname: "" })) as Peer;
+    expect(store.observe(mention(2, { ageSeconds: 300, hostname: "late" }))).toBe(peer);
+  });
+
+  test("let a peer expire ten minutes after anybody heard it last, however often it is mentioned", () => {
+    store.observe(word(1));
+    for (let seconds = 10; seconds <= 600; seconds += 10) {
+      clock.advance(10_000);
+      // Each teller adds what it held the news, so the age is the true one.
+      store.observe(mention(1, { ageSeconds: seconds }));
+      store.expire();
+      expect(store.get(keyOf(1)), `${seconds} s`).toBeDefined();
+    }
+    clock.advance(1);
+    store.expire();
+    expect(store.get(keyOf(1))).toBeUndefined();
+  });
+
+  test("keep a silent peer as long as others hear it", () => {
+    store.observe(word(1));
+    for (let seconds = 0; seconds <= 1200; seconds += 60) {
+      clock.advance(60_000);
+      store.observe(mention(1, { ageSeconds: 5 }));
+      store.expire();
+    }
+    expect(store.isActive(store.get(keyOf(1)) as Peer)).toBe(false);
+  });
+});
+
 describe("events", () => {
   test("tell what was added, changed and removed, with the records", () => {
     const added = store.observe(word(1, { hostname: "a" }));

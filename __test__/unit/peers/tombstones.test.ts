@@ -11,6 +11,15 @@ test("a mention is blocked whatever it claims to know", () => {
   expect(stones.size).toBe(0);
 });
 
+test("a mention lifts it only when somebody has heard the peer since", () => {
+  const stones = new Tombstones();
+  stones.add(keyOf(1), 1000, "", 0);
+  const mention = { publicKey: keyOf(1), method: "dht-transitive" } as const;
+  expect(stones.blocks({ ...mention, ageSeconds: 56 }, 60_000)).toBe(true);
+  expect(stones.blocks({ ...mention, ageSeconds: 55 }, 60_000)).toBe(false);
+  expect(stones.size).toBe(0);
+});
+
 test("old ones are forgotten, and there are never more than 1,024", () => {
   const stones = new Tombstones();
   for (let number = 0; number < 1030; number++) stones.add(keyOf(number), 0, "", number);

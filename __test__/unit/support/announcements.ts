@@ -10,7 +10,7 @@ import {
   parsePublicKey,
 } from "../../../src/core/types.ts";
 import { transitiveEndpoint } from "../../../src/wire/endpointRules.ts";
-import type { Announcement, KnownPeer, NatType } from "../../../src/wire/types.ts";
+import type { Announcement, KnownPeer, Mention, NatType } from "../../../src/wire/types.ts";
 
 /** A key made of one repeated byte pair: distinct for each number up to 65535. */
 export function keyOf(number: number): PublicKey {
@@ -68,11 +68,16 @@ const knownPeerFields = {
 
 export const arbitraryKnownPeer: fc.Arbitrary<KnownPeer> = fc.record(knownPeerFields);
 
+const arbitraryMention: fc.Arbitrary<Mention> = fc.record(
+  { ...knownPeerFields, ageSeconds: fc.integer({ min: 1, max: 86_400 }) },
+  { requiredKeys: Object.keys(knownPeerFields) as (keyof typeof knownPeerFields)[] },
+);
+
 export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
   ...knownPeerFields,
   networks: fc.array(network, { maxLength: 5 }),
   timestampSeconds: fc.integer({ min: 1_767_225_000, max: 1_767_226_200 }),
-  knownPeers: fc.array(arbitraryKnownPeer, { maxLength: 12 }),
+  knownPeers: fc.array(arbitraryMention, { maxLength: 12 }),
   observedEndpoint: advertised,
   instance: fc.constantFrom("", "0123456789abcdef"),
   relays: fc.boolean(),

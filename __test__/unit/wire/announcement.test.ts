@@ -49,6 +49,28 @@ describe("vectors: envelopes, decoded and encoded again, give the same text", ()
   });
 });
 
+describe("the age of a mention", () => {
+  const ageOf = (age: string): number | undefined => {
+    const known = `{"wg_pubkey":"${keyOf(2)}","mesh_ip":"10.0.0.2","wg_endpoint":""${age}}`;
+    const sender = `"wg_pubkey":"${keyOf(1)}","mesh_ip":"10.0.0.1","wg_endpoint":""`;
+    const text = `{"protocol":"wgmesh-v1","timestamp":1,${sender},"known_peers":[${known}]}`;
+    return decoded(text).knownPeers[0]?.ageSeconds;
+  };
+
+  test.each([
+    [`,"age":7`, 7],
+    [`,"age":86400`, 86_400],
+    ["", undefined],
+    [`,"age":null`, undefined],
+    [`,"age":0`, undefined],
+    [`,"age":-5`, undefined],
+    [`,"age":86401`, undefined],
+    [`,"age":9223372036854775807`, undefined],
+  ])("%j is %s", (text, age) => {
+    expect(ageOf(text)).toBe(age);
+  });
+});
+
 describe("decodeAnnouncement", () => {
   const withField = (name: string, value: unknown): string => {
     const members = { wg_pubkey: keyOf(1), mesh_ip: "10.0.0.1", wg_endpoint: "", [name]: value };

@@ -1,0 +1,137 @@
+/**
+ * In-mesh gossip (row D5, PROTOCOL.md section 6.2): now and then one random peer is told, through the tunnel, what is true of us
+ * and of a few others, news first. So whatever one node knows reaches all, without multicast, DHT or a server.
+ *
+ * With `--gossip` it keeps the Go peer's pace and speaks to Go peers too. Otherwise it speaks to nodes of ours, at that pace while
+ * there is news and ever more rarely when there is none.
+ */
+import type { Clock } from "../core/clock.ts";
+import type { Counter, Metrics } from "../core/metrics.ts";
+import type { Random } from "../core/random.ts";
+import type { Endpoint } from "../core/types.ts";
+import { isConnected } from "../peers/connected.ts";
+import type { Peer, PeerEvent } from "../peers/peer.ts";
+import type { PeerStore } from "../peers/store.ts";
+import type { Announcer } from "./announcer.ts";
+import { Pacemaker } from "./pacemaker.ts";
+import { Rumours } from "./rumours.ts";
+import type { LayerStatus } from "./seams.ts";
+
+export interface GossipOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: PeerStore;
+  readonly announcer: Announcer;
+  readonly metrics: Metrics;
+  readonly gossipPort: number;
+  /** `--gossip`: the Go peer's pace, and Go peers as well. */
+  readonly steady: boolean;
+  send(data: Uint8Array, to: Endpoint): void;
+}
+
+/** PROTOCOL.md section 12. */
+const ROUND_MS = 10_000;
+/** Without news the pause doubles up to this many times: 160 s, so that an idle mesh stays quiet. */
+const MAX_DOUBLINGS = 4;
+/** Nodes that started together must not speak together for ever: each pause is this share shorter or longer. */
+const JITTER = 0.2;
+
+/** What others would be told of a peer. */
+const TOLD = ["endpoint", "meshIp", "meshIpv6", "hostname", "natType", "introducer", "instance"] as const;
+
+export class Gossip {
+  readonly #options: GossipOptions;
+  readonly #rumours = new Rumours();
+  readonly #pacemaker: Pacemaker;
+  readonly #rounds: Counter<Record<never, never>>;
+  #quietRounds = 0;
+  #nextAtMs: number;
+  #spoken = 0;
+
+  constructor(options: GossipOptions) {
+    const { clock, metrics } = options;
+    this.#options = options;
+    this.#rounds = metrics.counter("wgmesh_gossip_messages_total", "messages of in-mesh gossip sent");
+    metrics.reading(
+      "wgmesh_gossip_news",
+      "peers of which in-mesh gossip has news to tell",
+      () => this.#rumours.size,
+    );
+    this.#nextAtMs = clock.monotonicMs() + this.#pauseMs();
+    this.#pacemaker = new Pacemaker(clock, {
+      nextAtMs: () => this.#nextAtMs,
+      act: (nowMs) => this.#round(nowMs),
+    });
+  }
+
+  /** The body of its task. */
+  async run(signal: AbortSignal): Promise<void> {
+    const unsubscribe = this.#options.store.subscribe((event) => this.#changed(event));
+    try {
+      await this.#pacemaker.run(signal);
+    } finally {
+      unsubscribe();
+      this.#rumours.clear();
+    }
+  }
+
+  status(): LayerStatus {
+    const pace = this.#options.steady ? "every 10 s" : `every ${Math.round(this.#baseMs() / 1000)} s`;
+    return {
+      name: "gossip",
+      state: "running",
+      detail: `${pace}, ${this.#spoken} messages sent`,
+      lastError: null,
+    };
+  }
+
+  #changed(event: PeerEvent): void {
+    const { publicKey } = event.peer;
+    if (event.type === "removed") {
+      this.#rumours.forget(publicKey);
+      return;
+    }
+    if (event.type === "updated" && !TOLD.some((field) => event.changed.has(field))) return;
+    const { clock, store } = this.#options;
+    this.#rumours.add(publicKey, store.size);
+    this.#quietRounds = 0;
+    this.#nextAtMs = Math.min(this.#nextAtMs, clock.monotonicMs() + this.#pauseMs());
+    this.#pacemaker.wake();
+  }
+
+  #round(nowMs: number): void {
+    const { announcer, gossipPort } = this.#options;
+    const target = this.#target();
+    let toldNews = false;
+    if (target !== null && target.meshIp !== null) {
+      const datagram = announcer.gossip(target.publicKey, this.#rumours.inOrder(), (told) => {
+        toldNews = told.length > 0;
+        for (const publicKey of told) this.#rumours.told(publicKey);
+      });
+      this.#options.send(datagram, { host: target.meshIp, port: gossipPort });
+      this.#rounds.add(1);
+      this.#spoken += 1;
+    }
+    this.#quietRounds = toldNews ? 0 : this.#quietRounds + 1;
+    this.#nextAtMs = nowMs + this.#pauseMs();
+  }
+
+  /** A random peer whose tunnel works: to another the message would only wait in its queue. */
+  #target(): Peer | null {
+    const { clock, random, steady, store } = this.#options;
+    const nowMs = clock.wallMs();
+    const peers = store
+      .list()
+      .filter((peer) => peer.meshIp !== null && (steady || peer.instance !== ""))
+      .filter((peer) => isConnected(peer.lastHandshakeMs, nowMs));
+    return peers[Math.floor(random.unit() * peers.length)] ?? null;
+  }
+
+  #baseMs(): number {
+    return this.#options.steady ? ROUND_MS : ROUND_MS * 2 ** Math.min(this.#quietRounds, MAX_DOUBLINGS);
+  }
+
+  #pauseMs(): number {
+    return this.#baseMs() * (1 - JITTER + 2 * JITTER * this.#options.random.unit());
+  }
+}
