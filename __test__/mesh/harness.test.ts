@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { attempt, run } from "./harness/exec.ts";
 import { Lab } from "./harness/lab.ts";
 import { addNamespace, sweepDeadRuns } from "./harness/namespaces.ts";
-import { countPings } from "./harness/ping.ts";
+import { answeredInARow, countPings } from "./harness/pingOutput.ts";
 
 const namespaces = (): string => attempt(["ip", "netns", "list"]);
 
@@ -48,5 +48,7 @@ describe("the lab", () => {
 64 bytes from 10.0.0.1: icmp_seq=3 ttl=64 time=1 ms
 4 packets transmitted, 2 received, 50% packet loss, time 3ms`;
     expect(countPings(output)).toEqual({ sent: 3, lost: [2] });
+    expect(answeredInARow(output)).toBe(1);
+    expect(answeredInARow(output.replace("icmp_seq=3", "icmp_seq=2"))).toBe(2);
   });
 });

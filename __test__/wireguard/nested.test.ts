@@ -18,8 +18,8 @@ describe("a tunnel inside a tunnel", () => {
     if (!(insideA && insideB)) throw new Error("two were made");
     await insideA.setPeer(insideB, { endpoint: "[fd99::2]:5", allowedIps: ["10.98.0.2/32", "fd98::2/128"] });
     await insideB.setPeer(insideA, { allowedIps: ["10.98.0.1/32", "fd98::1/128"] });
-    await allAnswered(a.inside, "10.98.0.2", { count: 10, flood: true });
-    await allAnswered(b.inside, "fd98::1", { count: 10, flood: true, size: 4000 });
+    await allAnswered(a.inside, "10.98.0.2", { count: 10, quick: true });
+    await allAnswered(b.inside, "fd98::1", { count: 10, quick: true, size: 4000 });
     await tcp(a.inside, b.inside, "10.98.0.2", 8 << 20);
     await tcp(b.inside, a.inside, "fd98::1", 1 << 20, 8);
     expect((await b.peer(a)).rxBytes).toBeGreaterThan(8 << 20);

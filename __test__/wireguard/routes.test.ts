@@ -133,15 +133,15 @@ describe.concurrent("the firewall mark", () => {
       await a.outside.run(`ip ${family} rule add table main suppress_prefixlength 0`);
     }
     await noReversePathFilter(a.outside, "eth0", "wg0");
-    const flood = { count: 100, flood: true };
-    await allAnswered(a.inside, "192.168.99.7", flood);
-    await allAnswered(a.inside, "abab::1111", flood);
+    const quick = { count: 100, quick: true };
+    await allAnswered(a.inside, "192.168.99.7", quick);
+    await allAnswered(a.inside, "abab::1111", quick);
     // The peer itself is reached beside the tunnel when its endpoint is on a link.
     await allAnswered(a.outside, "10.0.0.2");
     // The same over IPv6 outside.
     await a.setPeer(b, { endpoint: "[fd00:aa::2]:2" });
-    await allAnswered(a.inside, "192.168.99.7", flood);
-    await allAnswered(a.inside, "abab::1111", flood);
+    await allAnswered(a.inside, "192.168.99.7", quick);
+    await allAnswered(a.inside, "abab::1111", quick);
     expect((await b.peer(a)).endpoint).toBe("[fd00:aa::1]:1");
   });
 });

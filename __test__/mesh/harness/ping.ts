@@ -1,21 +1,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { ended } from "./exec.ts";
 import type { MeshNode, StatusJson } from "./node.ts";
+import { countPings, type PingCount } from "./pingOutput.ts";
 import { allowanceMs } from "./time.ts";
 
-export interface PingCount {
-  readonly sent: number;
-  /** Sequence numbers, from 1, that were never answered. */
-  readonly lost: readonly number[];
-}
+/** How long an answer may take on a busy machine: what was sent later than this before the end may have been on its way. */
+const ON_ITS_WAY_MS = 500;
 
 /** Pings in the background at a steady pace until `finish`. */
 export class SteadyPing {
   readonly #child: ChildProcess;
   readonly #exit: Promise<unknown>;
+  readonly #onItsWay: number;
   #output = "";
 
   constructor(node: MeshNode, target: string, intervalMs: number) {
+    this.#onItsWay = Math.ceil(ON_ITS_WAY_MS / intervalMs);
     const interval = String(intervalMs / 1000);
     const [file = "", ...args] = node.command("ping", "-n", "-i", interval, target);
     this.#child = spawn(file, args, { stdio: ["ignore", "pipe", "pipe"] });
@@ -28,20 +28,8 @@ export class SteadyPing {
   async finish(): Promise<PingCount> {
     this.#child.kill("SIGINT");
     await this.#exit;
-    return countPings(this.#output);
+    return countPings(this.#output, this.#onItsWay);
   }
-}
-
-/** Reads the output of an interrupted ping. The last packet does not count: its answer may have been on the way. */
-export function countPings(output: string): PingCount {
-  const transmitted = /(\d+) packets transmitted/.exec(output)?.[1];
-  if (transmitted === undefined) throw new Error(`not the output of ping: ${output.slice(-500)}`);
-  const answered = new Set(
-    [...output.matchAll(/bytes from .* icmp_seq=(\d+)/g)].map((match) => Number(match[1])),
-  );
-  const sent = Number(transmitted) - 1;
-  const sequence = Array.from({ length: sent }, (_, index) => index + 1);
-  return { sent, lost: sequence.filter((number) => !answered.has(number)) };
 }
 
 /** A node and the addresses it has in the mesh. */

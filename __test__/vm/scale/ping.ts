@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { addressAdd, linkSetUp } from "@wgmesh/native";
 import type { Cidr, PublicKey } from "../../../src/core/types.ts";
 import type { WantedPeer } from "../../../src/wireguard/backend.ts";
+import { answeredInARow } from "../../mesh/harness/pingOutput.ts";
 import { note } from "../cases.ts";
 import { nodes, stepsOf } from "./population.ts";
 import type { Subject } from "./subject.ts";
@@ -29,7 +30,7 @@ export async function pingWhileOthersChange(subject: Subject, others: number): P
     await subject.sync([far]);
     run("ping", "-q", "-c", "1", "-w", "60", THEIR_ADDRESS);
 
-    const ping = spawn("ping", ["-f", "-q", "-c", `${PINGS}`, THEIR_ADDRESS], {
+    const ping = spawn("ping", ["-n", "-A", "-c", `${PINGS}`, "-w", "600", THEIR_ADDRESS], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     let said = "";
@@ -48,10 +49,9 @@ export async function pingWhileOthersChange(subject: Subject, others: number): P
       assertHolds(subject.name, [far, ...(stepsOf(quiet).at(-1)?.wanted ?? [])]);
     }
     await ended;
-    const [, sent, answered] = /(\d+) packets transmitted, (\d+) received/.exec(said) ?? [];
-    note(`${answered} of ${sent} pings answered during ${steps} changes of ${others} other peers`);
-    assert.equal(sent, `${PINGS}`, said);
-    assert.equal(answered, sent);
+    const answered = answeredInARow(said);
+    note(`${answered} pings answered without a gap during ${steps} changes of ${others} other peers`);
+    assert.ok(answered >= PINGS, said.slice(-500));
   } finally {
     run("ip", "netns", "del", NAMESPACE);
   }

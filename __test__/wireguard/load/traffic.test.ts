@@ -16,11 +16,11 @@ const outer = {
 async function exchange({ a, b }: Pair): Promise<void> {
   const [a4 = "", a6 = ""] = a.addresses;
   const [b4 = "", b6 = ""] = b.addresses;
-  const flood = { count: 10, flood: true };
-  await allAnswered(a.inside, b4, flood);
-  await allAnswered(b.inside, a4, flood);
-  await allAnswered(a.inside, b6, flood);
-  await allAnswered(b.inside, a6, flood);
+  const quick = { count: 10, quick: true };
+  await allAnswered(a.inside, b4, quick);
+  await allAnswered(b.inside, a4, quick);
+  await allAnswered(a.inside, b6, quick);
+  await allAnswered(b.inside, a6, quick);
   await tcp(a.inside, b.inside, b4, 32 * MEGABYTE);
   await tcp(b.inside, a.inside, a6, 32 * MEGABYTE);
   await tcp(a.inside, b.inside, b4, MEGABYTE, 30);
