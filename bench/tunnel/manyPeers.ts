@@ -32,9 +32,10 @@ async function buildExamples(): Promise<string> {
   return path.resolve(process.env.CARGO_TARGET_DIR ?? "target", "release/examples");
 }
 
-function launch(node: MeshNode, ...command: string[]): ChildProcess {
+/** `output`: whether somebody reads what it prints; a pipe that nobody reads would stop it once it is full. */
+function launch(node: MeshNode, command: readonly string[], output: "pipe" | "ignore"): ChildProcess {
   const [file = "", ...args] = node.command(...command);
-  return spawn(file, args, { stdio: ["pipe", "pipe", "inherit"] });
+  return spawn(file, args, { stdio: ["pipe", output, "inherit"] });
 }
 
 /** The first `count` lines that a program prints. */
@@ -68,11 +69,11 @@ async function cost(lab: Lab, name: string, program: readonly string[], examples
   const others = new MeshNode("others", lab.addHost(`${name}o`), {});
   const privateKey = must(["wg", "genkey"]).trim();
   const publicKey = must(["wg", "pubkey"], privateKey).trim();
-  const children = [launch(device, ...program)];
+  const children = [launch(device, program, "ignore")];
   try {
     await until("the device", 10_000, async () => (await device.exec(["wg", "show", "wg0"])).code === 0);
     const file = path.join(examples, "many_peers");
-    const stand = launch(others, file, publicKey, String(peers), String(firstPort));
+    const stand = launch(others, [file, publicKey, String(peers), String(firstPort)], "pipe");
     children.push(stand);
     const keys = await printed(stand, peers);
     const config = path.join(device.host.folder, "wg.conf");
