@@ -110,7 +110,7 @@ export const manyPeers: Bench = {
       const examples = await buildExamples();
       const newest = await newestWireguardGo(lab);
       const mine = await cost(lab, "m", [path.join(examples, "embedded_tunnel"), "wg0"], examples);
-      const theirs = await cost(lab, "g", [newest, "-f", "wg0"], examples);
+      const theirs = await cost(lab, "w", [newest, "-f", "wg0"], examples);
       const row = (
         name: string,
         what: string,
