@@ -7,8 +7,10 @@ import type { Terminal } from "./terminal.ts";
 import { addDown } from "./verbs/down.ts";
 import { addInit } from "./verbs/init.ts";
 import { addPeers } from "./verbs/peers.ts";
+import { addPing } from "./verbs/ping.ts";
 import { addReload } from "./verbs/reload.ts";
 import { addStatus } from "./verbs/status.ts";
+import { addTestPeer } from "./verbs/testPeer.ts";
 
 const examples = `
 Examples:
@@ -17,6 +19,8 @@ Examples:
   wgmesh status --iface wg1 --json      another one, for scripts
   wgmesh status --secret-file FILE      what follows from a secret, without a daemon
   wgmesh peers list
+  wgmesh ping PEER --until-direct
+  wgmesh test-peer HOST --secret-file FILE    does that node answer?
   wgmesh down
 `;
 
@@ -27,6 +31,7 @@ export function runWgmesh(args: readonly string[], terminal: Terminal): Promise<
     .option("-v, --version", "print the version")
     .helpCommand("help [command]", "print the help of a command")
     .addHelpText("after", exitCodesText() + examples);
-  for (const add of [addInit, addStatus, addPeers, addReload, addDown]) add(program, terminal);
+  for (const add of [addInit, addStatus, addPeers, addPing, addTestPeer, addReload, addDown])
+    add(program, terminal);
   return runCommand(program, args, terminal);
 }

@@ -18,6 +18,7 @@ export const ExitCode = {
   system: 8,
   taskFailed: 9,
   notFound: 10,
+  unreachable: 11,
 } as const;
 
 /** As `--help` and the README print them. */
@@ -33,6 +34,7 @@ export const exitCodeMeaning: Readonly<Record<keyof typeof ExitCode, string>> = 
   system: "the system lacks something: /dev/net/tun, a module, a free port, a usable interface",
   taskFailed: "a critical task of the running daemon failed",
   notFound: "the thing asked for, such as a peer, does not exist",
+  unreachable: "a peer does not answer, or not by the path that was asked for",
 };
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
@@ -96,6 +98,7 @@ export const errorTable = {
 
   ERR_TASK_FAILED: kind(ExitCode.taskFailed, "look at the cause in the log"),
   ERR_PEER_UNKNOWN: kind(ExitCode.notFound, "list the peers with 'wgmesh peers list'", -32602),
+  ERR_PEER_SILENT: kind(ExitCode.unreachable, "'wgmesh peers get PEER' tells what is known of it"),
   ERR_RPC_PARSE: kind(ExitCode.failure, "send one JSON object a line", -32700),
   ERR_RPC_REQUEST: kind(ExitCode.failure, 'send {"jsonrpc":"2.0","id":1,"method":"…"}', -32600),
   ERR_RPC_METHOD: kind(ExitCode.failure, "see docs/rpc.md for the methods", -32601),

@@ -7,6 +7,8 @@ import type { MeshSecret } from "../identity/derivation.ts";
 import { compose } from "./compose.ts";
 import type { MeshNode } from "./meshNode.ts";
 
+export { type TestPeerResult, testPeer } from "./testPeer.ts";
+
 export class Daemon {
   readonly #node: MeshNode;
 

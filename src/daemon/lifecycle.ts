@@ -25,6 +25,7 @@ import { endLeftoverChild } from "./leftoverChild.ts";
 import { cycleMeter, publishNode, sightingCounter } from "./nodeMetrics.ts";
 import { defaultTiming, type Identity, type NodeLayers, type NodeParts, type NodeTiming } from "./parts.ts";
 import { loadPeerCache, savePeerCache } from "./peerCache.ts";
+import { Pinger } from "./pinger.ts";
 import type { StepRunner } from "./stepRunner.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -37,6 +38,7 @@ export interface RunningNode {
   readonly paths: PathTable;
   readonly underlay: HostUnderlay;
   readonly reconciler: Reconciler;
+  readonly pinger: Pinger;
 }
 
 /**
@@ -178,7 +180,8 @@ class Lifecycle {
       () => this.#restorePeers(store),
       () => savePeerCache(peerCachePath(options), store, clock.wallMs()),
     );
-    const node = { backend, self, prover: identity.prover, store, paths, underlay, reconciler };
+    const pinger = new Pinger({ clock, metrics, store, self, probePort: this.#parts.mesh.probePort });
+    const node = { backend, self, prover: identity.prover, store, paths, underlay, reconciler, pinger };
     await this.#startDiscovery(node);
     await this.#steps.step(
       "tasks",

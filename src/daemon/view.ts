@@ -1,12 +1,13 @@
 /**
  * What the RPC server may ask of the node.
  */
-import { endpointText } from "../core/types.ts";
+import { WgmeshError } from "../core/errors.ts";
+import { endpointText, type PublicKey } from "../core/types.ts";
 import type { Discovery } from "../discovery/seams.ts";
 import { isConnected } from "../peers/connected.ts";
 import { ownEndpoint } from "../peers/localNode.ts";
 import type { Peer } from "../peers/peer.ts";
-import type { DaemonStatus, DaemonView, PeerView } from "../rpc/daemonView.ts";
+import type { DaemonStatus, DaemonView, PeerView, PingOutcome } from "../rpc/daemonView.ts";
 import type { RunningNode } from "./lifecycle.ts";
 import type { NodeParts } from "./parts.ts";
 import type { ReloadOutcome } from "./reloader.ts";
@@ -76,6 +77,17 @@ export class NodeView implements DaemonView {
     return this.#options.node.store.isActive(peer);
   }
 
+  async ping(publicKey: PublicKey): Promise<PingOutcome> {
+    const answer = await this.#options.node.pinger.ping(publicKey);
+    const peer = this.#options.node.store.get(publicKey);
+    if (peer === undefined) throw new WgmeshError("ERR_PEER_UNKNOWN", `the peer has left: ${publicKey}`);
+    return {
+      peer: this.#peerView(peer),
+      rttMs: answer?.milliseconds ?? null,
+      address: answer?.address ?? null,
+    };
+  }
+
   reload(): Promise<ReloadOutcome> {
     return this.#options.reload();
   }
@@ -97,7 +109,7 @@ export class NodeView implements DaemonView {
       path: this.#options.node.paths.get(peer.publicKey),
       rxBytes: actual?.rxBytes ?? 0,
       txBytes: actual?.txBytes ?? 0,
-      latencyMs: null,
+      latencyMs: this.#options.node.pinger.latencyMs(peer.publicKey),
     };
   }
 

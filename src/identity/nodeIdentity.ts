@@ -1,4 +1,7 @@
 /** The addon's side of the state file (rows B2, B3), with its errors as ours. */
+import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { MessageProver, NodeIdentity } from "@wgmesh/native";
 import { type ErrorCode, messageOf, WgmeshError } from "../core/errors.ts";
 
@@ -17,6 +20,12 @@ const codes: Readonly<Record<string, ErrorCode>> = {
  */
 export function loadNodeIdentity(path: string): NodeIdentity {
   return translated(() => NodeIdentity.load(path));
+}
+
+/** A key pair that is in no file and is forgotten with the process: for a question that is asked once. */
+export function passingIdentity(): NodeIdentity {
+  // The addon makes one in memory for a file that is not there, and writes nothing before `save`.
+  return NodeIdentity.load(join(tmpdir(), `wgmesh-${randomUUID()}.json`));
 }
 
 /** Writes the state file atomically when it says something else. Throws ERR_STATE_WRITE. */

@@ -3,6 +3,7 @@
  */
 
 import type { TaskStatus } from "../core/tasks.ts";
+import type { PublicKey } from "../core/types.ts";
 import type { LayerStatus } from "../discovery/seams.ts";
 import type { PeerPath } from "../peers/paths.ts";
 import type { NatType, Peer } from "../peers/peer.ts";
@@ -55,12 +56,24 @@ export interface PeerView extends Peer {
   readonly latencyMs: number | null;
 }
 
+/** One measurement of `peers.ping`. */
+export interface PingOutcome {
+  /** Of the peer, as it was when the answer came, or the time was over. */
+  readonly peer: PeerView;
+  /** Milliseconds through the tunnel; null when no answer came in time. */
+  readonly rttMs: number | null;
+  /** The mesh address that answered, or null. */
+  readonly address: string | null;
+}
+
 export interface DaemonView {
   /** Null until the node is ready to say (answered as -32603, PROTOCOL.md section 15). */
   status(): DaemonStatus | null;
   /** Every known peer; `active` ones were seen, or had a handshake, under 5 minutes ago. */
   peers(): PeerView[];
   isActive(peer: PeerView): boolean;
+  /** Measures one round trip through the tunnel; rejects with ERR_PEER_UNKNOWN. */
+  ping(publicKey: PublicKey): Promise<PingOutcome>;
   /** Reads the reload file and applies it; throws ERR_RELOAD. Resolves to what changed, or a warning when there is no file. */
   reload(): Promise<{ readonly changed: readonly string[]; readonly warning: string | null }>;
   /** Starts the orderly shutdown and returns at once. */

@@ -8,9 +8,11 @@ import type { Params } from "./protocol.ts";
 import {
   type CountResult,
   countResult,
+  type PeerPingResult,
   type PeerResult,
   type PeersResult,
   type PingResult,
+  peerPingResult,
   peerResult,
   type ReloadResult,
   type ShutdownResult,
@@ -34,6 +36,7 @@ export interface MethodResults {
   "peers.list": PeersResult;
   "peers.get": PeerResult;
   "peers.count": CountResult;
+  "peers.ping": PeerPingResult;
   "daemon.reload": ReloadResult;
   "daemon.shutdown": ShutdownResult;
 }
@@ -75,6 +78,12 @@ const methods: {
   },
 
   "peers.count": ({ view }) => countResult(view),
+
+  "peers.ping": async ({ view }, { pubkey }) => {
+    const key = typeof pubkey === "string" ? parsePublicKey(pubkey) : null;
+    if (key === null) throw new WgmeshError("ERR_RPC_PARAMS", "missing or invalid 'pubkey' parameter");
+    return peerPingResult(await view.ping(key));
+  },
 
   "daemon.reload": ({ view }) => view.reload(),
 

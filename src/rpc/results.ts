@@ -3,7 +3,7 @@
  * docs/rpc.md describes each member.
  */
 import { endpointText } from "../core/types.ts";
-import type { DaemonStatus, DaemonView, PeerView } from "./daemonView.ts";
+import type { DaemonStatus, DaemonView, PeerView, PingOutcome } from "./daemonView.ts";
 
 export interface PingResult {
   readonly pong: true;
@@ -83,6 +83,18 @@ export interface PeerResult {
   readonly relay: string | null;
   /** Why there is no path, or null. */
   readonly path_reason: string | null;
+}
+
+/** One measurement: the peer's members as far as they tell the path, and what was measured. */
+export interface PeerPingResult
+  extends Pick<
+    PeerResult,
+    "pubkey" | "hostname" | "mesh_ip" | "endpoint" | "state" | "path" | "relay" | "path_reason"
+  > {
+  /** Milliseconds, with fractions; null when no answer came in time. */
+  readonly rtt_ms: number | null;
+  /** The mesh address that answered, or null. */
+  readonly address: string | null;
 }
 
 export interface PeersResult {
@@ -188,6 +200,22 @@ export function peerResult(peer: PeerView): PeerResult {
     path: peer.path.kind,
     relay: "via" in peer.path ? peer.path.via : null,
     path_reason: peer.path.kind === "impossible" ? peer.path.reason : null,
+  };
+}
+
+export function peerPingResult({ peer, rttMs, address }: PingOutcome): PeerPingResult {
+  const { pubkey, hostname, mesh_ip, endpoint, state, path, relay, path_reason } = peerResult(peer);
+  return {
+    pubkey,
+    ...(hostname === undefined ? {} : { hostname }),
+    mesh_ip,
+    endpoint,
+    state,
+    path,
+    relay,
+    path_reason,
+    rtt_ms: rttMs === null ? null : Math.round(rttMs * 1000) / 1000,
+    address,
   };
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import type { PublicKey } from "../../../src/core/types.ts";
 import { startServer, vectorView } from "../rpc/fixtures.ts";
 import { wgmesh } from "./run.ts";
 
@@ -82,6 +83,58 @@ describe("peers", () => {
       total: 3,
       dead: 1,
     });
+  });
+});
+
+describe("ping", () => {
+  test("tells time and path of each answer, and sums up", async () => {
+    const { code, out } = await ask(vectorView(), "ping", "h1", "-c", "2");
+    expect(code).toBe(0);
+    const line = "answer from h1 (10.1.1.1) after 12.4 ms: direct via 203.0.113.5:51820";
+    expect(out).toBe(`${line}\n${line}\n2 of 2 answered; least 12.4 ms, average 12.4 ms, most 12.4 ms\n`);
+  });
+
+  test("--until-direct ends with the first answer by a direct path", async () => {
+    const { code, out } = await ask(vectorView(), "ping", key, "--until-direct", "--json");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ sent: 1, received: 1, direct: true, pubkey: key });
+  });
+
+  test("a relayed path is told with the relay, and is not direct", async () => {
+    const view = vectorView();
+    const relayed = vectorView({
+      ping: async (publicKey) => {
+        const outcome = await view.ping(publicKey);
+        const via = "mBmUmAIK6hsLM1xuMQJlbjuYIDAQfxXpIW06wRf6M2k=" as PublicKey;
+        const endpoint = { host: "127.0.0.1", port: 4000 };
+        return { ...outcome, peer: { ...outcome.peer, path: { kind: "relayed", via, endpoint } } };
+      },
+    });
+    const { code, out, err } = await ask(relayed, "ping", "h1", "-c", "1", "--until-direct");
+    expect(code).toBe(11);
+    expect(out).toContain("relayed via mBmUmAIK6hsLM1xuMQJlbjuYIDAQfxXpIW06wRf6M2k=\n");
+    expect(err).toContain("h1 does not answer by a direct path");
+    expect((await ask(relayed, "ping", "h1", "-c", "1")).code).toBe(0);
+  });
+
+  test("a silent peer ends with 11, an unknown one with 10, a bad count with 2", async () => {
+    const silent = await ask(vectorView(), "ping", "mBmUmAIK6hsLM1xuMQJlbjuYIDAQfxXpIW06wRf6M2k=", "-c", "1");
+    expect([silent.code, silent.err]).toEqual([11, expect.stringContaining("does not answer")]);
+    expect((await ask(vectorView(), "ping", "nope")).code).toBe(10);
+    for (const count of ["0", "x", "-1", "1000000"]) {
+      expect((await ask(vectorView(), "ping", "h1", "-c", count)).code).toBe(2);
+    }
+  });
+});
+
+describe("test-peer", () => {
+  test.each([
+    [["test-peer"], "no address was given"],
+    [["test-peer", "192.0.2.1:99999"], "99999"],
+    [["test-peer", "a b"], "address"],
+  ])("%j is a mistake", async (args, text) => {
+    const { code, err } = await wgmesh([...args, "--secret", "correct horse battery staple"]);
+    expect([code, err]).toEqual([2, expect.stringContaining(text)]);
   });
 });
 

@@ -21,6 +21,7 @@ test.each([
   "peers.list",
   "peers.get",
   "peers.count",
+  "peers.ping",
   "daemon.reload",
   "daemon.shutdown",
 ])("docs/rpc.md tells every member of %s", async (method) => {

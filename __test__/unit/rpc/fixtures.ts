@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { onTestFinished } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
+import { WgmeshError } from "../../../src/core/errors.ts";
 import { silentLog } from "../../../src/core/log.ts";
 import type { Cidr, IpAddress, PublicKey } from "../../../src/core/types.ts";
 import type { DaemonStatus, DaemonView, PeerView } from "../../../src/rpc/daemonView.ts";
@@ -106,6 +107,11 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
     reload: async () => {
       calls.push("reload");
       return { changed: ["log-level"], warning: null };
+    },
+    ping: async (publicKey) => {
+      const peer = [knownPeer, silentPeer, deadPeer].find((candidate) => candidate.publicKey === publicKey);
+      if (peer === undefined) throw new WgmeshError("ERR_PEER_UNKNOWN", `peer not found: ${publicKey}`);
+      return { peer, rttMs: peer.latencyMs, address: peer.latencyMs === null ? null : peer.meshIp };
     },
     shutdown: () => {
       calls.push("shutdown");

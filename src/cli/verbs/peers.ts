@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import { WgmeshError } from "../../core/errors.ts";
-import { parsePublicKey } from "../../core/types.ts";
 import { NEVER, type PeerResult, RpcClient } from "../../rpc/client.ts";
+import { findPeer } from "../findPeer.ts";
 import { addLocation, readLocation } from "../location.ts";
 import { agoText, byteText, factsText, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
@@ -58,21 +57,6 @@ async function withDaemon(
   } finally {
     client.close();
   }
-}
-
-/** The daemon looks up keys, also of silent peers; addresses and names are looked up among the active ones here. */
-async function findPeer(client: RpcClient, wanted: string): Promise<PeerResult> {
-  if (parsePublicKey(wanted) !== null) return client.call("peers.get", { pubkey: wanted });
-  const { peers } = await client.call("peers.list");
-  const found = peers.filter((peer) => [peer.mesh_ip, peer.mesh_ipv6, peer.hostname].includes(wanted));
-  const [first] = found;
-  if (first === undefined) throw new WgmeshError("ERR_PEER_UNKNOWN", `peer not found: ${wanted}`);
-  if (found.length > 1) {
-    throw new WgmeshError("ERR_USAGE", `${found.length} peers are called ${wanted}`, {
-      hint: "give the public key",
-    });
-  }
-  return first;
 }
 
 function listText(peers: readonly PeerResult[], { clock, columns }: Terminal): string {
