@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # npm test: installs what the tests need, builds, runs every suite whatever the others did, and ends with one line
 # "N passed, N failed". Fails when a test failed, or when a name of __test__/names.txt did not run.
-# scripts/test.sh --write-names makes that list from a run in which all passed.
+# Of a suite that fails the end of its output is shown, of one that passes nothing; WGMESH_TEST_VERBOSE=1 shows all of it as it
+# comes. scripts/test.sh --write-names makes the list of names from a run in which all passed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
@@ -24,13 +25,27 @@ install_debian_packages() {
   step "installing $(echo $missing)" apt-get -qq -y --no-install-recommends install $missing
 }
 
-# suite NAME COMMAND…: shows the output as it goes and keeps it, the exit status and the time for the summary.
+# What a person wants to see of a suite that failed: vitest gathers its failures at the end, the others stop at theirs.
+failures() {
+  if grep -q 'Failed \(Tests\|Suites\)' "$1"; then
+    sed -n '/Failed \(Tests\|Suites\)/,$p' "$1" | head -n 150
+  else
+    tail -n 60 "$1"
+  fi
+}
+
+# suite NAME COMMAND…: keeps the output, the exit status and the time for the summary.
 suite() {
-  local name=$1 status=0 start=$SECONDS
+  local name=$1 status=0 start=$SECONDS log=$results/$1.log
   shift
-  printf '\n== %s\n' "$name"
-  "$@" 2>&1 | tee "$results/$name.log"
-  status=${PIPESTATUS[0]}
+  if [ -n "${WGMESH_TEST_VERBOSE:-}" ]; then
+    printf '\n== %s\n' "$name"
+    "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+  else
+    "$@" >"$log" 2>&1 || status=$?
+    [ "$status" = 0 ] || failures "$log"
+  fi
   printf '%s %s\n' "$status" $((SECONDS - start)) >"$results/$name.status"
   printf '== %s: %s after %s s\n' "$name" "$([ "$status" = 0 ] && echo passed || echo "failed (exit $status)")" $((SECONDS - start))
 }
@@ -69,7 +84,7 @@ prepare() {
 
 # A function is read as a whole: a script that is edited while it runs would go on at the wrong place.
 main() {
-  suite prepare prepare
+  WGMESH_TEST_VERBOSE=1 suite prepare prepare
   suite biome npx --no-install biome ci --colors=off .
   suite oxlint npx --no-install oxlint --type-aware --deny-warnings src __test__ bench
   suite tsc npx --no-install tsc --noEmit
