@@ -55,6 +55,8 @@ export interface DaemonOptions extends RelayOptions {
   readonly dhtPort: number;
   /** Off-switches of layers that a later release brings; accepted so that one command line serves both. */
   readonly stun: boolean;
+  /** Empty stands for the public ones. */
+  readonly stunServers: readonly Endpoint[];
   readonly punching: boolean;
 
   readonly advertiseRoutes: readonly Cidr[];
@@ -221,9 +223,17 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   stun: {
     flag: "--no-stun",
     group: "Discovery",
-    help: "do not use STUN (this release has none)",
+    help: "do not ask STUN servers how this node is seen from outside",
     default: true,
     form: off,
+  },
+  stunServers: {
+    flag: "--stun-server",
+    group: "Discovery",
+    help: "a STUN server, host[:port] (3478), in place of the public ones; commas between, or repeated",
+    env: "WGMESH_STUN_SERVERS",
+    default: [],
+    form: list("ADDRESSES", values.stunServers),
   },
   punching: {
     flag: "--no-punching",

@@ -139,11 +139,14 @@ export const routePolicy: ValueParser<RoutePolicy> = (text, source) => {
 };
 
 /** `host`, `host:port`, `[IPv6]` or `[IPv6]:port`. A bare IPv6 address is refused: its last group could be a port. */
-export const staticPeer: ValueParser<StaticPeer> = (text, source) => {
+export const staticPeer: ValueParser<StaticPeer> = (text, source) =>
+  hostAndPort(text, source, "a peer address");
+
+function hostAndPort(text: string, source: string, what: string): StaticPeer {
   const refuse = (hint?: string): never => {
     throw new WgmeshError(
       "ERR_ENDPOINT",
-      `${source}: ${quoted(text)} is not a peer address`,
+      `${source}: ${quoted(text)} is not ${what}`,
       hint === undefined ? {} : { hint },
     );
   };
@@ -153,6 +156,27 @@ export const staticPeer: ValueParser<StaticPeer> = (text, source) => {
   const endpoint = parseEndpoint(hasPort ? text : `${text}:1`);
   if (endpoint === null) return refuse("write host, host:port, or [IPv6]:port");
   return { host: endpoint.host, port: hasPort ? endpoint.port : null };
+}
+
+/** RFC 8489 section 8. */
+const STUN_PORT = 3478;
+/** More give no better answer. */
+const MAX_STUN_SERVERS = 8;
+
+export const stunServers: ValueParser<readonly Endpoint[]> = (text, source) => {
+  const parts = text.split(",").map((part) => part.trim());
+  const servers = parts
+    .filter((part) => part !== "")
+    .map((part) => {
+      const { host, port } = hostAndPort(part, source, "a STUN server");
+      return { host, port: port ?? STUN_PORT };
+    });
+  if (servers.length > MAX_STUN_SERVERS) {
+    throw new WgmeshError("ERR_USAGE", `${source}: ${servers.length} STUN servers are too many`, {
+      hint: `give at most ${MAX_STUN_SERVERS}`,
+    });
+  }
+  return servers;
 };
 
 /** `host:port` or `[IPv6]:port`; the host may be a name. */

@@ -34,3 +34,25 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
+
+/** The promise's value; rejects with `lateMessage` when the time is over, with the signal's reason when that fires. */
+export async function within<T>(
+  clock: Clock,
+  limitMs: number,
+  promise: Promise<T>,
+  signal: AbortSignal,
+  lateMessage: string,
+): Promise<T> {
+  const end = new AbortController();
+  const late = sleep(clock, limitMs, AbortSignal.any([signal, end.signal])).then(() => {
+    throw new Error(lateMessage);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    end.abort();
+    // The loser's end is of no interest any more.
+    late.catch(() => {});
+    promise.catch(() => {});
+  }
+}

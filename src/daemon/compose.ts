@@ -8,6 +8,7 @@ import { systemRandom } from "../core/random.ts";
 import { parsePublicKey } from "../core/types.ts";
 import { version } from "../core/version.ts";
 import { MeshDiscovery } from "../discovery/meshDiscovery.ts";
+import { DEFAULT_STUN_SERVERS, type StunServer } from "../discovery/stun/servers.ts";
 import { type MeshSecret, meshAddresses, meshPresharedKey } from "../identity/derivation.ts";
 import {
   loadNodeIdentity,
@@ -96,6 +97,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
       gossip: options.gossip ? "steady" : options.meshGossip ? "calm" : "off",
       noIpv6: !options.ipv6,
       noPunching: !options.punching,
+      stunServers: stunServersOf(options),
       ...(options.discoveryInterfaces.length === 0
         ? {}
         : { discoveryInterfaces: options.discoveryInterfaces }),
@@ -115,6 +117,11 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
     }),
   );
   return node;
+}
+
+function stunServersOf({ stun, stunServers }: DaemonOptions): readonly StunServer[] {
+  if (!stun) return [];
+  return stunServers.length === 0 ? DEFAULT_STUN_SERVERS : stunServers;
 }
 
 function identityOf(keys: NodeIdentity): Identity {

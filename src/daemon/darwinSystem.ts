@@ -5,7 +5,7 @@
  * What needs a Mac is type-checked and linked in continuous integration; it is not run there.
  */
 import { readdirSync } from "node:fs";
-import { hostname } from "node:os";
+import { hostname, uptime } from "node:os";
 import { interfaceNames } from "./darwinNames.ts";
 import { darwinSettings } from "./darwinSettings.ts";
 import { interfaceControl } from "./interfaceControl.ts";
@@ -48,6 +48,7 @@ export const darwinSystem: System = {
   endLeftoverChild: os.endLeftoverChild,
   notify: (state) => void os.sdNotify(state),
   setNonDumpable: os.setNonDumpable,
+  bootMs: () => uptime() * 1000,
   memoryBytes: () => process.memoryUsage.rss(),
   openFiles: () => readdirSync("/dev/fd").length,
 };

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { peerCachePath, pidFilePath } from "../config/paths.ts";
 import { sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
+import { SleepWatch } from "../core/sleepWatch.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { Prover } from "../discovery/seams.ts";
 import { Forwarding, linksToward } from "../mesh/forwarding.ts";
@@ -305,10 +306,16 @@ class Lifecycle {
     return (await probe(probePaths(self.snapshot, peer), mesh.probePort, clock)) !== null;
   }
 
-  #startTasks({ reconciler, store, self }: RunningNode): void {
-    const { clock, log, mesh, options } = this.#parts;
+  #startTasks({ reconciler, store, self, underlay }: RunningNode): void {
+    const { clock, log, mesh, options, system } = this.#parts;
     const supervisor = this.#supervisor;
     supervisor.start("reconcile", "critical", (signal) => reconciler.run(signal));
+    const watch = new SleepWatch({
+      ...{ clock, log },
+      bootMs: () => system.bootMs(),
+      woke: () => underlay.woke(),
+    });
+    supervisor.start("sleep-watch", "restart", (signal) => watch.run(signal));
     supervisor.start("probe-listener", "restart", async (signal) => {
       const { meshIp, meshIpv6 } = self.snapshot;
       const addresses = meshIpv6 === null ? [meshIp] : [meshIp, meshIpv6];

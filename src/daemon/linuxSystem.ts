@@ -2,7 +2,7 @@
  * The operating system the daemon really runs on: netlink and locks through the addon, kernel settings through /proc.
  */
 import { readdirSync } from "node:fs";
-import { hostname } from "node:os";
+import { hostname, uptime } from "node:os";
 import { interfaceControl } from "./interfaceControl.ts";
 import * as os from "./os.ts";
 import { procSettings } from "./procSettings.ts";
@@ -30,6 +30,7 @@ export const linuxSystem: System = {
   endLeftoverChild: os.endLeftoverChild,
   notify: (state) => void os.sdNotify(state),
   setNonDumpable: os.setNonDumpable,
+  bootMs: () => uptime() * 1000,
   memoryBytes: () => process.memoryUsage.rss(),
   openFiles: () => readdirSync("/proc/self/fd").length,
 };

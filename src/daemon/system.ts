@@ -28,6 +28,8 @@ export interface System {
   notify(state: string): void;
   /** No core dump, no ptrace by the same user (row B4). */
   setNonDumpable(): void;
+  /** Milliseconds since the machine was started, its sleep included. */
+  bootMs(): number;
   memoryBytes(): number;
   openFiles(): number;
 }

@@ -3,6 +3,8 @@
  */
 import { WgmeshError } from "../core/errors.ts";
 import { type Endpoint, parseIp } from "../core/types.ts";
+import type { DatagramSocket } from "./stun/client.ts";
+import { looksLikeStun } from "./stun/message.ts";
 import type { UdpHandlers, UdpSocket, UdpSocketFactory, UdpSource } from "./udpSocket.ts";
 
 export interface ControlSocketOptions {
@@ -20,8 +22,15 @@ export class ControlSocket {
   readonly #socket: UdpSocket;
   readonly #dualStack: boolean;
   readonly #options: ControlSocketOptions;
+  readonly #stunListeners: Set<(data: Buffer, from: Endpoint) => void>;
 
-  private constructor(socket: UdpSocket, dualStack: boolean, options: ControlSocketOptions) {
+  private constructor(
+    socket: UdpSocket,
+    dualStack: boolean,
+    options: ControlSocketOptions,
+    stunListeners: Set<(data: Buffer, from: Endpoint) => void>,
+  ) {
+    this.#stunListeners = stunListeners;
     this.#socket = socket;
     this.#dualStack = dualStack;
     this.#options = options;
@@ -29,20 +38,23 @@ export class ControlSocket {
 
   /** Binds; hosts without IPv6 get IPv4 alone. Rejects with ERR_CONTROL_PORT when another program has the port. */
   static async open(options: ControlSocketOptions): Promise<ControlSocket> {
+    const stunListeners = new Set<(data: Buffer, from: Endpoint) => void>();
     const handlers: UdpHandlers = {
       datagram(data, source) {
         const from = canonicalSource(source);
-        if (from) options.datagram(data, from);
+        if (from === null) return;
+        if (!looksLikeStun(data)) options.datagram(data, from);
+        else for (const listener of stunListeners) listener(data, from);
       },
       error: (error) => options.failed(error),
     };
     try {
       if (!options.noIpv6) {
         const socket = await bindUnlessMissing(options, handlers);
-        if (socket) return new ControlSocket(socket, true, options);
+        if (socket) return new ControlSocket(socket, true, options, stunListeners);
       }
       const socket = await options.bind({ family: "udp4", address: "0.0.0.0", port: options.port }, handlers);
-      return new ControlSocket(socket, false, options);
+      return new ControlSocket(socket, false, options, stunListeners);
     } catch (error) {
       if (codeOf(error) !== "EADDRINUSE") throw error;
       throw new WgmeshError("ERR_CONTROL_PORT", `UDP port ${options.port} is in use by another program`, {
@@ -53,14 +65,29 @@ export class ControlSocket {
 
   /** Sends to an IP literal. Errors (no route, too long) are reported to `failed` and touch nothing else. */
   send(data: Uint8Array, to: Endpoint): void {
+    this.#send(data, to, (error) => this.#options.failed(error));
+  }
+
+  /** The socket as STUN uses it: its datagrams alone; that one cannot be sent is no trouble of the control socket. */
+  forStun(): DatagramSocket {
+    return {
+      send: (data, to) => this.#send(data, to, () => {}),
+      onDatagram: (listener) => {
+        this.#stunListeners.add(listener);
+        return () => void this.#stunListeners.delete(listener);
+      },
+    };
+  }
+
+  #send(data: Uint8Array, to: Endpoint, failed: (error: Error) => void): void {
     const v6 = to.host.includes(":");
     if (v6 && !this.#dualStack) {
-      this.#options.failed(new Error("no IPv6 on this host"));
+      failed(new Error("no IPv6 on this host"));
       return;
     }
     const address = this.#dualStack && !v6 ? `::ffff:${to.host}` : to.host;
     this.#socket.send(data, to.port, address, (error) => {
-      if (error) this.#options.failed(error);
+      if (error) failed(error);
     });
   }
 

@@ -11,7 +11,6 @@ import type { LocalNode } from "../peers/localNode.ts";
 import type { DiscoveryMethod, Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import { exchangeEndpoint, lanEndpoint } from "../wire/endpointRules.ts";
-import { adoptObserved } from "../wire/observedEndpoint.ts";
 import type { Announcement } from "../wire/types.ts";
 import type { Announcer } from "./announcer.ts";
 import { Challenges } from "./challenges.ts";
@@ -22,7 +21,6 @@ import { type HelloReason, HelloTable, type OpenHello } from "./helloTable.ts";
 import type { ReceivedAnnouncement } from "./inbound.ts";
 import { Outbox } from "./outbox.ts";
 import { Pacemaker } from "./pacemaker.ts";
-import { Reflections } from "./reflections.ts";
 import { RefreshPlan } from "./refreshPlan.ts";
 import type { Underlay } from "./seams.ts";
 import { directSighting, mentionSighting, outside } from "./sightings.ts";
@@ -40,8 +38,9 @@ export interface ExchangeOptions {
   readonly gossipPort: number;
   /** `--no-punching`: a HELLO is sent once. */
   readonly noPunching: boolean;
-  readonly noIpv6: boolean;
   send(data: Uint8Array, to: Endpoint): void;
+  /** A peer that we asked says where our HELLO came from, in its own words. */
+  reflected(witness: PublicKey, observedEndpoint: string): void;
   /** A HELLO got its REPLY from `publicKey`, or (null) none. */
   concluded(hello: OpenHello, publicKey: PublicKey | null): void;
 }
@@ -63,7 +62,6 @@ export class Exchange {
   readonly #crawl = new Crawl();
   readonly #plan: RefreshPlan;
   readonly #verified = new VerifiedSources();
-  readonly #reflections = new Reflections();
   readonly #outbox: Outbox;
   readonly #pacemaker: Pacemaker;
   #sweepAtMs: number;
@@ -191,7 +189,7 @@ export class Exchange {
   }
 
   #receiveReply(message: ReceivedAnnouncement): void {
-    const { clock, counters, self, noIpv6, underlay } = this.#options;
+    const { clock, counters } = this.#options;
     const { announcement, from, repeat } = message;
     const hello = repeat ? null : this.#hellos.close(from);
     if (!hello) {
@@ -202,12 +200,7 @@ export class Exchange {
     this.#verified.verify(from, nowMs);
     this.#options.concluded(hello, announcement.publicKey);
     if (!this.#observe(message, hello.reason, true)) return;
-
-    const current = self.snapshot.externalHost;
-    const seen = adoptObserved(announcement.observedEndpoint, current, noIpv6);
-    if (seen === null || underlay.isInsideMesh(seen)) return;
-    if (!this.#reflections.convinces(announcement.publicKey, seen, current, nowMs)) return;
-    self.update({ externalHost: seen });
+    this.#options.reflected(announcement.publicKey, announcement.observedEndpoint);
   }
 
   /** Stores the sender and those it mentions; null when the store refused the sender. */

@@ -2,17 +2,20 @@ import { lookup } from "node:dns/promises";
 import { sleep } from "../core/clock.ts";
 import type { Endpoint } from "../core/types.ts";
 import type { LocalNodeSnapshot } from "../peers/localNode.ts";
+import { Addresses } from "./addresses.ts";
 import { Announcer } from "./announcer.ts";
 import { ControlSocket } from "./controlSocket.ts";
 import { Counters } from "./counters.ts";
+import { resolveByDns } from "./dnsResolver.ts";
 import { Exchange } from "./exchange.ts";
 import { GoodbyeJudge } from "./goodbyeJudge.ts";
 import { Gossip } from "./gossip.ts";
 import { Inbound } from "./inbound.ts";
 import { Lan } from "./lan.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
-import type { Discovery, DiscoveryContext, LayerStatus, UnderlayLink } from "./seams.ts";
+import type { Discovery, DiscoveryContext, LayerStatus } from "./seams.ts";
 import { type Resolver, type StaticPeer, StaticPeers } from "./staticPeers.ts";
+import type { StunServer } from "./stun/servers.ts";
 import type { UdpSocketFactory } from "./udpSocket.ts";
 
 export interface MeshDiscoveryOptions {
@@ -28,6 +31,8 @@ export interface MeshDiscoveryOptions {
   readonly gossip?: "calm" | "steady" | "off";
   readonly noIpv6: boolean;
   readonly noPunching: boolean;
+  /** Asked where we are seen; none with `--no-stun`. */
+  readonly stunServers: readonly StunServer[];
   /** `--discovery-iface`: LAN discovery on these links only; absent for all suitable ones. */
   readonly discoveryInterfaces?: readonly string[];
   /** Links LAN discovery leaves alone. */
@@ -48,6 +53,7 @@ interface Running {
   readonly gossip: Gossip | null;
   readonly lan: Lan | null;
   readonly statics: StaticPeers;
+  readonly addresses: Addresses;
   readonly abort: AbortController;
   readonly unsubscribes: readonly (() => void)[];
 }
@@ -101,8 +107,8 @@ export class MeshDiscovery implements Discovery {
       counters,
       gossipPort: options.gossipPort,
       noPunching: options.noPunching,
-      noIpv6: options.noIpv6,
       send: (data, to) => this.#transmit(socket, data, to),
+      reflected: (witness, observed) => addresses.keeper.observed(witness, observed),
       concluded: (hello, publicKey) => statics.concluded(hello, publicKey),
     });
     const { gossip: pace = "calm" } = options;
@@ -132,7 +138,7 @@ export class MeshDiscovery implements Discovery {
           bind,
           group: options.multicastGroup,
           port: options.multicastPort,
-          allows: (link) => this.#allows(link),
+          allows: ({ name }) => this.#allows(name),
           datagram: (data, from) => inbound.receive(data, from, "lan"),
           heard: (message, meet) => exchange.heardOnLan(message, meet),
           challenge: (publicKey, host) =>
@@ -162,11 +168,24 @@ export class MeshDiscovery implements Discovery {
       },
     });
 
+    const addresses = new Addresses({
+      context,
+      control: socket.forStun(),
+      gossipPort: options.gossipPort,
+      stunServers: options.stunServers,
+      resolve: options.resolve ?? resolveByDns,
+      noIpv6: options.noIpv6,
+      allows: (linkName) => this.#allows(linkName),
+      moved: () => this.announce(),
+    });
+
     const abort = new AbortController();
     const run = (body: (signal: AbortSignal) => Promise<void>) => (signal: AbortSignal) =>
       body(AbortSignal.any([signal, abort.signal]));
-    const unsubscribes = [this.#followSelf(self), this.#followNetwork(context)];
-    this.#running = { context, socket, announcer, exchange, gossip, lan, statics, abort, unsubscribes };
+    const unsubscribes = [this.#followSelf(self)];
+    this.#running = {
+      ...{ context, socket, announcer, exchange, gossip, lan, statics, addresses, abort, unsubscribes },
+    };
     scope.start(
       "discovery.exchange",
       "restart",
@@ -189,7 +208,8 @@ export class MeshDiscovery implements Discovery {
         "restart",
         run((signal) => lan.run(signal)),
       );
-    for (const { name, body } of statics.tasks()) scope.start(`discovery.${name}`, "restart", run(body));
+    for (const { name, body } of [...statics.tasks(), ...addresses.tasks()])
+      scope.start(`discovery.${name}`, "restart", run(body));
     log.info({ port: options.gossipPort, lan: options.lan }, "discovery listens");
   }
 
@@ -224,6 +244,7 @@ export class MeshDiscovery implements Discovery {
     if (!running) return;
     running.abort.abort();
     for (const unsubscribe of running.unsubscribes) unsubscribe();
+    running.addresses.close();
     running.socket.close();
   }
 
@@ -239,6 +260,7 @@ export class MeshDiscovery implements Discovery {
       lan ? (running?.lan?.status() ?? idle("lan")) : lanOff,
       gossip === "off" ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
       running?.statics.status() ?? idle("static"),
+      running?.addresses.status() ?? idle("stun"),
     ];
   }
 
@@ -251,23 +273,10 @@ export class MeshDiscovery implements Discovery {
     socket.send(data, to);
   }
 
-  #allows(link: UnderlayLink): boolean {
+  #allows(linkName: string): boolean {
     const { discoveryInterfaces, excludeInterfaces } = this.#options;
-    if (excludeInterfaces?.includes(link.name)) return false;
-    return discoveryInterfaces === undefined || discoveryInterfaces.includes(link.name);
-  }
-
-  /** In another network what others said of our address is void; a new word comes with the answers to our HELLOs. */
-  #followNetwork(context: DiscoveryContext): () => void {
-    const { self, underlay } = context;
-    let before = networkText(context);
-    return underlay.onChange(() => {
-      const now = networkText(context);
-      if (now === before) return;
-      before = now;
-      if (self.snapshot.externalHost === null) this.announce();
-      else self.update({ externalHost: null });
-    });
+    if (excludeInterfaces?.includes(linkName)) return false;
+    return discoveryInterfaces === undefined || discoveryInterfaces.includes(linkName);
   }
 
   /** Others hear at once of what they would otherwise learn at the next refresh. */
@@ -283,12 +292,6 @@ export class MeshDiscovery implements Discovery {
       if (members.some((member) => snapshot[member] !== same[member])) this.announce();
     });
   }
-}
-
-/** What changes when the host moves to another network. */
-function networkText({ underlay }: DiscoveryContext): string {
-  const links = underlay.suitableLinks();
-  return links.map(({ index, ipv4 }) => `${index} ${ipv4.join(" ")}`).join("\n");
 }
 
 async function resolveAll(host: string): Promise<string[]> {

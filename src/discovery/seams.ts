@@ -25,14 +25,25 @@ export interface UnderlayLink {
   readonly ipv4: readonly string[];
 }
 
+/** One address of the host. */
+export interface UnderlayAddress {
+  readonly linkName: string;
+  readonly address: string;
+}
+
+/** What happened to the host's network: something of it changed, or the machine slept and all of it may have. */
+export type UnderlayEvent = "changed" | "woke";
+
 /** The host's network as discovery sees it. */
 export interface Underlay {
   /** Links that are up, multicast, not loopback, not point-to-point, not WireGuard, with an IPv4 address. */
   suitableLinks(): UnderlayLink[];
+  /** Of links that are up, neither loopback nor WireGuard; without link-local ones. */
+  addresses(): readonly UnderlayAddress[];
   /** True when the IP lies in a mesh network or in one advertised by a peer: never an endpoint (weak point 27). */
   isInsideMesh(ip: string): boolean;
-  /** Calls back after links or addresses changed (debounced); the returned function ends that. */
-  onChange(listener: () => void): () => void;
+  /** Calls back after links or addresses changed (debounced), and after sleep; the returned function ends that. */
+  onChange(listener: (event: UnderlayEvent) => void): () => void;
 }
 
 export interface DiscoveryContext {

@@ -3,7 +3,7 @@
  * resolved again whenever they have fallen silent.
  */
 import { isIP } from "node:net";
-import { type Clock, sleep } from "../core/clock.ts";
+import { type Clock, sleep, within } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
@@ -129,7 +129,9 @@ export class StaticPeers {
 
   async #addresses(host: string, signal: AbortSignal): Promise<IpAddress[]> {
     const { clock, noIpv6, resolve } = this.#options;
-    const texts = isIP(host) ? [host] : await within(clock, RESOLVE_WITHIN_MS, resolve(host), signal);
+    const texts = isIP(host)
+      ? [host]
+      : await within(clock, RESOLVE_WITHIN_MS, resolve(host), signal, "the name was not resolved in time");
     const addresses = texts.map(parseIp).filter((ip) => ip !== null && !(noIpv6 && ip.includes(":")));
     return [...new Set(addresses as IpAddress[])];
   }
@@ -175,26 +177,5 @@ export class StaticPeers {
     } finally {
       unsubscribe();
     }
-  }
-}
-
-/** The promise's value, or a rejection when the time is over or the signal fires. */
-async function within<T>(
-  clock: Clock,
-  limitMs: number,
-  promise: Promise<T>,
-  signal: AbortSignal,
-): Promise<T> {
-  const end = new AbortController();
-  const late = sleep(clock, limitMs, AbortSignal.any([signal, end.signal])).then(() => {
-    throw new Error("the name was not resolved in time");
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    end.abort();
-    // The loser's end is of no interest any more.
-    late.catch(() => {});
-    promise.catch(() => {});
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The host's own network: where discovery may speak, and what is never an endpoint.
  */
+import { ipKind } from "../core/ipKind.ts";
 import { type Cidr, parseCidr, parseIp } from "../core/types.ts";
 import { NetworkSet } from "./networkSet.ts";
 
@@ -30,6 +31,9 @@ export interface HostNetwork {
   watch(onChange: () => void): { close(): void };
 }
 
+/** Something changed, or the machine slept and everything may have. */
+export type UnderlayEvent = "changed" | "woke";
+
 export interface UnderlayOptions {
   readonly host: HostNetwork;
   /** Our own interface: never underlay. */
@@ -41,7 +45,7 @@ export interface UnderlayOptions {
 /** Satisfies the `Underlay` seam of discovery. */
 export class HostUnderlay {
   readonly #options: UnderlayOptions;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(event: UnderlayEvent) => void>();
   #insideMesh: NetworkSet;
   #monitor: { close(): void } | null = null;
 
@@ -52,9 +56,12 @@ export class HostUnderlay {
 
   /** Starts to watch the host's network. */
   open(): void {
-    this.#monitor ??= this.#options.host.watch(() => {
-      for (const listener of this.#listeners) listener();
-    });
+    this.#monitor ??= this.#options.host.watch(() => this.#tell("changed"));
+  }
+
+  /** The machine slept: whatever netlink told or did not tell meanwhile, nothing learned before holds. */
+  woke(): void {
+    this.#tell("woke");
   }
 
   close(): void {
@@ -74,6 +81,21 @@ export class HostUnderlay {
         ipv4: addresses.filter((a) => a.linkName === name && !a.address.includes(":")).map((a) => a.address),
       }))
       .filter((link) => link.ipv4.length > 0);
+  }
+
+  /** Where this host may be reached: addresses of links that are up, neither loopback nor WireGuard nor our own; none link-local. */
+  addresses(): { linkName: string; address: string }[] {
+    const usable = new Set(
+      this.#options.host
+        .links()
+        .filter(({ up, loopback, kind }) => up && !loopback && kind !== "wireguard")
+        .map(({ name }) => name),
+    );
+    usable.delete(this.#options.interfaceName);
+    return this.#options.host
+      .addresses()
+      .filter(({ linkName, address }) => usable.has(linkName) && !isLinkLocal(address))
+      .map(({ linkName, address }) => ({ linkName, address }));
   }
 
   /** Networks this host is directly connected to, our interface and loopback left out. */
@@ -102,13 +124,22 @@ export class HostUnderlay {
     return address !== null && this.#insideMesh.covers(address);
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (event: UnderlayEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #tell(event: UnderlayEvent): void {
+    for (const listener of this.#listeners) listener(event);
   }
 
   #isSuitable(link: HostLink): boolean {
     const reachesMany = link.up && link.multicast && !link.loopback && !link.pointToPoint;
     return reachesMany && link.kind !== "wireguard" && link.name !== this.#options.interfaceName;
   }
+}
+
+function isLinkLocal(text: string): boolean {
+  const ip = parseIp(text);
+  return ip === null || ipKind(ip) === "linkLocal";
 }

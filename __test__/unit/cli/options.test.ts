@@ -29,6 +29,7 @@ describe("options of wgmeshd", () => {
       dhtBootstrap: [],
       dhtPort: 0,
       stun: true,
+      stunServers: [],
       punching: true,
       relay: true,
       relayPort: null,
@@ -65,6 +66,7 @@ describe("options of wgmeshd", () => {
       ...["--no-relay", "--relay-port", "443", "--relay-limit", "1000000", "--force-relay"],
       ...["--allow-plaintext-relay", "--introducer-key", "mBmUmAIK6hsLM1xuMQJlbjuYIDAQfxXpIW06wRf6M2k="],
       ...["--peer", "[fd00:0::1]", "--peer", "[fd00::2]:8", "--gossip"],
+      ...["--stun-server", "stun.example, 203.0.113.1:7", "--stun-server", "[fd00::3]"],
     );
     expect(all).toEqual({
       interfaceName: "wg7",
@@ -89,6 +91,11 @@ describe("options of wgmeshd", () => {
       dhtBootstrap: [],
       dhtPort: 0,
       stun: false,
+      stunServers: [
+        { host: "stun.example", port: 3478 },
+        { host: "203.0.113.1", port: 7 },
+        { host: "fd00::3", port: 3478 },
+      ],
       punching: false,
       relay: false,
       relayPort: 443,
@@ -116,6 +123,20 @@ describe("options of wgmeshd", () => {
 
   test("--interface is --iface", async () => {
     expect(await options("--interface", "wg3")).toMatchObject({ interfaceName: "wg3" });
+  });
+
+  test("STUN servers come from their variable too, eight at most, and each must be an address", async () => {
+    const of = async (text: string) => (await wgmeshd([], { WGMESH_STUN_SERVERS: text })).request?.options;
+    expect((await of("203.0.113.1,203.0.113.2:7"))?.stunServers).toEqual([
+      { host: "203.0.113.1", port: 3478 },
+      { host: "203.0.113.2", port: 7 },
+    ]);
+    const nine = Array.from({ length: 9 }, (_, index) => `203.0.113.${index}`).join(",");
+    const refused = await wgmeshd(["--stun-server", nine], {});
+    expect(refused.err).toContain("9 STUN servers are too many");
+    expect((await wgmeshd(["--stun-server", "fd00::1"], {})).err).toContain(
+      "put an IPv6 address in brackets",
+    );
   });
 
   test("an empty list of routes advertises none", async () => {

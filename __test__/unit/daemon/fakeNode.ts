@@ -196,6 +196,7 @@ export class FakeNode {
       },
       notify: (state) => this.notified.push(state),
       setNonDumpable: () => this.did("non-dumpable"),
+      bootMs: () => performance.now(),
       memoryBytes: () => 1,
       openFiles: () => 2,
     };

@@ -8,6 +8,8 @@ import type {
   DiscoveryContext,
   Sealer,
   Underlay,
+  UnderlayAddress,
+  UnderlayEvent,
   UnderlayLink,
   WireguardPort,
 } from "../../../src/discovery/seams.ts";
@@ -80,8 +82,10 @@ export const testAddresses: AddressDerivation = {
 };
 
 class TestUnderlay implements Underlay {
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(event: UnderlayEvent) => void>();
   links: UnderlayLink[];
+  /** Beside those of the links. */
+  ipv6: UnderlayAddress[] = [];
 
   constructor(links: UnderlayLink[]) {
     this.links = links;
@@ -91,18 +95,27 @@ class TestUnderlay implements Underlay {
     return this.links;
   }
 
+  addresses(): UnderlayAddress[] {
+    const ipv4 = this.links.flatMap(({ name, ipv4 }) => ipv4.map((address) => ({ linkName: name, address })));
+    return [...ipv4, ...this.ipv6];
+  }
+
   isInsideMesh(ip: string): boolean {
     return ip.startsWith("10.77.") || ip.startsWith("fd00:77:");
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (event: UnderlayEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   changed(links: UnderlayLink[]): void {
     this.links = links;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) listener("changed");
+  }
+
+  woke(): void {
+    for (const listener of this.#listeners) listener("woke");
   }
 }
 
@@ -207,6 +220,7 @@ export class TestNode {
       staticPeers: [],
       noIpv6: false,
       noPunching: false,
+      stunServers: [],
       bind: network.factory(name),
       resolve: async (host) => {
         throw new Error(`no resolver for ${host}`);

@@ -40,6 +40,40 @@ function setUp(links: HostLink[], addresses: HostAddress[]) {
 }
 
 describe("HostUnderlay", () => {
+  test("this host may be reached at addresses of links that are up, but not through tunnels of WireGuard, nor link-local ones", () => {
+    const links = [
+      link("eth0"),
+      link("ppp0", { pointToPoint: true }),
+      link("down", { up: false }),
+      link("lo", { loopback: true }),
+      link("wg1", { kind: "wireguard" }),
+      link("wg0", { kind: "tun" }),
+    ];
+    const addresses = links.map(({ name }, index) => address(name, `192.0.2.${index}/24`));
+    const further = [
+      address("eth0", "2a00::1/64"),
+      address("eth0", "fe80::1/64"),
+      address("eth0", "169.254.1.1/16"),
+    ];
+    expect(setUp(links, [...addresses, ...further]).underlay.addresses()).toEqual([
+      { linkName: "eth0", address: "192.0.2.0" },
+      { linkName: "ppp0", address: "192.0.2.1" },
+      { linkName: "eth0", address: "2a00::1" },
+    ]);
+  });
+
+  test("listeners learn whether something changed or the machine slept", () => {
+    const { underlay, notify } = setUp([], []);
+    const events: string[] = [];
+    const stop = underlay.onChange((event) => events.push(event));
+    underlay.open();
+    notify();
+    underlay.woke();
+    stop();
+    underlay.woke();
+    expect(events).toEqual(["changed", "woke"]);
+  });
+
   test("a suitable link is up, multicast, with IPv4, and no tunnel", () => {
     const links = [
       link("eth0", { index: 5 }),

@@ -1,0 +1,42 @@
+/**
+ * Notices that the machine, or this process alone, slept: then whatever was known of the network may be out of date.
+ */
+import { type Clock, sleep } from "./clock.ts";
+import { messageOf } from "./errors.ts";
+import type { Log } from "./log.ts";
+
+export interface SleepWatchOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Milliseconds since the machine was started, its sleep included; may step by a little. Never a clock that can be set. */
+  bootMs(): number;
+  woke(): void;
+}
+
+/** A timer's pause on the monotonic clock, which stands still in sleep: this soon after waking it is noticed. */
+const LOOK_EVERY_MS = 1_000;
+/** A busy machine delays a timer; mappings of NATs and sessions last longer than this. */
+const SLEPT_MS = 8_000;
+
+export class SleepWatch {
+  readonly #options: SleepWatchOptions;
+
+  constructor(options: SleepWatchOptions) {
+    this.#options = options;
+  }
+
+  /** The body of its task. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { bootMs, clock, log, woke } = this.#options;
+    while (!signal.aborted) {
+      const beforeMs = bootMs();
+      await sleep(clock, LOOK_EVERY_MS, signal).catch((error) => {
+        if (!signal.aborted) throw new Error(messageOf(error), { cause: error });
+      });
+      const durationMs = Math.round(bootMs() - beforeMs - LOOK_EVERY_MS);
+      if (signal.aborted || durationMs < SLEPT_MS) continue;
+      log.info({ durationMs }, "woke from sleep");
+      woke();
+    }
+  }
+}
