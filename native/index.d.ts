@@ -11,6 +11,7 @@ export * from "./types/errors.js";
 export * from "./types/keys.js";
 export * from "./types/links.js";
 export * from "./types/mesh.js";
+export * from "./types/relay.js";
 export * from "./types/routes.js";
 export * from "./types/system.js";
 export * from "./types/wireguard.js";

@@ -8,6 +8,7 @@ const { face } = require("./lib/face.js");
 const { redacted } = require("./lib/redacted.js");
 const { deviceFace } = require("./lib/device.js");
 const { networkFace } = require("./lib/network.js");
+const { relayFace } = require("./lib/relay.js");
 
 exports.PrivateKey = redacted(face("PrivateKey"));
 exports.PresharedKey = redacted(face("PresharedKey"));
@@ -37,6 +38,15 @@ exports.NetworkMonitor = face("NetworkMonitor");
 
 exports.WireGuardDevice = deviceFace(face("WireGuardDevice"), exports);
 exports.endLeftoverChild = face("endLeftoverChild");
+
+const relay = relayFace({
+  RelayServer: face("RelayServer"),
+  Bridge: face("Bridge"),
+  Birthday: face("Birthday"),
+});
+exports.RelayServer = relay.RelayServer;
+exports.Bridge = relay.Bridge;
+exports.Birthday = relay.Birthday;
 
 exports.FileLock = face("FileLock");
 exports.NamespaceLock = face("NamespaceLock");

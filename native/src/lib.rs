@@ -10,6 +10,10 @@ pub mod identity;
 pub mod link;
 mod memory;
 pub mod os;
+mod rate;
+/// Linux: it moves packets with calls that other systems lack.
+#[cfg(target_os = "linux")]
+pub mod relay;
 pub mod wireguard;
 
 #[cfg(all(feature = "fuzzing", not(debug_assertions)))]

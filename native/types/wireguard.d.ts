@@ -96,6 +96,35 @@ export class WireGuardDevice {
   onEvent(callback: (event: DeviceEvent) => void): void;
 
   /**
+   * Opens the device's UDP port for datagrams beside WireGuard's, and sets their one handler: payloads of 4 to 1,472 bytes that come
+   * to that port and do not begin as a message of WireGuard (type 1 to 4 and three zero bytes). At most 2,000 a second, and 256
+   * that wait; more are dropped and counted. They come from anybody. Does not keep the process alive.
+   *
+   * With `embedded` they come from the device's own sockets. With `kernel` and `wireguard-go` from raw ones beside them, Linux only,
+   * which follow the device's port and mark as they are set or read here; the checksum of what comes over IPv4 is not looked at there.
+   *
+   * Errors: `EPERM` (kernel, wireguard-go: needs CAP_NET_RAW), `ENOTSUP` (not on this system).
+   */
+  onDatagram(callback: (datagram: BesideDatagram) => void): void;
+
+  /**
+   * Sends one datagram from the device's UDP port, with its mark, so that NATs treat it as WireGuard's own. After
+   * {@link WireGuardDevice.onDatagram} only. Does not wait for other calls.
+   *
+   * @param host - An IP literal.
+   * @param port - 1..65535
+   * @param data - 4 to 1,472 bytes that do not begin as a message of WireGuard.
+   *
+   * @returns Whether it was handed to the kernel; what was not is counted.
+   *
+   * Errors: `EINVAL` when host or port is none.
+   */
+  sendDatagram(host: string, port: number, data: Uint8Array): boolean;
+
+  /** What became of such datagrams; all zero before {@link WireGuardDevice.onDatagram}, and after an embedded device was closed. */
+  datagramCounters(): BesideCounters;
+
+  /**
    * Ends it. With `remove` the peers are removed first and then the interface; without it the kernel's interface stays as it is,
    * peers and tunnels included, to be adopted again. An embedded interface always goes, and its threads are joined. Safe while
    * packets flow, and safe to call twice. Waits for a call under way; up to 0.5 s with 1,000 peers.
@@ -103,6 +132,28 @@ export class WireGuardDevice {
    * An embedded device goes with its process too, however that ends; a kernel's does not.
    */
   close(remove: boolean): void;
+}
+
+/** A datagram that came to WireGuard's port and is not WireGuard's. */
+export interface BesideDatagram {
+  /** Its payload. */
+  data: Buffer;
+  /** Its source, an IP address; IPv4 mapped into IPv6 as IPv4. */
+  host: string;
+  /** Port of its source, 1..65535. */
+  port: number;
+}
+
+/** Counts since the port was opened. */
+export interface BesideCounters {
+  /** Handed to the callback. */
+  received: number;
+  /** Not handed on: too many a second, or too many waited. */
+  dropped: number;
+  /** Handed to the kernel. */
+  sent: number;
+  /** Refused, here or by the kernel. */
+  sendErrors: number;
 }
 
 /** What {@link WireGuardDevice.configure} sets; it has one of the two keys. What is left out is set to its default. */

@@ -8,6 +8,7 @@ import type {
   PresharedKey,
   WireGuardDevice,
 } from "@wgmesh/native";
+import { WgmeshError } from "../core/errors.ts";
 import {
   type Endpoint,
   endpointText,
@@ -26,6 +27,8 @@ import type {
   WantedPeer,
 } from "./backend.ts";
 import { fromNative, translated } from "./nativeErrors.ts";
+import { NativeWireguardPort } from "./nativeWireguardPort.ts";
+import type { WireguardPort } from "./wireguardPort.ts";
 
 /** The handles an interface is configured from; what they hold stays in the addon. */
 export interface Keys {
@@ -40,7 +43,9 @@ export class NativeBackend implements Backend {
   readonly interfaceName: InterfaceName;
   readonly interfaceIndex: number;
   readonly adopted: boolean;
-  readonly wireguardPort = null;
+  readonly wireguardPort: WireguardPort | null = null;
+  /** Why there is no {@link wireguardPort}, or null. */
+  readonly wireguardPortError: WgmeshError | null = null;
   readonly #device: WireGuardDevice;
   readonly #keys: Keys;
 
@@ -52,6 +57,12 @@ export class NativeBackend implements Backend {
     this.interfaceName = device.name as InterfaceName;
     this.interfaceIndex = device.index;
     this.adopted = device.adopted;
+    try {
+      this.wireguardPort = translated(() => new NativeWireguardPort(device));
+    } catch (error) {
+      if (!(error instanceof WgmeshError)) throw error;
+      this.wireguardPortError = error;
+    }
   }
 
   listenPort(): number {

@@ -105,10 +105,24 @@ function isFinal(error: WgmeshError): boolean {
   return error.code === "ERR_PERMISSION" || error.code === "ERR_NOT_WIREGUARD";
 }
 
+function noticeMissingPort({ name, wireguardPortError: error }: NativeBackend, log: Log): void {
+  if (error === null) return;
+  const remedy =
+    error.code === "ERR_PERMISSION"
+      ? "run wgmesh with CAP_NET_RAW, or with --backend embedded"
+      : "this system has no remedy";
+  const loss = "behind NATs that change ports this node is reached less often";
+  log.warn(
+    { backend: name, reason: error.message },
+    `WireGuard's own port cannot be used for STUN and hole punching, so ${loss}: ${remedy}`,
+  );
+}
+
 function openOne(request: BackendRequest, kind: BackendKind, reason: string, open: OpenDevice): Backend {
   try {
     const backend = new NativeBackend(open(kind, request), request.keys);
     request.log.info({ backend: kind, reason }, "backend selected");
+    noticeMissingPort(backend, request.log);
     return backend;
   } catch (error) {
     throw fromNative(error, codes[kind]);

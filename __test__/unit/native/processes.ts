@@ -53,3 +53,6 @@ export function startOf(pid: number): string {
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   return `${boot}:${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
 }
+
+/** Threads of this process. */
+export const ownThreads = (): number => readdirSync("/proc/self/task").length;

@@ -22,6 +22,9 @@ export function fakeDevice(kind: BackendKind, parts: Partial<WireGuardDevice> = 
     apply: async () => [],
     read: async () => ({ publicKey: null, listenPort: 0, fwmark: 0, peers: [] }),
     onEvent() {},
+    onDatagram() {},
+    sendDatagram: () => true,
+    datagramCounters: () => ({ received: 0, dropped: 0, sent: 0, sendErrors: 0 }),
     close() {},
   };
   return { kind, ...nothing, ...parts } as WireGuardDevice;

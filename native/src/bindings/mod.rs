@@ -11,6 +11,8 @@ mod os;
 #[cfg(target_os = "linux")]
 mod os_linux;
 mod proof;
+#[cfg(target_os = "linux")]
+mod relay;
 #[cfg(feature = "test-exports")]
 mod test_exports;
 mod wireguard;

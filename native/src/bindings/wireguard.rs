@@ -1,11 +1,12 @@
 //! WireGuard interfaces. Long calls run on libuv's pool; a mutex makes the calls on one device take turns.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use napi::bindgen_prelude::{AsyncTask, ClassInstance, Function, ToNapiValue, TypeName};
+use napi::bindgen_prelude::{AsyncTask, Buffer, ClassInstance, Function, ToNapiValue, TypeName};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use napi::{Env, Task};
+use napi::{Env, Status, Task};
 use napi_derive::napi;
 
 use super::guarded;
@@ -16,6 +17,7 @@ use crate::identity::keys;
 use crate::link::addresses;
 use crate::link::name::InterfaceName;
 use crate::memory::scrub_stack;
+use crate::wireguard::beside::{self, Port};
 use crate::wireguard::device::Device;
 use crate::wireguard::process::{self, Leftover, ProcessOptions};
 use crate::wireguard::{Kind, json};
@@ -41,6 +43,37 @@ pub struct WireGuardDevice {
     index: u32,
     adopted: bool,
     slot: Arc<Slot>,
+    /// Outside of the slot, so that sending waits for no other call.
+    port: OnceLock<Arc<dyn Port>>,
+}
+
+/// Datagrams that wait for JavaScript at most.
+const DATAGRAM_QUEUE: usize = 256;
+
+/// A datagram that came to WireGuard's port and is not WireGuard's.
+#[napi(object)]
+pub struct BesideDatagram {
+    pub data: Buffer,
+    /// IPv4 addresses in IPv6 form as IPv4.
+    pub host: String,
+    pub port: u32,
+}
+
+/// What became of such datagrams.
+#[napi(object)]
+pub struct BesideCounters {
+    pub received: i64,
+    pub dropped: i64,
+    pub sent: i64,
+    pub send_errors: i64,
+}
+
+impl From<beside::Datagram> for BesideDatagram {
+    fn from(datagram: beside::Datagram) -> Self {
+        let from = datagram.from;
+        let host = from.ip().to_canonical().to_string();
+        Self { data: datagram.data.into(), host, port: from.port().into() }
+    }
 }
 
 /// The device, or nothing once it was closed.
@@ -82,6 +115,7 @@ impl WireGuardDevice {
                 index: device.index(),
                 adopted: device.adopted(),
                 slot: Arc::new(Slot { name: name.to_string(), device: Mutex::new(Some(device)) }),
+                port: OnceLock::new(),
             })
         })
     }
@@ -185,6 +219,46 @@ impl WireGuardDevice {
                 Ok(())
             })
         })
+    }
+
+    /// One for the life of the device; the face passes on to its listeners.
+    #[napi]
+    pub fn on_datagram(&self, callback: Function<'_, BesideDatagram, ()>) -> napi::Result<()> {
+        let callback =
+            callback.build_threadsafe_function().weak::<true>().max_queue_size::<DATAGRAM_QUEUE>().build()?;
+        guarded(|| {
+            let handler = Arc::new(move |datagram: beside::Datagram| {
+                callback.call(datagram.into(), ThreadsafeFunctionCallMode::NonBlocking) == Status::Ok
+            });
+            let port = self.slot.with("listen beside", |device| device.open_port(handler))?;
+            // A second handler replaced the first, on the same port.
+            let _same = self.port.set(port);
+            Ok(())
+        })
+    }
+
+    #[napi]
+    pub fn send_datagram(&self, host: String, port: u32, data: Buffer) -> napi::Result<bool> {
+        guarded(|| {
+            let invalid = |reason| Error::new("EINVAL", "send beside", &self.name, reason);
+            let ip: IpAddr = host.parse().map_err(|_| invalid(format!("{host:?} is no IP address")))?;
+            let port = u16::try_from(port).ok().filter(|port| *port != 0);
+            let port = port.ok_or_else(|| invalid("its port is not in 1..65535".to_owned()))?;
+            let to = SocketAddr::new(ip.to_canonical(), port);
+            Ok(self.port.get().is_some_and(|way| way.send(&data, to)))
+        })
+    }
+
+    #[napi]
+    pub fn datagram_counters(&self) -> BesideCounters {
+        let counters = self.port.get().map(|port| port.counters()).unwrap_or_default();
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        BesideCounters {
+            received: number(counters.received),
+            dropped: number(counters.dropped),
+            sent: number(counters.sent),
+            send_errors: number(counters.send_errors),
+        }
     }
 
     #[napi]

@@ -15,3 +15,5 @@ pub mod socket;
 #[cfg(not(target_os = "linux"))]
 #[path = "socket_darwin.rs"]
 pub mod socket;
+#[cfg(target_os = "linux")]
+pub(crate) mod wake;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use super::beside::{Handler, Port};
 use crate::error::Result;
 use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
 use crate::link::name::InterfaceName;
@@ -125,6 +126,8 @@ pub trait Device: Send {
     fn apply(&mut self, changes: Vec<PeerChange>) -> Result<Vec<PeerFailure>>;
     fn read(&mut self) -> Result<DeviceState>;
     fn on_event(&mut self, handler: EventHandler);
+    /// Opens its UDP port for datagrams beside WireGuard's, which go to `handler`. Again replaces the handler. `EPERM`, `ENOTSUP`.
+    fn open_port(&mut self, handler: Handler) -> Result<Arc<dyn Port>>;
     /// With `remove`: flushes the peers, then removes the interface. Without: the kernel's interface stays as it is, peers
     /// included, to be adopted again; the embedded one goes all the same. Joins the threads. Twice is once.
     fn close(&mut self, remove: bool) -> Result<()>;

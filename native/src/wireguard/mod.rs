@@ -1,10 +1,11 @@
 //! WireGuard interfaces: one [`device::Device`] seam, three implementations.
 
+pub mod beside;
 pub mod device;
 mod difference;
 #[cfg(target_os = "linux")]
 pub mod embedded;
-mod events;
+pub(crate) mod events;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 pub mod json;

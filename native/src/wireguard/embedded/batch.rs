@@ -30,7 +30,7 @@ struct Message {
 
 /// Messages of equal length, one behind the other; the last may be shorter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run<'a> {
+pub(crate) struct Run<'a> {
     pub bytes: &'a [u8],
     /// Length of each message but perhaps the last.
     pub size: usize,
@@ -39,7 +39,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Something that goes alone.
-    pub(super) fn single(bytes: &'a [u8]) -> Self {
+    pub(crate) fn single(bytes: &'a [u8]) -> Self {
         Self { bytes, size: bytes.len(), count: 1 }
     }
 

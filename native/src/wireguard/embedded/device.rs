@@ -1,6 +1,7 @@
 //! The embedded device as the daemon sees it.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use super::shared::Shared;
@@ -10,6 +11,7 @@ use super::{uapi, workers};
 use crate::error::{Error, Result};
 use crate::identity::keys::PrivateKey;
 use crate::link::name::InterfaceName;
+use crate::wireguard::beside::{Counters, Handler, Port};
 use crate::wireguard::device::{Device, DeviceEvent, DeviceState, EventHandler, PeerChange, PeerFailure};
 
 /// The MTU when none is asked for: 1500 less the overhead of WireGuard over IPv6.
@@ -58,8 +60,24 @@ impl EmbeddedDevice {
     }
 
     fn shared(&self) -> Result<&Shared> {
-        let closed = || Error::new("ENODEV", "use", self.name.as_str(), "the device was closed");
-        self.running.as_ref().map(|running| &*running.shared).ok_or_else(closed)
+        self.running.as_ref().map(|running| &*running.shared).ok_or_else(|| self.closed())
+    }
+
+    fn closed(&self) -> Error {
+        Error::new("ENODEV", "use", self.name.as_str(), "the device was closed")
+    }
+}
+
+/// Does not keep a closed device alive.
+struct EmbeddedPort(Weak<Shared>);
+
+impl Port for EmbeddedPort {
+    fn send(&self, data: &[u8], to: SocketAddr) -> bool {
+        self.0.upgrade().is_some_and(|shared| shared.send_beside(data, to))
+    }
+
+    fn counters(&self) -> Counters {
+        self.0.upgrade().map(|shared| shared.gate.counters()).unwrap_or_default()
     }
 }
 
@@ -119,6 +137,12 @@ impl Device for EmbeddedDevice {
         if let Ok(shared) = self.shared() {
             shared.events.set_handler(handler);
         }
+    }
+
+    fn open_port(&mut self, handler: Handler) -> Result<Arc<dyn Port>> {
+        let Some(running) = &self.running else { return Err(self.closed()) };
+        running.shared.gate.set_handler(Some(handler));
+        Ok(Arc::new(EmbeddedPort(Arc::downgrade(&running.shared))))
     }
 
     /// The interface goes whatever `remove` says. Takes a few milliseconds, most of them the kernel's.

@@ -23,6 +23,8 @@ pub(super) struct Opened {
     /// After `accept`: where in the buffer the packets are that go to the TUN device, in order. Authentic, new, of a source the
     /// peer may use, without padding.
     pub packets: Vec<Range<usize>>,
+    /// After `open`: where those datagrams are that are no message of WireGuard.
+    pub strangers: Vec<Range<usize>>,
     from: Option<Endpoint>,
     items: Vec<Item>,
     data: Vec<Datum>,
@@ -86,7 +88,7 @@ impl Engine {
                     }
                 }
                 Some(kind) => opened.items.push(Item::Handshake(kind, start..end)),
-                None => {}
+                None => opened.strangers.push(start..end),
             }
             start = end;
         }
@@ -193,6 +195,7 @@ fn admitted(admission: Admission, from: Endpoint, effects: &mut Effects) -> bool
 impl Opened {
     fn reset(&mut self, from: Endpoint) {
         self.packets.clear();
+        self.strangers.clear();
         self.items.clear();
         self.data.clear();
         self.from = Some(from);

@@ -16,12 +16,12 @@
 //! [`engine::Engine`]; a direction's order and pool are held for moments, and nothing is locked under them.
 
 mod allowed_ips;
-mod batch;
+pub(crate) mod batch;
 mod context;
 mod deadlines;
 mod device;
 mod effects;
-mod endpoint;
+pub(crate) mod endpoint;
 mod engine;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -35,7 +35,7 @@ mod own_key;
 mod peer;
 mod peers;
 mod pipeline;
-mod region;
+pub(crate) mod region;
 mod shared;
 mod sources;
 #[cfg(test)]
@@ -43,15 +43,15 @@ mod test_random;
 mod tun;
 mod tunnel;
 mod uapi;
-mod udp;
+pub(crate) mod udp;
 mod waiting;
-mod wake;
 mod workers;
 mod world;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::events;
+use crate::os::wake;
 pub use device::EmbeddedDevice;
 #[cfg(feature = "test-exports")]
 pub use noise::timing::Timing;

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 
 /// Anonymous memory of the kernel, zero at first. Pages count once they were touched, and go back when it is dropped (the
 /// allocator might keep them, or clear all of a buffer of which little is used).
-pub(super) struct Region {
+pub(crate) struct Region {
     start: NonNull<u8>,
     length: usize,
 }
@@ -16,7 +16,7 @@ unsafe impl Send for Region {}
 
 impl Region {
     /// Panics when the process has no room for it, as allocating does.
-    pub(super) fn new(length: usize) -> Self {
+    pub(crate) fn new(length: usize) -> Self {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping, wherever the kernel likes.

@@ -1,5 +1,6 @@
 //! What the threads of a device share, and every change that can be made to it, by its owner or over the UAPI socket.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -17,12 +18,15 @@ use super::workers::{Direction, IncomingJob, IncomingLead, OutgoingJob, Outgoing
 use super::{lock, read, write};
 use crate::error::{Error, Result};
 use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
+use crate::wireguard::beside::{Gate, is_ours};
 use crate::wireguard::device::{AllowedIp, DeviceState, PeerChange, PeerFailure, PeerState};
 
 pub(super) struct Shared {
     pub engine: Engine,
     pub tun: Tun,
     pub events: Events,
+    /// For datagrams that are not WireGuard's.
+    pub gate: Gate,
     /// Set before the threads are woken for the last time.
     pub stopping: AtomicBool,
     pub outgoing: Direction<OutgoingLead, OutgoingJob>,
@@ -48,6 +52,7 @@ impl Shared {
             engine: Engine::new(mtu, Limits::default(), Timing::for_new_devices()),
             tun,
             events: Events::default(),
+            gate: Gate::default(),
             stopping: AtomicBool::new(false),
             outgoing: Direction::new(OutgoingLead::new(mtu), threads)?,
             incoming: Direction::new(IncomingLead::new(), threads)?,
@@ -70,6 +75,7 @@ impl Shared {
     /// Tells all threads to end.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.gate.set_handler(None);
         self.outgoing.stop();
         self.incoming.stop();
         self.timers.wake();
@@ -79,9 +85,14 @@ impl Shared {
     /// Sends pieces in order; what cannot be sent is lost.
     pub(super) fn send(&self, sockets: &Sockets, sender: &mut Sender, pieces: &[Piece<'_>]) {
         let forget = |source| self.engine.forget_source(source);
-        let outlet =
-            Outlet { sockets, events: &self.events, link: self.tun.name().as_str(), forget: &forget };
-        sender.send(outlet, pieces);
+        let outlet = Outlet { events: &self.events, link: self.tun.name().as_str(), forget: &forget };
+        sender.send(sockets, outlet, pieces);
+    }
+
+    /// Sends a datagram that is not WireGuard's from its port; whether the kernel took it.
+    pub(super) fn send_beside(&self, data: &[u8], to: SocketAddr) -> bool {
+        let sent = is_ours(data) && self.sockets().is_some_and(|sockets| sockets.send_one(data, &to).is_ok());
+        self.gate.count_sent(sent)
     }
 
     /// Peers whose waiting packets are to be sent now, at most `limit` of them.

@@ -16,12 +16,14 @@ pub(crate) mod fuzzing;
 mod genetlink;
 mod uapi;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netlink_packet_route::link::InfoKind;
 
 use self::encode::Attributes;
 use self::genetlink::Family;
+use super::beside::{ForeignPort, Handler, Port};
 use super::device::{Device, DeviceState, EventHandler, PeerChange, PeerFailure};
 use super::difference::Present;
 use super::{difference, port};
@@ -37,6 +39,7 @@ pub struct KernelDevice {
     adopted: bool,
     family: Family,
     listing: Option<Listing>,
+    port: ForeignPort,
 }
 
 /// What was read last, until something is applied: who reads, compares and applies pays for one listing and not for two.
@@ -67,7 +70,14 @@ impl KernelDevice {
             libc::ENOENT => no_wireguard(name),
             _ => error.because("open", name.as_str()),
         })?;
-        let mut device = Self { name: name.clone(), index: link.index, adopted, family, listing: None };
+        let mut device = Self {
+            name: name.clone(),
+            index: link.index,
+            adopted,
+            family,
+            listing: None,
+            port: ForeignPort::default(),
+        };
         // Reading takes the same right as changing, so a lack of it shows here and not at the first change.
         device.listen_port()?;
         if adopted && mtu != 0 && link.mtu != u32::from(mtu) {
@@ -152,7 +162,9 @@ impl Device for KernelDevice {
         let port = |attributes: &[u8]| decode::fragment(attributes).listen_port;
         let first = self.family.dump_first(uapi::CMD_GET_DEVICE, &question, port);
         let first = first.map_err(|error| self.error(&error, "read"))?;
-        Ok(first.flatten().unwrap_or(0))
+        let port = first.flatten().unwrap_or(0);
+        self.port.follow(port, None)?;
+        Ok(port)
     }
 
     fn reset(&mut self) -> Result<()> {
@@ -167,7 +179,9 @@ impl Device for KernelDevice {
                 .map_err(|error| Error::from_io(&error, "bind UDP port", listen_port.to_string()))?;
         }
         let request = encode::set_device(self.index, private_key, listen_port, fwmark);
-        self.send(&request, "configure")
+        self.send(&request, "configure")?;
+        let port = self.listen_port()?;
+        self.port.follow(port, Some(fwmark))
     }
 
     fn up(&mut self) -> Result<()> {
@@ -199,6 +213,7 @@ impl Device for KernelDevice {
     fn read(&mut self) -> Result<DeviceState> {
         let read_at = Instant::now();
         let state = self.list()?;
+        self.port.follow(state.listen_port, Some(state.fwmark))?;
         self.listing = Some(Listing { read_at, peers: difference::present(&state.peers) });
         Ok(state)
     }
@@ -206,8 +221,16 @@ impl Device for KernelDevice {
     /// The kernel tells of no events.
     fn on_event(&mut self, _handler: EventHandler) {}
 
+    fn open_port(&mut self, handler: Handler) -> Result<Arc<dyn Port>> {
+        let port = self.port.open(self.name.as_str(), handler)?;
+        // It follows at once.
+        self.listen_port()?;
+        Ok(port)
+    }
+
     /// Removing a link with 1,000 peers takes the kernel 15 s, with none 0.1 s: so the peers go first, all at once.
     fn close(&mut self, remove: bool) -> Result<()> {
+        self.port.close();
         if !remove {
             return Ok(());
         }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::identity::keys::{PrivateKey, PublicKey};
 use crate::link::links;
 use crate::link::name::{InterfaceName, LinkName};
+use crate::wireguard::beside::{ForeignPort, Handler, Port};
 use crate::wireguard::device::{Device, DeviceEvent, DeviceState, EventHandler, PeerChange, PeerFailure};
 use crate::wireguard::events::Events;
 use crate::wireguard::{difference, port};
@@ -35,6 +36,7 @@ pub struct ProcessDevice {
     name: InterfaceName,
     index: u32,
     events: Arc<Events>,
+    port: ForeignPort,
     /// `None` after `close`.
     running: Option<Running>,
 }
@@ -97,7 +99,7 @@ impl ProcessDevice {
             }
         };
         let files = Files { socket: client.path.clone(), record: options.record, name: naming.file };
-        let mut device = Self { name, index: 0, events, running: None };
+        let mut device = Self { name, index: 0, events, port: ForeignPort::default(), running: None };
         device.running = Some(Running { child, client, files, bound: false, wanted_port: 0 });
         // From here on an error ends the child by dropping the device.
         device.write_down(&program)?;
@@ -139,6 +141,15 @@ impl ProcessDevice {
                 None => error,
             }
         })
+    }
+
+    /// The datagrams beside it are those of the port it has now, with its mark.
+    fn follow(&self) -> Result<()> {
+        if !self.running()?.bound {
+            return self.port.follow(0, None);
+        }
+        let state = self.ask("read", Client::state)?;
+        self.port.follow(state.listen_port, Some(state.fwmark))
     }
 
     /// The port its sockets have, 0 when it has none.
@@ -260,7 +271,12 @@ impl Device for ProcessDevice {
 
     fn listen_port(&mut self) -> Result<u16> {
         let running = self.running()?;
-        if running.bound { self.bound_port() } else { Ok(running.wanted_port) }
+        if !running.bound {
+            return Ok(running.wanted_port);
+        }
+        let port = self.bound_port()?;
+        self.port.follow(port, None)?;
+        Ok(port)
     }
 
     fn reset(&mut self) -> Result<()> {
@@ -278,12 +294,18 @@ impl Device for ProcessDevice {
         self.ask("configure", |client| client.tell(&request, "configure"))?;
         let running = self.running_mut()?;
         running.wanted_port = listen_port;
-        if running.bound && !satisfied { self.bind(listen_port) } else { Ok(()) }
+        if running.bound && !satisfied {
+            self.bind(listen_port)?;
+        }
+        self.follow()
     }
 
     fn up(&mut self) -> Result<()> {
         links::set_up(self.index, self.name.as_str())?;
-        if self.running()?.bound { Ok(()) } else { self.bind_wanted() }
+        if !self.running()?.bound {
+            self.bind_wanted()?;
+        }
+        self.follow()
     }
 
     fn apply(&mut self, changes: Vec<PeerChange>) -> Result<Vec<PeerFailure>> {
@@ -320,6 +342,7 @@ impl Device for ProcessDevice {
         if !bound {
             state.listen_port = self.running()?.wanted_port;
         }
+        self.port.follow(if bound { state.listen_port } else { 0 }, Some(state.fwmark))?;
         Ok(state)
     }
 
@@ -327,8 +350,15 @@ impl Device for ProcessDevice {
         self.events.set_handler(handler);
     }
 
+    fn open_port(&mut self, handler: Handler) -> Result<Arc<dyn Port>> {
+        let port = self.port.open(self.name.as_str(), handler)?;
+        self.follow()?;
+        Ok(port)
+    }
+
     /// The interface goes whatever `remove` says. Takes some 10 ms; 2 s when the child has to be killed.
     fn close(&mut self, _remove: bool) -> Result<()> {
+        self.port.close();
         let Some(mut running) = self.running.take() else { return Ok(()) };
         running.end()
     }

@@ -2,15 +2,15 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-pub(super) const CAPACITY: libc::socklen_t = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+pub(crate) const CAPACITY: libc::socklen_t = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
 
-pub(super) fn empty() -> libc::sockaddr_storage {
+pub(crate) fn empty() -> libc::sockaddr_storage {
     // SAFETY: zeros are a valid sockaddr_storage, of the unspecified family.
     unsafe { std::mem::zeroed() }
 }
 
 /// The address and its length.
-pub(super) fn encode(address: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+pub(crate) fn encode(address: &SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
     let mut storage = empty();
     match address {
         SocketAddr::V4(a) => {
@@ -40,7 +40,7 @@ pub(super) fn encode(address: &SocketAddr) -> (libc::sockaddr_storage, libc::soc
 }
 
 /// `None` for another family.
-pub(super) fn decode(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+pub(crate) fn decode(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match libc::c_int::from(storage.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says what it is, and the storage has room and alignment for it.

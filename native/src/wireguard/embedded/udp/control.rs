@@ -5,22 +5,22 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::super::endpoint::Source;
 
 /// Room for all control messages there can be at once: 24 bytes for a size, 40 for an address, with their headers and padding.
-pub(super) const CAPACITY: usize = 128;
+pub(crate) const CAPACITY: usize = 128;
 
 /// Aligned as control messages want it.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
-pub(super) struct Control([u8; CAPACITY]);
+pub(crate) struct Control([u8; CAPACITY]);
 
 impl Control {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self([0; CAPACITY])
     }
 }
 
 /// What came beside a message.
 #[derive(Default)]
-pub(super) struct Beside {
+pub(crate) struct Beside {
     /// Size of each datagram of a joined message (UDP_GRO).
     pub size: Option<u16>,
     /// The local address it came to (IP_PKTINFO).
@@ -28,7 +28,7 @@ pub(super) struct Beside {
 }
 
 /// Reads the control messages of a received message.
-pub(super) fn read(header: &libc::msghdr) -> Beside {
+pub(crate) fn read(header: &libc::msghdr) -> Beside {
     let mut beside = Beside::default();
     // SAFETY: the kernel filled the control buffer and its length; the macros stay inside it, and each kind of message has the
     // content that is read.
@@ -62,7 +62,7 @@ pub(super) fn read(header: &libc::msghdr) -> Beside {
 ///
 /// Of the source only the address is asked for. With the interface too, the routes would have no say any more, and a host that
 /// moved to another network would go on sending into the old one.
-pub(super) fn write(
+pub(crate) fn write(
     header: &mut libc::msghdr,
     space: &mut Control,
     size: Option<u16>,

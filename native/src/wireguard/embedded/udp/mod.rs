@@ -10,8 +10,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub(super) use self::receive::{Received, Receiver};
-pub(super) use self::send::{Outlet, Piece, Sender};
+pub(crate) use self::receive::{Message, Received, Receiver};
+pub(crate) use self::send::{Outlet, Piece, Sender};
 use super::events::Events;
 use super::offload::Offload;
 use crate::error::{Error, Result};
@@ -24,7 +24,7 @@ const ANY_PORT_ATTEMPTS: usize = 10;
 const MAX_SEGMENTS: usize = 128;
 const OLD_MAX_SEGMENTS: usize = 64;
 
-pub(super) struct Sockets {
+pub(crate) struct Sockets {
     ipv4: Socket,
     /// `None` on hosts without IPv6.
     ipv6: Option<Socket>,
@@ -33,7 +33,7 @@ pub(super) struct Sockets {
 
 impl Sockets {
     /// Binds both sockets to `port`, or to any free port when it is 0. `EADDRINUSE` when either is taken.
-    pub(super) fn bind(port: u16, fwmark: u32) -> Result<Self> {
+    pub(crate) fn bind(port: u16, fwmark: u32) -> Result<Self> {
         let mut attempts = if port == 0 { ANY_PORT_ATTEMPTS } else { 1 };
         loop {
             attempts -= 1;
@@ -59,27 +59,30 @@ impl Sockets {
         Ok(sockets)
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// SO_MARK on all that is sent from now on, 0 for none.
-    pub(super) fn set_fwmark(&self, fwmark: u32) -> io::Result<()> {
-        for socket in [Some(&self.ipv4), self.ipv6.as_ref()].into_iter().flatten() {
-            // Unmarked is how a socket begins, and setting a mark needs CAP_NET_ADMIN.
-            if fwmark != socket.fwmark()? {
-                socket.set(libc::SOL_SOCKET, libc::SO_MARK, fwmark as libc::c_int)?;
-            }
-        }
-        Ok(())
+    pub(crate) fn set_fwmark(&self, fwmark: u32) -> io::Result<()> {
+        [Some(&self.ipv4), self.ipv6.as_ref()]
+            .into_iter()
+            .flatten()
+            .try_for_each(|socket| socket.set_fwmark(fwmark))
     }
 
-    pub(super) fn ipv4(&self) -> &Socket {
+    pub(crate) fn ipv4(&self) -> &Socket {
         &self.ipv4
     }
 
-    pub(super) fn ipv6(&self) -> Option<&Socket> {
+    pub(crate) fn ipv6(&self) -> Option<&Socket> {
         self.ipv6.as_ref()
+    }
+
+    /// Sends one datagram at once, or not at all.
+    pub(crate) fn send_one(&self, data: &[u8], to: &SocketAddr) -> io::Result<()> {
+        let socket = self.towards(to).ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))?;
+        socket.send_one(data, to)
     }
 
     /// The socket that reaches the address.
@@ -88,7 +91,7 @@ impl Sockets {
     }
 }
 
-pub(super) struct Socket {
+pub(crate) struct Socket {
     fd: OwnedFd,
     /// Bytes in front of a datagram's payload: IP and UDP headers.
     headers: usize,
@@ -101,7 +104,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Self> {
         let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: socket takes no pointers; the descriptor is owned by nobody else.
@@ -147,6 +150,16 @@ impl Socket {
                 let _smaller = self.set(libc::SOL_SOCKET, polite, SOCKET_BUFFER_BYTES);
             }
         }
+    }
+
+    pub(crate) fn send_one(&self, data: &[u8], to: &SocketAddr) -> io::Result<()> {
+        let (raw, length) = address::encode(to);
+        // SAFETY: data and address are live, with their lengths beside them.
+        let sent = unsafe {
+            let (fd, to) = (self.fd.as_raw_fd(), (&raw const raw).cast());
+            libc::sendto(fd, data.as_ptr().cast(), data.len(), libc::MSG_DONTWAIT, to, length)
+        };
+        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// Datagrams that may go in one message now.
@@ -200,11 +213,19 @@ impl Socket {
         set(&self.fd, level, option, value)
     }
 
+    pub(crate) fn set_fwmark(&self, fwmark: u32) -> io::Result<()> {
+        // Unmarked is how a socket begins, and setting a mark needs CAP_NET_ADMIN.
+        if fwmark == self.fwmark()? {
+            return Ok(());
+        }
+        self.set(libc::SOL_SOCKET, libc::SO_MARK, fwmark as libc::c_int)
+    }
+
     fn fwmark(&self) -> io::Result<u32> {
         get(&self.fd, libc::SOL_SOCKET, libc::SO_MARK).map(|value| value as u32)
     }
 
-    fn local_port(&self) -> io::Result<u16> {
+    pub(crate) fn local_port(&self) -> io::Result<u16> {
         let mut raw = address::empty();
         let mut length = address::CAPACITY;
         // SAFETY: `raw` has room for `length` bytes.

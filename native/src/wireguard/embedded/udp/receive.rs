@@ -19,13 +19,13 @@ const STRIDE: usize = 65536 + 576;
 const ENOUGH: usize = 128 << 10;
 
 /// Messages received together, and the buffer they lie in.
-pub(in super::super) struct Received {
+pub(crate) struct Received {
     pub buffer: Region,
     pub messages: Vec<Message>,
 }
 
 /// A message: its sender, where it lies in the buffer, and the size of each datagram in it (the last may be shorter).
-pub(in super::super) struct Message {
+pub(crate) struct Message {
     pub from: Endpoint,
     pub start: usize,
     pub length: usize,
@@ -33,13 +33,13 @@ pub(in super::super) struct Message {
 }
 
 impl Received {
-    pub(in super::super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { buffer: Region::new(MESSAGES * STRIDE), messages: Vec::with_capacity(MESSAGES) }
     }
 }
 
 /// Takes messages from sockets. One for all threads: whoever leads the incoming direction has it.
-pub(in super::super) struct Receiver {
+pub(crate) struct Receiver {
     addresses: [libc::sockaddr_storage; MESSAGES],
     controls: [Control; MESSAGES],
     /// How many messages to ask for next: few when they are large.
@@ -47,12 +47,12 @@ pub(in super::super) struct Receiver {
 }
 
 impl Receiver {
-    pub(in super::super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { addresses: [address::empty(); MESSAGES], controls: [Control::new(); MESSAGES], ask: MESSAGES }
     }
 
     /// Replaces what is in `received` by what waits. True when there is more; `WouldBlock` when there is nothing.
-    pub(in super::super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         socket: &Socket,
         received: &mut Received,

@@ -17,12 +17,11 @@ const MAX_MESSAGE: usize = 65507;
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// What goes out in one message, and where.
-pub(in super::super) type Piece<'a> = (Endpoint, Run<'a>);
+pub(crate) type Piece<'a> = (Endpoint, Run<'a>);
 
 /// What sending needs to know of the device.
 #[derive(Clone, Copy)]
-pub(in super::super) struct Outlet<'a> {
-    pub sockets: &'a Sockets,
+pub(crate) struct Outlet<'a> {
     pub events: &'a Events,
     /// The interface's name.
     pub link: &'a str,
@@ -31,7 +30,7 @@ pub(in super::super) struct Outlet<'a> {
 }
 
 /// Scratch space for one sending thread.
-pub(in super::super) struct Sender {
+pub(crate) struct Sender {
     addresses: Vec<(libc::sockaddr_storage, libc::socklen_t)>,
     controls: Vec<Control>,
     parts: Vec<libc::iovec>,
@@ -55,20 +54,21 @@ impl Sockets {
 }
 
 impl Sender {
-    pub(in super::super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { addresses: vec![], controls: vec![], parts: vec![], headers: vec![] }
     }
 
     /// Sends in order. What cannot be sent is lost, as on any network.
-    pub(in super::super) fn send(&mut self, outlet: Outlet<'_>, pieces: &[Piece<'_>]) {
+    pub(crate) fn send(&mut self, sockets: &Sockets, outlet: Outlet<'_>, pieces: &[Piece<'_>]) {
         for family in pieces.chunk_by(|(a, _), (b, _)| a.address.is_ipv4() == b.address.is_ipv4()) {
-            if let Some(socket) = family.first().and_then(|(to, _)| outlet.sockets.towards(&to.address)) {
-                self.send_family(socket, outlet, family);
+            if let Some(socket) = family.first().and_then(|(to, _)| sockets.towards(&to.address)) {
+                self.send_on(socket, outlet, family);
             }
         }
     }
 
-    fn send_family(&mut self, socket: &Socket, outlet: Outlet<'_>, pieces: &[Piece<'_>]) {
+    /// The same, for addresses of this socket's family.
+    pub(crate) fn send_on(&mut self, socket: &Socket, outlet: Outlet<'_>, pieces: &[Piece<'_>]) {
         self.build(pieces);
         let mut at = 0;
         let mut waited = false;
@@ -106,7 +106,7 @@ impl Sender {
         {
             to.source = None;
             (outlet.forget)(source);
-            return self.send_family(socket, outlet, &[(to, run)]);
+            return self.send_on(socket, outlet, &[(to, run)]);
         }
         if run.count == 1 {
             return;
@@ -129,7 +129,7 @@ impl Sender {
             _ => return,
         }
         let pieces: Vec<Piece<'_>> = run.divide(count).map(|part| (to, part)).collect();
-        self.send_family(socket, outlet, &pieces);
+        self.send_on(socket, outlet, &pieces);
     }
 
     fn build(&mut self, pieces: &[Piece<'_>]) {

@@ -43,8 +43,8 @@ impl End {
 
     fn send(&self, pieces: &[Piece<'_>]) {
         let forget = |source| self.forgotten.borrow_mut().push(source);
-        let outlet = Outlet { sockets: &self.sockets, events: &self.events, link: "wg7", forget: &forget };
-        Sender::new().send(outlet, pieces);
+        let outlet = Outlet { events: &self.events, link: "wg7", forget: &forget };
+        Sender::new().send(&self.sockets, outlet, pieces);
     }
 
     fn send_batch(&self, to: Endpoint, batch: &Outbound) {

@@ -80,6 +80,9 @@ impl IncomingJob {
         for (message, opened) in messages.iter().zip(&mut self.opened) {
             let datagrams = &mut buffer[message.start..message.start + message.length];
             shared.engine.accept(datagrams, opened, &mut hands.effects);
+            for stranger in opened.strangers.drain(..) {
+                shared.gate.hear(&datagrams[stranger], message.from.address);
+            }
             let place = |packet: &Range<usize>| packet.start + message.start..packet.end + message.start;
             self.packets.extend(opened.packets.iter().map(place));
         }

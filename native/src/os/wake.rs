@@ -5,10 +5,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 /// An eventfd: `wake` makes the thread that waits on it return at once, or its next wait if it is not waiting now.
-pub(super) struct Wake(OwnedFd);
+pub(crate) struct Wake(OwnedFd);
 
 impl Wake {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         // SAFETY: eventfd takes no pointers; the descriptor it returns is owned by nobody else.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
@@ -18,14 +18,14 @@ impl Wake {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         let one = 1u64.to_ne_bytes();
         // SAFETY: the buffer is the eight bytes an eventfd wants. It fails only when the counter is full, which means awake.
         unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
     /// Takes back all earlier `wake` calls.
-    pub(super) fn drain(&self) {
+    pub(crate) fn drain(&self) {
         let mut count = [0u8; 8];
         // SAFETY: the buffer is the eight bytes an eventfd gives; without a pending wake it returns EAGAIN.
         unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
@@ -40,7 +40,7 @@ impl AsRawFd for Wake {
 
 /// What a wait is for.
 #[derive(Clone, Copy)]
-pub(super) enum Interest {
+pub(crate) enum Interest {
     Readable,
     Writable,
 }
@@ -49,7 +49,7 @@ pub(super) enum Interest {
 ///
 /// Returns the readiness of each descriptor in order: poll(2) `revents`, 0 when it is not ready; `None` when the time is over.
 /// A wake is taken back.
-pub(super) fn wait<const N: usize>(
+pub(crate) fn wait<const N: usize>(
     wake: &Wake,
     descriptors: [Option<(BorrowedFd<'_>, Interest)>; N],
     timeout: Option<Duration>,
@@ -75,7 +75,7 @@ pub(super) fn wait<const N: usize>(
 }
 
 /// Waits until a descriptor is ready, or the time is over; nothing else ends it.
-pub(super) fn ready(fd: BorrowedFd<'_>, interest: Interest, timeout: Duration) {
+pub(crate) fn ready(fd: BorrowedFd<'_>, interest: Interest, timeout: Duration) {
     let mut waiting = pollfd(fd, interest);
     // SAFETY: one live entry.
     unsafe { libc::poll(&raw mut waiting, 1, milliseconds(Some(timeout))) };
