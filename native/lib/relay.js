@@ -78,7 +78,10 @@ function relayFace({ RelayServer, Bridge, Birthday }) {
   define(Birthday.prototype, "become", function (socket, options) {
     const operation = "open a bridge";
     const { wireguardPort, remote } = checkedOptions(operation, options, ["wireguardPort", "remote"]);
-    const numbered = [unsigned(operation, "socket", socket), unsigned(operation, "wireguardPort", wireguardPort)];
+    const numbered = [
+      unsigned(operation, "socket", socket),
+      unsigned(operation, "wireguardPort", wireguardPort),
+    ];
     return Reflect.apply(becomeBridge, this, [...numbered, remote]);
   });
   delete Birthday.prototype.becomeBridge;

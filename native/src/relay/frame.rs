@@ -141,10 +141,10 @@ mod tests {
             let length = (chance.next() % 64) as usize;
             let mut bytes = chance.bytes(length);
             // Most begin as frames do, with one bit wrong in some.
-            if length >= 4 && chance.next() % 8 != 0 {
+            if length >= 4 && !chance.next().is_multiple_of(8) {
                 bytes[..3].copy_from_slice(&MAGIC);
                 bytes[3] = (chance.next() % 8) as u8;
-                if chance.next() % 4 == 0 {
+                if chance.next().is_multiple_of(4) {
                     let bit = (chance.next() % 32) as usize;
                     bytes[bit / 8] ^= 1 << (bit % 8);
                 }
