@@ -12,6 +12,7 @@ import { type OpenedEnvelope, openEnvelope } from "../wire/envelope.ts";
 import { decodeGoodbye } from "../wire/goodbye.ts";
 import { type Prover, splitProof } from "../wire/proof.ts";
 import type { Announcement, Goodbye } from "../wire/types.ts";
+import { ClockDifferences } from "./clockDifferences.ts";
 import type { Counters } from "./counters.ts";
 import { GlobalLimiter, SourceLimiter } from "./rateLimiter.ts";
 import type { Sealer } from "./seams.ts";
@@ -80,6 +81,7 @@ export class Inbound {
   readonly #sources = new SourceLimiter();
   readonly #global: GlobalLimiter;
   readonly #replays: ReplayCache;
+  readonly #clocks = new ClockDifferences();
   readonly #loggedAtMs = new Map<string, number>();
 
   constructor(options: InboundOptions) {
@@ -97,6 +99,11 @@ export class Inbound {
     }
   }
 
+  /** Why members may not be heard, or null. */
+  clockProblem(): string | null {
+    return this.#clocks.problem(this.#options.clock.monotonicMs());
+  }
+
   #receive(data: Buffer, from: Endpoint, door: Door): void {
     const { counters, ownKey } = this.#options;
     counters.add("received");
@@ -108,6 +115,7 @@ export class Inbound {
     const envelope = openEnvelope(data, this.#options.sealer, this.#options.clock.wallMs());
     if (!envelope.ok) {
       this.#reject("sealRejected", door, from, envelope.stage);
+      if (envelope.aheadSeconds !== undefined) this.#noteClock(from, envelope.aheadSeconds);
       return;
     }
     counters.add("sealOpened");
@@ -203,6 +211,16 @@ export class Inbound {
   ): void {
     this.#options.counters.add(counter);
     this.#note("debug", door, from, reason);
+  }
+
+  #noteClock(from: Endpoint, aheadSeconds: number): void {
+    const { clock, log } = this.#options;
+    if (!this.#clocks.note(from.host, aheadSeconds, clock.monotonicMs())) return;
+    const reason = this.clockProblem() ?? "";
+    const nowMs = clock.monotonicMs();
+    if (nowMs - (this.#loggedAtMs.get("clock") ?? Number.NEGATIVE_INFINITY) < LOG_EVERY_MS) return;
+    this.#loggedAtMs.set("clock", nowMs);
+    log.warn({ source: endpointText(from), reason }, "message of a member refused");
   }
 
   /** At most one line a minute for each socket and level. */

@@ -48,6 +48,7 @@ const GOODBYE_AGAIN_MS = 60;
 interface Running {
   readonly context: DiscoveryContext;
   readonly socket: ControlSocket;
+  readonly inbound: Inbound;
   readonly announcer: Announcer;
   readonly exchange: Exchange;
   readonly gossip: Gossip | null;
@@ -184,7 +185,19 @@ export class MeshDiscovery implements Discovery {
       body(AbortSignal.any([signal, abort.signal]));
     const unsubscribes = [this.#followSelf(self)];
     this.#running = {
-      ...{ context, socket, announcer, exchange, gossip, lan, statics, addresses, abort, unsubscribes },
+      ...{
+        context,
+        socket,
+        inbound,
+        announcer,
+        exchange,
+        gossip,
+        lan,
+        statics,
+        addresses,
+        abort,
+        unsubscribes,
+      },
     };
     scope.start(
       "discovery.exchange",
@@ -254,9 +267,10 @@ export class MeshDiscovery implements Discovery {
     const state = running ? "running" : this.#leaving ? "stopped" : "starting";
     const lanOff: LayerStatus = { name: "lan", state: "off", detail: "--no-lan-discovery", lastError: null };
     const gossipOff: LayerStatus = { name: "gossip", state: "off", detail: "--no-gossip", lastError: null };
+    const problem = this.#lastSendError ?? running?.inbound.clockProblem() ?? null;
     const idle = (name: string): LayerStatus => ({ name, state, detail: "", lastError: null });
     return [
-      { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: this.#lastSendError },
+      { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: problem },
       lan ? (running?.lan?.status() ?? idle("lan")) : lanOff,
       gossip === "off" ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
       running?.statics.status() ?? idle("static"),

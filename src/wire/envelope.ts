@@ -43,6 +43,8 @@ export interface OpenedEnvelope {
 export interface RejectedEnvelope {
   readonly ok: false;
   readonly stage: EnvelopeStage;
+  /** With `too_old` and `too_new`: how far the sender's clock is ahead of ours, negative when behind. */
+  readonly aheadSeconds?: number;
 }
 
 const reject = (stage: EnvelopeStage): RejectedEnvelope => Object.freeze({ ok: false, stage });
@@ -55,8 +57,6 @@ const REJECTED = {
   auth: reject("auth"),
   payloadMetadataJson: reject("payload_metadata_json"),
   protocol: reject("protocol"),
-  tooOld: reject("too_old"),
-  tooNew: reject("too_new"),
 };
 
 const readEnvelope = memberReader({ type: "string", nonce: "bytes", ciphertext: "bytes" });
@@ -100,7 +100,10 @@ export function openEnvelope(
   // The Go decoder takes a payload of `null` for an object without members, so it fails here and not above.
   if (!(payload instanceof JsonObject) || metadata.protocol !== PROTOCOL) return REJECTED.protocol;
   const ageSeconds = Math.floor(nowMs / 1000) - metadata.timestamp;
-  if (ageSeconds > MAX_CLOCK_DIFFERENCE_SECONDS) return REJECTED.tooOld;
-  if (ageSeconds < -MAX_CLOCK_DIFFERENCE_SECONDS) return REJECTED.tooNew;
+  if (ageSeconds > MAX_CLOCK_DIFFERENCE_SECONDS)
+    return { ok: false, stage: "too_old", aheadSeconds: -ageSeconds };
+  if (ageSeconds < -MAX_CLOCK_DIFFERENCE_SECONDS) {
+    return { ok: false, stage: "too_new", aheadSeconds: -ageSeconds };
+  }
   return { ok: true, type, nonce, payload, plaintext, timestampSeconds: metadata.timestamp };
 }

@@ -49,6 +49,8 @@ export interface PeerJson {
   readonly endpoint: string;
   readonly discovered_via: readonly string[] | null;
   readonly state: string;
+  readonly path: "direct" | "relayed" | "bridged" | "forwarded" | "impossible";
+  readonly path_reason: string | null;
 }
 
 /** `wgmesh status --json`, as far as tests look. */
