@@ -12,6 +12,7 @@ import { GoodbyeJudge } from "./goodbyeJudge.ts";
 import { Gossip } from "./gossip.ts";
 import { Inbound } from "./inbound.ts";
 import { Lan } from "./lan.ts";
+import { LostPeers } from "./lostPeers.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
 import type { Discovery, DiscoveryContext, LayerStatus } from "./seams.ts";
 import { type Resolver, type StaticPeer, StaticPeers } from "./staticPeers.ts";
@@ -123,6 +124,11 @@ export class MeshDiscovery implements Discovery {
             steady: pace === "steady",
             send: (data, to) => this.#transmit(socket, data, to),
           });
+    const lost = new LostPeers({
+      ...context,
+      places: (peer) => exchange.controlEndpoints(peer),
+      contact: (request) => exchange.contact(request),
+    });
     const goodbyes = new GoodbyeJudge({
       ...context,
       log,
@@ -177,7 +183,10 @@ export class MeshDiscovery implements Discovery {
       resolve: options.resolve ?? resolveByDns,
       noIpv6: options.noIpv6,
       allows: (linkName) => this.#allows(linkName),
-      moved: () => this.announce(),
+      moved: () => {
+        lost.networkChanged();
+        this.announce();
+      },
     });
 
     const abort = new AbortController();
@@ -208,6 +217,11 @@ export class MeshDiscovery implements Discovery {
       "discovery.goodbye",
       "restart",
       run((signal) => goodbyes.run(signal)),
+    );
+    scope.start(
+      "discovery.lost",
+      "restart",
+      run((signal) => lost.run(signal)),
     );
     if (gossip)
       scope.start(

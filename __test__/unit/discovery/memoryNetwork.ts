@@ -46,6 +46,8 @@ export class MemoryNetwork {
   /** Hosts without IPv6 refuse to bind it. */
   ipv6 = true;
   #nextPort = 40_000;
+  /** True for two addresses between which nothing passes. */
+  parted: ((from: string, to: string) => boolean) | null = null;
   /** Keeps a record of what was sent; off for long runs. */
   record = true;
 
@@ -134,7 +136,7 @@ export class MemoryNetwork {
     }
     for (const socket of this.#sockets) {
       if (socket.port !== to.port || !this.#reaches(socket, from.host, to.host)) continue;
-      if (unit() < loss) continue;
+      if (unit() < loss || this.#isParted(from.host, socket.host)) continue;
       const delay = delayMs[0] + unit() * (delayMs[1] - delayMs[0]);
       clock.after(delay, () => {
         if (!this.#sockets.has(socket) || this.#dead.has(socket.host)) return;
@@ -142,6 +144,10 @@ export class MemoryNetwork {
         socket.handlers.datagram(data, { address, port: from.port });
       });
     }
+  }
+
+  #isParted(from: string, host: string): boolean {
+    return this.#hosts.get(host)?.some((address) => this.parted?.(from, address)) ?? false;
   }
 
   #reaches(socket: Bound, from: string, to: string): boolean {
