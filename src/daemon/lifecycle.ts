@@ -278,6 +278,8 @@ class Lifecycle {
       addresses,
       underlay,
       wireguardPort: backend.wireguardPort,
+      openManySockets: null,
+      tunnelEndpoint: (publicKey: PublicKey) => node.reconciler.actual(publicKey)?.endpoint ?? null,
       probe: (publicKey: PublicKey) => this.#probe(node, publicKey),
     };
     await this.#steps.step(

@@ -41,6 +41,8 @@ export interface ExchangeOptions {
   send(data: Uint8Array, to: Endpoint): void;
   /** A peer that we asked says where our HELLO came from, in its own words. */
   reflected(witness: PublicKey, observedEndpoint: string): void;
+  /** A peer that proves itself and we have each other's word, just now. */
+  met(publicKey: PublicKey): void;
   /** A HELLO got its REPLY from `publicKey`, or (null) none. */
   concluded(hello: OpenHello, publicKey: PublicKey | null): void;
 }
@@ -181,6 +183,7 @@ export class Exchange {
     const known = this.#observe(message, "dht", true);
     if (!known) return;
     this.#reply(publicKey, from);
+    if (message.proven) this.#options.met(publicKey);
     // It may have moved, or somebody passes its datagrams on: only a REPLY from there tells.
     const home = before?.controlEndpoint;
     if (home && endpointText(home) !== endpointText(from) && !this.#verified.isVerified(from, nowMs)) {
@@ -201,6 +204,7 @@ export class Exchange {
     this.#options.concluded(hello, announcement.publicKey);
     if (!this.#observe(message, hello.reason, true)) return;
     this.#options.reflected(announcement.publicKey, announcement.observedEndpoint);
+    if (message.proven) this.#options.met(announcement.publicKey);
   }
 
   /** Stores the sender and those it mentions; null when the store refused the sender. */

@@ -14,6 +14,7 @@ import { Inbound } from "./inbound.ts";
 import { Lan } from "./lan.ts";
 import { LostPeers } from "./lostPeers.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
+import { Rendezvous } from "./rendezvous/rendezvous.ts";
 import type { Discovery, DiscoveryContext, LayerStatus } from "./seams.ts";
 import { type Resolver, type StaticPeer, StaticPeers } from "./staticPeers.ts";
 import type { StunServer } from "./stun/servers.ts";
@@ -56,6 +57,7 @@ interface Running {
   readonly lan: Lan | null;
   readonly statics: StaticPeers;
   readonly addresses: Addresses;
+  readonly rendezvous: Rendezvous | null;
   readonly abort: AbortController;
   readonly unsubscribes: readonly (() => void)[];
 }
@@ -112,6 +114,7 @@ export class MeshDiscovery implements Discovery {
       send: (data, to) => this.#transmit(socket, data, to),
       reflected: (witness, observed) => addresses.keeper.observed(witness, observed),
       concluded: (hello, publicKey) => statics.concluded(hello, publicKey),
+      met: (publicKey) => rendezvous?.met(publicKey),
     });
     const { gossip: pace = "calm" } = options;
     const gossip =
@@ -129,6 +132,18 @@ export class MeshDiscovery implements Discovery {
       places: (peer) => exchange.controlEndpoints(peer),
       contact: (request) => exchange.contact(request),
     });
+    const rendezvous = options.noPunching
+      ? null
+      : new Rendezvous({
+          context,
+          noIpv6: options.noIpv6,
+          send: (data, to) => {
+            if (!this.#leaving) this.#transmit(socket, data, to);
+          },
+          contact: (request, delayMs) => exchange.contact(request, delayMs),
+          isVerified: (control) => exchange.isVerified(control),
+          controlEndpoints: (peer) => exchange.controlEndpoints(peer),
+        });
     const goodbyes = new GoodbyeJudge({
       ...context,
       log,
@@ -166,7 +181,7 @@ export class MeshDiscovery implements Discovery {
       leaving: (message) => {
         if (!this.#leaving) goodbyes.receive(message);
       },
-      signals: new Map(),
+      signals: rendezvous?.readers() ?? new Map(),
       hasProven: (publicKey) => context.store.hasProven(publicKey),
       unproven: (publicKey, message, door) => {
         if (this.#leaving) return;
@@ -204,6 +219,7 @@ export class MeshDiscovery implements Discovery {
         lan,
         statics,
         addresses,
+        rendezvous,
         abort,
         unsubscribes,
       },
@@ -234,6 +250,12 @@ export class MeshDiscovery implements Discovery {
         "discovery.lan",
         "restart",
         run((signal) => lan.run(signal)),
+      );
+    if (rendezvous)
+      scope.start(
+        "discovery.punching",
+        "restart",
+        run((signal) => rendezvous.run(signal)),
       );
     for (const { name, body } of [...statics.tasks(), ...addresses.tasks()])
       scope.start(`discovery.${name}`, "restart", run(body));
@@ -276,12 +298,13 @@ export class MeshDiscovery implements Discovery {
   }
 
   layers(): LayerStatus[] {
-    const { gossip, gossipPort, lan } = this.#options;
+    const { gossip, gossipPort, lan, noPunching } = this.#options;
     const running = this.#running;
     const state = running ? "running" : this.#leaving ? "stopped" : "starting";
     const lanOff: LayerStatus = { name: "lan", state: "off", detail: "--no-lan-discovery", lastError: null };
     const gossipOff: LayerStatus = { name: "gossip", state: "off", detail: "--no-gossip", lastError: null };
     const problem = this.#lastSendError ?? running?.inbound.clockProblem() ?? null;
+    const punchingOff: LayerStatus = { ...lanOff, name: "punching", detail: "--no-punching" };
     const idle = (name: string): LayerStatus => ({ name, state, detail: "", lastError: null });
     return [
       { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: problem },
@@ -289,6 +312,7 @@ export class MeshDiscovery implements Discovery {
       gossip === "off" ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
       running?.statics.status() ?? idle("static"),
       running?.addresses.status() ?? idle("stun"),
+      noPunching ? punchingOff : (running?.rendezvous?.status() ?? idle("punching")),
     ];
   }
 

@@ -6,7 +6,7 @@ import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Random } from "../core/random.ts";
 import type { TaskScope } from "../core/tasks.ts";
-import type { PublicKey } from "../core/types.ts";
+import type { Endpoint, PublicKey } from "../core/types.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { PathTable } from "../peers/paths.ts";
@@ -14,6 +14,7 @@ import type { PeerStore } from "../peers/store.ts";
 import type { Prover } from "../wire/proof.ts";
 import type { Sealer } from "../wire/sealer.ts";
 import type { WireguardPort } from "../wireguard/wireguardPort.ts";
+import type { OpenManySockets } from "./rendezvous/birthday.ts";
 
 export type { Prover, Sealer, WireguardPort };
 
@@ -42,6 +43,11 @@ export interface Underlay {
   addresses(): readonly UnderlayAddress[];
   /** True when the IP lies in a mesh network or in one advertised by a peer: never an endpoint (weak point 27). */
   isInsideMesh(ip: string): boolean;
+  /**
+   * True when the IP lies in a network that a peer advertises, though nothing is routed there, and that this host has no address
+   * in: what is sent there goes to strangers.
+   */
+  isElsewhere(ip: string): boolean;
   /** Calls back after links or addresses changed (debounced), and after sleep; the returned function ends that. */
   onChange(listener: (event: UnderlayEvent) => void): () => void;
 }
@@ -62,6 +68,10 @@ export interface DiscoveryContext {
   readonly underlay: Underlay;
   /** WireGuard's own UDP port; null where it cannot be used beside WireGuard. It outlives the interface. */
   readonly wireguardPort: WireguardPort | null;
+  /** Many UDP sockets at once, for a NAT that gives each destination another port; null where the system has none. */
+  readonly openManySockets: OpenManySockets | null;
+  /** Where WireGuard sends to for that peer now, be it that the peer roamed; null for a peer it does not have. */
+  tunnelEndpoint(publicKey: PublicKey): Endpoint | null;
   /**
    * Checks at once whether the peer's probe listener answers through the tunnel, IPv4 and IPv6 together, within 600 ms.
    * Used to judge a GOODBYE from a peer with a fresh handshake.

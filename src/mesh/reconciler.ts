@@ -57,7 +57,7 @@ export interface ReconcilerOptions {
   readonly meshNetworks: readonly Cidr[];
   readonly underlay: {
     connectedNetworks(): readonly Cidr[];
-    setAcceptedNetworks(networks: readonly Cidr[]): void;
+    setAcceptedNetworks(networks: readonly Cidr[], refused?: readonly Cidr[]): void;
     onChange(listener: () => void): () => void;
   };
   /** Keeps forwarding on for the networks that this node advertises; throws what could not be done. */
@@ -255,7 +255,10 @@ export class Reconciler {
       const device = await backend.read();
       this.#noteActual(device);
       const { wanted, networks } = this.#desired();
-      underlay.setAcceptedNetworks(networks);
+      underlay.setAcceptedNetworks(
+        networks,
+        this.#refused.map(({ network }) => network),
+      );
       const mtuChanges = this.#interface.setMtu(this.#mtu.decide(endpointHosts(device, wanted)));
       const settings = this.#interface.mendDevice(device);
       found.push(...settings);

@@ -33,6 +33,8 @@ export interface HostNetwork {
 
 /** Something changed, or the machine slept and everything may have. */
 export type UnderlayEvent = "changed" | "woke";
+/** Of networks that are not routed; a hostile member can advertise many. */
+const MAX_REFUSED = 1_000;
 
 export interface UnderlayOptions {
   readonly host: HostNetwork;
@@ -47,6 +49,9 @@ export class HostUnderlay {
   readonly #options: UnderlayOptions;
   readonly #listeners = new Set<(event: UnderlayEvent) => void>();
   #insideMesh: NetworkSet;
+  #refused = new NetworkSet();
+  /** Asked of the system again after a change. */
+  #connected: NetworkSet | null = null;
   #monitor: { close(): void } | null = null;
 
   constructor(options: UnderlayOptions) {
@@ -56,7 +61,10 @@ export class HostUnderlay {
 
   /** Starts to watch the host's network. */
   open(): void {
-    this.#monitor ??= this.#options.host.watch(() => this.#tell("changed"));
+    this.#monitor ??= this.#options.host.watch(() => {
+      this.#connected = null;
+      this.#tell("changed");
+    });
   }
 
   /** The machine slept: whatever netlink told or did not tell meanwhile, nothing learned before holds. */
@@ -113,8 +121,9 @@ export class HostUnderlay {
     return [...new Set(networks.filter((network) => network !== null))];
   }
 
-  /** The networks of peers that are routed into the tunnel now; the reconciler tells them. */
-  setAcceptedNetworks(networks: readonly Cidr[]): void {
+  /** The networks of peers that are routed into the tunnel now, and those that are not; the reconciler tells them. */
+  setAcceptedNetworks(networks: readonly Cidr[], refused: readonly Cidr[] = []): void {
+    this.#refused = new NetworkSet(refused.slice(0, MAX_REFUSED));
     this.#insideMesh = new NetworkSet([...this.#options.meshNetworks, ...networks]);
   }
 
@@ -122,6 +131,17 @@ export class HostUnderlay {
   isInsideMesh(ip: string): boolean {
     const address = parseIp(ip);
     return address !== null && this.#insideMesh.covers(address);
+  }
+
+  /**
+   * True when the address lies in a network that a peer advertises, though nothing is routed there, and that this host is not
+   * connected to: what is sent there goes to strangers.
+   */
+  isElsewhere(ip: string): boolean {
+    const address = parseIp(ip);
+    if (address === null || !this.#refused.covers(address)) return false;
+    this.#connected ??= new NetworkSet(this.connectedNetworks());
+    return !this.#connected.covers(address);
   }
 
   onChange(listener: (event: UnderlayEvent) => void): () => void {

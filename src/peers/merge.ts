@@ -111,11 +111,14 @@ function toldEndpoint(peer: Peer, { endpoint, method, proven }: Sighting, nowMs:
   if (endpoint === undefined) return peer;
   const told = { endpoint: keepEqual(peer.endpoint, endpoint), endpointMethod: method, endpointAtMs: nowMs };
   if (peer.endpoint === null) return told;
+  const gain = endpointRank(method) - endpointRank(peer.endpointMethod);
+  const works = isConnected(peer.lastHandshakeMs, nowMs);
+  // A path through NATs was proved by packets; where the owner believes to be seen is less than that.
+  if (works && peer.endpointMethod === "dht-rendezvous" && gain < 0) return peer;
   const isWord = !isMention(method);
   if (isWord && (isMention(peer.endpointMethod) || isStale(peer, nowMs))) return told;
   // Where the tunnel does not work, the owner knows best.
-  if (isWord && proven && !isConnected(peer.lastHandshakeMs, nowMs)) return told;
-  const gain = endpointRank(method) - endpointRank(peer.endpointMethod);
+  if (isWord && proven && !works) return told;
   if (gain === 0) return isIpv6(peer.endpoint) && !isIpv6(endpoint) ? peer : told;
   return gain > 0 ? told : peer;
 }

@@ -3,15 +3,17 @@
  * introducer; the introducer tells both ends where the other is and when to begin with a START. An INVITE asks the end that did
  * not offer yet to do so: a START counts only after an own OFFER (weak point 10).
  *
- * `wg_candidates`, `delay_ms` and `start_in_ms` are ours; Go nodes pass them over.
+ * `wg_candidates`, `nat_type`, `delay_ms` and `start_in_ms` are ours; Go nodes pass them over.
  */
 import { type Endpoint, endpointText, type PublicKey, parsePublicKey } from "../core/types.ts";
 import { MAX_CANDIDATES, MAX_START_CANDIDATES, readCandidates } from "./candidates.ts";
 import { PROTOCOL } from "./envelope.ts";
+import { readNatType } from "./fields.ts";
 import { goString } from "./goJson.ts";
 import type { JsonObject } from "./json.ts";
 import { memberReader } from "./members.ts";
 import { isPairId, pairId } from "./pairs.ts";
+import type { NatType } from "./types.ts";
 
 /** An end never waits longer than this for the start (weak point 10). */
 export const MAX_LEAD_MS = 5_000;
@@ -26,6 +28,8 @@ export interface Offer {
   readonly candidates: readonly Endpoint[];
   /** Where its WireGuard may be reached; empty for Go nodes. */
   readonly wireguardCandidates: readonly Endpoint[];
+  /** What its NAT is, as it knows now; "" for Go nodes. */
+  readonly natType: NatType;
 }
 
 export interface Start {
@@ -38,6 +42,8 @@ export interface Start {
   /** Control sockets of the peer. */
   readonly candidates: readonly Endpoint[];
   readonly wireguardCandidates: readonly Endpoint[];
+  /** What the peer's NAT is; "" from Go nodes. */
+  readonly natType: NatType;
   /** By the introducer's clock, Unix ms; 0 for at once. */
   readonly startAtMs: number;
   /** The same counted from the arrival, which needs no clocks that agree; null from Go nodes. */
@@ -61,6 +67,7 @@ const readOffer = memberReader({
   timestamp: "integer",
   candidates: "strings",
   wg_candidates: "strings",
+  nat_type: "string",
 });
 const readStart = memberReader({
   pair_id: "string",
@@ -70,6 +77,7 @@ const readStart = memberReader({
   start_at_unix_ms: "integer",
   introducer_key: "string",
   wg_candidates: "strings",
+  nat_type: "string",
   start_in_ms: "integer",
   delay_ms: "integer",
 });
@@ -114,6 +122,7 @@ export function decodeOffer(payload: JsonObject): DecodedRendezvous<Offer> {
       timestampSeconds: members.timestamp,
       candidates: readCandidates(members.candidates, MAX_CANDIDATES),
       wireguardCandidates: readCandidates(members.wg_candidates, MAX_CANDIDATES),
+      natType: readNatType(members.nat_type),
     },
   };
 }
@@ -125,6 +134,7 @@ export function encodeOffer(offer: Offer): string {
     `,"pair_id":"${pairId(offer.from, offer.target)}"`,
     list("candidates", offer.candidates, MAX_CANDIDATES),
     list("wg_candidates", offer.wireguardCandidates, MAX_CANDIDATES),
+    natTypeText(offer.natType),
     "}",
   ].join("");
 }
@@ -148,6 +158,7 @@ export function decodeStart(payload: JsonObject): DecodedRendezvous<Start> {
       timestampSeconds: members.timestamp,
       candidates: readCandidates(members.peer_candidates, MAX_START_CANDIDATES),
       wireguardCandidates: readCandidates(members.wg_candidates, MAX_CANDIDATES),
+      natType: readNatType(members.nat_type),
       startAtMs: members.start_at_unix_ms,
       startInMs: hasStartIn(payload) ? start_in_ms : null,
       delayMs: delay_ms,
@@ -163,6 +174,7 @@ export function encodeStart(start: Start): string {
     `,"start_at_unix_ms":${start.startAtMs}`,
     start.introducer === null ? "" : `,"introducer_key":${goString(start.introducer)}`,
     list("wg_candidates", start.wireguardCandidates, MAX_CANDIDATES),
+    natTypeText(start.natType),
     start.startInMs === null ? "" : `,"start_in_ms":${start.startInMs},"delay_ms":${start.delayMs}`,
     "}",
   ].join("");
@@ -182,6 +194,8 @@ export function encodeInvite({ from, peer, timestampSeconds }: Invite): string {
   const head = `{"protocol":"${PROTOCOL}","timestamp":${timestampSeconds}`;
   return `${head},"from_pubkey":${goString(from)},"peer_pubkey":${goString(peer)}}`;
 }
+
+const natTypeText = (natType: NatType): string => (natType === "" ? "" : `,"nat_type":"${natType}"`);
 
 function list(name: string, endpoints: readonly Endpoint[], max: number): string {
   if (endpoints.length === 0) return "";

@@ -104,6 +104,10 @@ class TestUnderlay implements Underlay {
     return ip.startsWith("10.77.") || ip.startsWith("fd00:77:");
   }
 
+  isElsewhere(): boolean {
+    return false;
+  }
+
   onChange(listener: (event: UnderlayEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -124,6 +128,8 @@ export interface NodeOptions extends Partial<MeshDiscoveryOptions> {
   readonly random?: Random;
   readonly probe?: (publicKey: PublicKey) => Promise<boolean>;
   readonly wireguardPort?: WireguardPort;
+  readonly openManySockets?: DiscoveryContext["openManySockets"];
+  readonly tunnelEndpoint?: DiscoveryContext["tunnelEndpoint"];
 }
 
 /** What a node of that name says of itself. */
@@ -168,6 +174,8 @@ export class TestNode {
       instance,
       probe,
       wireguardPort,
+      openManySockets,
+      tunnelEndpoint,
       random = seededRandom(`${name} ${instance}`),
       ...discovery
     } = options;
@@ -210,6 +218,8 @@ export class TestNode {
       addresses: testAddresses,
       underlay: this.underlay,
       wireguardPort: wireguardPort ?? null,
+      openManySockets: openManySockets ?? null,
+      tunnelEndpoint: tunnelEndpoint ?? (() => null),
       probe: probe ?? (async () => false),
     };
     this.discovery = new MeshDiscovery({

@@ -188,6 +188,20 @@ describe("mergeSighting", () => {
     expect(mergeSighting(lan, direct, NOW + ENDPOINT_STALE_MS + 1).endpoint?.host).toBe("203.0.113.5");
   });
 
+  test("a punched path that works outlasts what the owner believes of its address; one that does not gives way", () => {
+    const punched = mergeSighting(
+      null,
+      { ...direct, method: "dht-rendezvous", endpoint: { host: "203.0.113.9", port: 7 }, proven: true },
+      NOW,
+    );
+    const later = NOW + 10 * ENDPOINT_STALE_MS;
+    const works = { ...punched, lastHandshakeMs: later - 1_000 };
+    const word = { ...direct, proven: true };
+    expect(mergeSighting(works, word, later).endpoint?.port).toBe(7);
+    expect(mergeSighting(punched, word, later).endpoint?.port).toBe(51820);
+    expect(mergeSighting(works, { ...word, method: "lan" }, later).endpoint?.port).toBe(51820);
+  });
+
   test("a mention does not move a tunnel that works", () => {
     const mention: Sighting = { ...direct, method: "dht-transitive" };
     const other: Sighting = { ...mention, endpoint: { host: "198.51.100.9", port: 9 } };

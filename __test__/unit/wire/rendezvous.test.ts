@@ -20,6 +20,7 @@ import {
   type Offer,
   type Start,
 } from "../../../src/wire/rendezvous.ts";
+import type { NatType } from "../../../src/wire/types.ts";
 import { keyOf } from "../support/announcements.ts";
 import { vectors } from "../support/vectors.ts";
 
@@ -127,6 +128,7 @@ const endpoint: fc.Arbitrary<Endpoint> = fc.record({
 });
 const endpoints = (maxLength: number): fc.Arbitrary<Endpoint[]> =>
   fc.uniqueArray(endpoint, { maxLength, selector: ({ host, port }) => `${host} ${port}` });
+const natType = fc.constantFrom<NatType>("cone", "symmetric", "unknown", "");
 const session = fc.constantFrom("0123456789abcdef", "ffffffffffffffff");
 
 describe("what is written is read back", () => {
@@ -137,6 +139,7 @@ describe("what is written is read back", () => {
       timestampSeconds: fc.nat(),
       candidates: endpoints(8),
       wireguardCandidates: endpoints(8),
+      natType,
     });
     fc.assert(
       fc.property(arbitrary, (value) => {
@@ -153,6 +156,7 @@ describe("what is written is read back", () => {
         timestampSeconds: fc.nat(),
         candidates: endpoints(16),
         wireguardCandidates: endpoints(8),
+        natType,
         startAtMs: fc.nat(),
         timing: fc.option(fc.record({ inMs: fc.nat(5_000), delayMs: fc.nat(1_000) })),
       })
@@ -192,11 +196,11 @@ describe("what is written is read back", () => {
 describe("what is refused", () => {
   const offer = encodeOffer({
     ...{ from: keyOf(1), target: keyOf(2), timestampSeconds: NOW },
-    ...{ candidates: [], wireguardCandidates: [] },
+    ...{ candidates: [], wireguardCandidates: [], natType: "" },
   });
   const start = encodeStart({
     ...{ peer: keyOf(1), introducer: null, pairId: pairId(keyOf(1), keyOf(2)), timestampSeconds: NOW },
-    ...{ candidates: [], wireguardCandidates: [], startAtMs: 0, startInMs: 300, delayMs: 0 },
+    ...{ candidates: [], wireguardCandidates: [], natType: "", startAtMs: 0, startInMs: 300, delayMs: 0 },
   });
   const punch = encodePunch({
     ...{ from: keyOf(1), to: keyOf(2), timestampSeconds: NOW, session: "0123456789abcdef" },

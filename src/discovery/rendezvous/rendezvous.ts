@@ -1,0 +1,331 @@
+/**
+ * Direct paths through NATs (row D6): sees to it that two nodes that cannot reach each other begin to punch at the same time. Nodes of
+ * ours that have each other's control socket agree by a HELLO and its REPLY; else an introducer brings them together; else both begin in
+ * the pair's window. What then happens is the Puncher's business.
+ */
+import { ipKind } from "../../core/ipKind.ts";
+import { type Endpoint, type PublicKey, parseIp } from "../../core/types.ts";
+import { isConnected } from "../../peers/connected.ts";
+import type { Peer, PeerEvent } from "../../peers/peer.ts";
+import { isPairWindow, pairSeed } from "../../wire/pairs.ts";
+import type { Start } from "../../wire/rendezvous.ts";
+import type { ContactRequest } from "../contactQueue.ts";
+import { Pacemaker } from "../pacemaker.ts";
+import type { DiscoveryContext, LayerStatus } from "../seams.ts";
+import type { SignalReaders } from "../signals.ts";
+import { SECOND_SIDE_MS } from "./introducer.ts";
+import { Introductions } from "./introductions.ts";
+import { Puncher } from "./puncher.ts";
+import { PunchMetrics } from "./punchMetrics.ts";
+import { PunchPort } from "./punchPort.ts";
+import { Seeker } from "./seeker.ts";
+import { type Introduced, targetsOf } from "./targets.ts";
+
+export interface RendezvousOptions {
+  readonly context: DiscoveryContext;
+  readonly noIpv6: boolean;
+  /** Sends from the control socket. */
+  send(data: Uint8Array, to: Endpoint): void;
+  contact(request: ContactRequest, delayMs?: number): void;
+  isVerified(control: Endpoint): boolean;
+  controlEndpoints(peer: Peer): Endpoint[];
+}
+
+/** Too many attempts are under way: the next try. */
+const POSTPONE_MS = 500;
+/** Control sockets of an introduced peer of ours that get a HELLO; a Go node has nothing else to punch with. */
+const MAX_HELLOS = 4;
+/** A word this new needs no introducer. */
+const SPOKE_MS = 20_000;
+/** A peer that comes and goes must not make a decision for each of its events. */
+const SOON_MS = 10;
+
+export class Rendezvous {
+  readonly #options: RendezvousOptions;
+  readonly #context: DiscoveryContext;
+  readonly #seeker: Seeker;
+  readonly #introductions: Introductions;
+  readonly #puncher: Puncher | null;
+  readonly #metrics: PunchMetrics;
+  readonly #pacemaker: Pacemaker;
+  /** Why the last attempt at a peer failed. */
+  readonly #reasons = new Map<PublicKey, string>();
+  /** Peers whose state changed since the last look. */
+  readonly #changed = new Set<PublicKey>();
+  #lookAtMs: number | null = null;
+
+  constructor(options: RendezvousOptions) {
+    const { context } = options;
+    const { clock, random, log, metrics, store, self, sealer, prover, paths, wireguardPort } = context;
+    this.#options = options;
+    this.#context = context;
+    this.#seeker = new Seeker(() => random.unit());
+    this.#metrics = new PunchMetrics(metrics);
+    const isAllowed = (host: string): boolean => this.#isAllowed(host);
+    const ownKey = self.snapshot.publicKey;
+    this.#introductions = new Introductions({
+      ...{ clock, random, store, self, sealer, prover, isAllowed },
+      send: options.send,
+      isVerified: options.isVerified,
+      controlEndpoints: options.controlEndpoints,
+      tunnelEndpoint: (publicKey) => context.tunnelEndpoint(publicKey),
+      started: (start, leadMs) => this.#started(start, leadMs),
+      invited: (publicKey, introducer) => this.#invited(publicKey, introducer),
+    });
+    const isKnown = (publicKey: PublicKey): boolean => store.get(publicKey) !== undefined;
+    this.#puncher =
+      wireguardPort &&
+      new Puncher({
+        ...{ clock, random, log, store, paths, ownKey, isAllowed },
+        port: wireguardPort,
+        messages: new PunchPort({ clock, random, sealer, prover, ownKey, isKnown }),
+        openMany: context.openManySockets,
+        metrics: this.#metrics,
+        probed: (publicKey) => this.#probed(publicKey),
+        ended: (publicKey, reason) => this.#ended(publicKey, reason),
+      });
+    this.#pacemaker = new Pacemaker(clock, {
+      nextAtMs: () => this.#nextAtMs(),
+      act: (nowMs) => this.#act(nowMs),
+    });
+  }
+
+  /** The messages of the control socket that are for this layer. */
+  readers(): SignalReaders {
+    return this.#introductions.readers();
+  }
+
+  /** The body of its task. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { paths, store, wireguardPort } = this.#context;
+    const puncher = this.#puncher;
+    const ends = [
+      store.subscribe((event) => this.#storeChanged(event)),
+      paths.subscribe((publicKey, _path, before) => {
+        if (before.kind === "bridged") puncher?.dropBridge(publicKey);
+        this.#look(publicKey);
+      }),
+      wireguardPort?.onDatagram((data, from) => {
+        puncher?.receive(data, from);
+        this.#pacemaker.wake();
+      }),
+    ];
+    for (const { publicKey } of store.list()) this.#look(publicKey);
+    try {
+      await this.#pacemaker.run(signal);
+    } finally {
+      for (const end of ends) end?.();
+      puncher?.close();
+    }
+  }
+
+  /** The peer has just spoken with us over the control socket, and proved itself: it knows that too. */
+  met(publicKey: PublicKey): void {
+    if (this.#puncher === null || !this.#seeker.has(publicKey)) return;
+    const onLan = this.#context.store.get(publicKey)?.endpointMethod === "lan";
+    this.#seeker.met(publicKey, onLan, this.#context.clock.monotonicMs());
+    this.#pacemaker.wake();
+  }
+
+  status(): LayerStatus {
+    const puncher = this.#puncher;
+    const detail = puncher
+      ? `${puncher.running} under way, ${this.#metrics.successes} paths found, ${this.#seeker.size} peers sought`
+      : "WireGuard's port cannot be used: introductions only";
+    return { name: "punching", state: puncher ? "running" : "degraded", detail, lastError: null };
+  }
+
+  #storeChanged(event: PeerEvent): void {
+    const { publicKey } = event.peer;
+    if (event.type === "removed") {
+      this.#seeker.calm(publicKey);
+      this.#puncher?.connected(publicKey);
+      this.#puncher?.dropBridge(publicKey);
+      this.#introductions.forget(publicKey);
+      this.#reasons.delete(publicKey);
+    } else {
+      this.#look(publicKey);
+    }
+  }
+
+  #look(publicKey: PublicKey): void {
+    this.#changed.add(publicKey);
+    this.#lookAtMs ??= this.#context.clock.monotonicMs() + SOON_MS;
+    this.#pacemaker.wake();
+  }
+
+  /** Whether a direct path is wanted: there is no session, or it goes through another node. */
+  #wants(peer: Peer): boolean {
+    const path = this.#context.paths.get(peer.publicKey);
+    if (path.kind !== "direct" && path.kind !== "bridged") return true;
+    return !isConnected(peer.lastHandshakeMs, this.#context.clock.wallMs());
+  }
+
+  #act(nowMs: number): void {
+    if (this.#lookAtMs !== null && nowMs >= this.#lookAtMs) this.#lookAtChanged(nowMs);
+    const { begin, seek } = this.#seeker.take(nowMs);
+    for (const publicKey of begin) this.#begin(publicKey, null, 0, this.#ownDelayMs(publicKey));
+    for (const publicKey of seek) this.#seek(publicKey);
+    this.#puncher?.tick(nowMs);
+  }
+
+  #nextAtMs(): number | null {
+    const times = [this.#lookAtMs, this.#seeker.nextAtMs(), this.#puncher?.nextAtMs() ?? null];
+    const due = times.filter((time) => time !== null);
+    return due.length === 0 ? null : Math.min(...due);
+  }
+
+  #lookAtChanged(nowMs: number): void {
+    this.#lookAtMs = null;
+    for (const publicKey of this.#changed) {
+      const peer = this.#context.store.get(publicKey);
+      if (peer === undefined) continue;
+      if (this.#wants(peer)) {
+        this.#seeker.need(publicKey, nowMs);
+      } else {
+        this.#puncher?.connected(publicKey);
+        this.#seeker.calm(publicKey);
+        this.#reasons.delete(publicKey);
+      }
+    }
+    this.#changed.clear();
+  }
+
+  /** Brings about that both sides begin. */
+  #seek(publicKey: PublicKey): void {
+    const peer = this.#context.store.get(publicKey);
+    if (peer === undefined) {
+      this.#seeker.calm(publicKey);
+      return;
+    }
+    const ours = isOurs(peer);
+    const [control] = this.#options.controlEndpoints(peer);
+    const heard = control !== undefined && (this.#options.isVerified(control) || this.#spoke(peer));
+    // WireGuard's own handshakes are all there is to try.
+    if (heard && (!ours || this.#puncher === null)) return;
+    if (heard && this.#seeker.seeks(publicKey) <= 1) {
+      this.#hello(control, publicKey);
+      return;
+    }
+    const asked = this.#introductions.ask(publicKey, this.#seeker.seeks(publicKey) > 1);
+    if (heard) this.#hello(control, publicKey);
+    if (asked) return;
+    // Nobody can introduce them: both know the window, and their packets open the way for each other.
+    for (const place of this.#options.controlEndpoints(peer)) this.#hello(place, publicKey);
+    const seed = pairSeed(this.#ownKey, publicKey);
+    if (ours && isPairWindow(seed, Math.floor(this.#context.clock.wallMs() / 1000))) {
+      this.#begin(publicKey, null, 0, 0);
+    }
+  }
+
+  /** The peer itself has spoken to us lately. */
+  #spoke({ controlEndpoint, lastSeenMs }: Peer): boolean {
+    return controlEndpoint !== null && this.#context.clock.wallMs() - lastSeenMs < SPOKE_MS;
+  }
+
+  #hello(to: Endpoint, publicKey: PublicKey): void {
+    this.#options.contact({ to, publicKey, reason: "dht", purpose: "ask", small: true }, 0);
+  }
+
+  /** The introducer has told both sides. */
+  #started(start: Start, leadMs: number): void {
+    const { clock } = this.#context;
+    const { peer: publicKey, wireguardCandidates } = start;
+    const peer = this.#known(publicKey);
+    if (peer === undefined || !this.#wants(peer)) return;
+    const ours = isOurs(peer) || wireguardCandidates.length > 0;
+    const controls = start.candidates.filter(({ host }) => this.#isAllowed(host));
+    for (const to of ours ? controls.slice(0, MAX_HELLOS) : controls) {
+      this.#options.contact({ to, publicKey, reason: "dht", purpose: "ask", small: true }, leadMs);
+    }
+    this.#seeker.need(publicKey, clock.monotonicMs());
+    if (ours && this.#seeker.mayJoin(publicKey, clock.monotonicMs())) {
+      this.#begin(publicKey, start, leadMs, start.delayMs);
+    }
+  }
+
+  #invited(publicKey: PublicKey, introducer: PublicKey): void {
+    const nowMs = this.#context.clock.monotonicMs();
+    const peer = this.#known(publicKey);
+    if (peer === undefined || !this.#wants(peer)) return;
+    this.#seeker.need(publicKey, nowMs);
+    if (this.#seeker.mayJoin(publicKey, nowMs)) this.#introductions.answer(publicKey, introducer);
+  }
+
+  #probed(publicKey: PublicKey): void {
+    const peer = this.#context.store.get(publicKey);
+    if (peer === undefined || !this.#wants(peer)) return;
+    const nowMs = this.#context.clock.monotonicMs();
+    this.#seeker.need(publicKey, nowMs);
+    if (this.#seeker.mayJoin(publicKey, nowMs)) this.#begin(publicKey, null, 0, 0);
+  }
+
+  #begin(publicKey: PublicKey, introduced: Introduced | null, leadMs: number, delayMs: number): void {
+    const { clock, openManySockets, paths, self, store } = this.#context;
+    const puncher = this.#puncher;
+    const peer = store.get(publicKey);
+    if (puncher === null || peer === undefined || puncher.isRunning(publicKey) || !this.#wants(peer)) return;
+    const nowMs = clock.monotonicMs();
+    if (puncher.full) {
+      this.#seeker.postpone(publicKey, nowMs + POSTPONE_MS);
+      return;
+    }
+    const { candidates: own, natType: ownNatType } = self.snapshot;
+    const targets = targetsOf({
+      ...{ peer, introduced, own, ownNatType },
+      canWiden: openManySockets !== null,
+      isAllowed: (host) => this.#isAllowed(host),
+    });
+    const relayed = paths.get(publicKey).kind === "relayed";
+    puncher.begin(publicKey, { ...targets, startAtMs: nowMs + leadMs, delayMs, relayed });
+    this.#seeker.began(publicKey);
+    this.#pacemaker.wake();
+  }
+
+  #ended(publicKey: PublicKey, reason: string | null): void {
+    const { clock, log, paths } = this.#context;
+    this.#seeker.ended(publicKey, reason !== null, clock.monotonicMs());
+    if (reason === null) return;
+    if (this.#reasons.get(publicKey) !== reason) log.debug({ publicKey, reason }, "no direct path found");
+    this.#reasons.set(publicKey, reason);
+    paths.report({ kind: "punch-failed", publicKey, reason });
+  }
+
+  /** Attempts take turns: the lower key first, the higher one first, chance. */
+  #ownDelayMs(publicKey: PublicKey): number {
+    const turn = this.#seeker.failures(publicKey) % 3;
+    if (turn === 2) return Math.round(this.#context.random.unit()) * SECOND_SIDE_MS;
+    return this.#ownKey < publicKey === (turn === 0) ? 0 : SECOND_SIDE_MS;
+  }
+
+  /** The record of a peer that an introducer names; a new one has the addresses that follow from its key. */
+  #known(publicKey: PublicKey): Peer | undefined {
+    const { addresses, store } = this.#context;
+    if (publicKey === this.#ownKey) return undefined;
+    const peer = store.get(publicKey);
+    if (peer !== undefined) return peer;
+    const meshIp = parseIp(addresses.meshIpv4(publicKey, 0));
+    if (meshIp === null) return undefined;
+    return store.observe({ publicKey, method: "dht-transitive", meshIp }) ?? undefined;
+  }
+
+  /** Never into the mesh, nor into networks of members unless this host is in them itself. */
+  #isAllowed(host: string): boolean {
+    const { underlay } = this.#context;
+    if (this.#options.noIpv6 && host.includes(":")) return false;
+    const ip = parseIp(host);
+    if (ip === null || underlay.isInsideMesh(ip)) return false;
+    // Only private ones: a member that advertises the whole Internet must not end all punching.
+    const isPrivate = ipKind(ip) === "private" || ipKind(ip) === "carrierNat";
+    return !isPrivate || !underlay.isElsewhere(ip);
+  }
+
+  get #ownKey(): PublicKey {
+    return this.#context.self.snapshot.publicKey;
+  }
+}
+
+/** Go nodes prove nothing and tell no candidates. */
+function isOurs(peer: Peer): boolean {
+  return peer.proven || peer.candidates.length > 0;
+}

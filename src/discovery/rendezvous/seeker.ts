@@ -1,0 +1,159 @@
+/**
+ * For which peers a direct path is to be looked for, and when. Pure: time comes in as an argument.
+ *
+ * Two nodes have to begin at the same time. What tells both is a HELLO and its REPLY, a START, or the other's first probe; looking means
+ * to bring about one of these.
+ */
+import type { PublicKey } from "../../core/types.ts";
+
+/** A peer that was just met connects by itself on a LAN, or where no NAT is between. */
+const GRACE_MS = 400;
+const LAN_GRACE_MS = 1_500;
+/** A peer that others mention is sent a HELLO first. */
+const FIRST_SEEK_MS = 300;
+/** Looking goes on until something begins (PROTOCOL.md section 12: rendezvous back-off). */
+const SEEK_AGAIN_MS = 3_000;
+const MAX_SEEK_AGAIN_MS = 30_000;
+/** After an attempt that failed. NATs have forgotten it by then: Linux keeps an unanswered flow for 30 s. */
+const ATTEMPT_AGAIN_MS = 35_000;
+const MAX_ATTEMPT_AGAIN_MS = 300_000;
+/** A word of the other side that it begins counts sooner (PROTOCOL.md section 12: punch again). */
+export const OTHER_BEGINS_AGAIN_MS = 6_000;
+/** As many as the store holds. */
+const MAX_NEEDS = 1_000;
+
+interface Need {
+  seekAtMs: number;
+  beginAtMs: number | null;
+  seeks: number;
+  failures: number;
+  attemptEndedAtMs: number;
+  busy: boolean;
+}
+
+export class Seeker {
+  readonly #needs = new Map<PublicKey, Need>();
+  readonly #unit: () => number;
+
+  /** `unit` gives chance from 0 to 1. */
+  constructor(unit: () => number) {
+    this.#unit = unit;
+  }
+
+  has(publicKey: PublicKey): boolean {
+    return this.#needs.has(publicKey);
+  }
+
+  /** Failed attempts in a row. */
+  failures(publicKey: PublicKey): number {
+    return this.#needs.get(publicKey)?.failures ?? 0;
+  }
+
+  /** Looks for a peer without anything having begun so far: so many times. */
+  seeks(publicKey: PublicKey): number {
+    return this.#needs.get(publicKey)?.seeks ?? 0;
+  }
+
+  /** A path is wanted from now on. */
+  need(publicKey: PublicKey, nowMs: number): void {
+    if (this.#needs.has(publicKey) || this.#needs.size >= MAX_NEEDS) return;
+    this.#needs.set(publicKey, {
+      seekAtMs: nowMs + FIRST_SEEK_MS,
+      beginAtMs: null,
+      seeks: 0,
+      failures: 0,
+      attemptEndedAtMs: Number.NEGATIVE_INFINITY,
+      busy: false,
+    });
+  }
+
+  /** It has one, or the peer has gone. */
+  calm(publicKey: PublicKey): void {
+    this.#needs.delete(publicKey);
+  }
+
+  /** Both sides have spoken with each other just now: they begin alike. */
+  met(publicKey: PublicKey, onLan: boolean, nowMs: number): void {
+    const need = this.#needs.get(publicKey);
+    if (need === undefined || need.busy || need.beginAtMs !== null) return;
+    if (nowMs < need.attemptEndedAtMs + pauseMs(need.failures)) return;
+    need.beginAtMs = nowMs + (onLan ? LAN_GRACE_MS : GRACE_MS);
+  }
+
+  /** True when an attempt may begin because the other side begins one. */
+  mayJoin(publicKey: PublicKey, nowMs: number): boolean {
+    const need = this.#needs.get(publicKey);
+    return need !== undefined && !need.busy && nowMs - need.attemptEndedAtMs >= OTHER_BEGINS_AGAIN_MS;
+  }
+
+  /** An attempt runs. */
+  began(publicKey: PublicKey): void {
+    const need = this.#needs.get(publicKey);
+    if (need === undefined) return;
+    need.busy = true;
+    need.beginAtMs = null;
+    need.seeks = 0;
+  }
+
+  ended(publicKey: PublicKey, failed: boolean, nowMs: number): void {
+    const need = this.#needs.get(publicKey);
+    if (need === undefined) return;
+    need.busy = false;
+    need.attemptEndedAtMs = nowMs;
+    need.failures = failed ? need.failures + 1 : 0;
+    // Both sides look again at much the same time, and either is enough.
+    need.seekAtMs = nowMs + pauseMs(failed ? need.failures : 1) * (1 + 0.1 * this.#unit());
+  }
+
+  /** Looks at once: an introducer says that the other side does. */
+  hasten(publicKey: PublicKey, nowMs: number): void {
+    const need = this.#needs.get(publicKey);
+    if (need !== undefined && !need.busy) need.seekAtMs = nowMs;
+  }
+
+  /** For whom to begin now, and for whom to look. */
+  take(nowMs: number): { readonly begin: PublicKey[]; readonly seek: PublicKey[] } {
+    const begin: PublicKey[] = [];
+    const seek: PublicKey[] = [];
+    for (const [publicKey, need] of this.#needs) {
+      if (need.busy) continue;
+      if (need.beginAtMs !== null) {
+        if (need.beginAtMs > nowMs) continue;
+        need.beginAtMs = null;
+        begin.push(publicKey);
+      } else if (need.seekAtMs <= nowMs) {
+        const againMs = Math.min(SEEK_AGAIN_MS * 2 ** need.seeks, MAX_SEEK_AGAIN_MS);
+        need.seekAtMs = nowMs + againMs * (0.9 + 0.2 * this.#unit());
+        need.seeks += 1;
+        seek.push(publicKey);
+      }
+    }
+    return { begin, seek };
+  }
+
+  /** Begins a little later: too many are under way. */
+  postpone(publicKey: PublicKey, untilMs: number): void {
+    const need = this.#needs.get(publicKey);
+    if (need !== undefined) need.beginAtMs = untilMs;
+  }
+
+  nextAtMs(): number | null {
+    let next: number | null = null;
+    for (const { busy, beginAtMs, seekAtMs } of this.#needs.values()) {
+      if (busy) continue;
+      const atMs = beginAtMs ?? seekAtMs;
+      if (next === null || atMs < next) next = atMs;
+    }
+    return next;
+  }
+
+  get size(): number {
+    return this.#needs.size;
+  }
+}
+
+/** From the end of one attempt to the next that this side begins. */
+function pauseMs(failures: number): number {
+  if (failures === 0) return OTHER_BEGINS_AGAIN_MS;
+  return Math.min(ATTEMPT_AGAIN_MS * 2 ** (failures - 1), MAX_ATTEMPT_AGAIN_MS);
+}
