@@ -121,7 +121,7 @@ export class WireGuardDevice {
    */
   sendDatagram(host: string, port: number, data: Uint8Array): boolean;
 
-  /** What became of such datagrams; all zero before {@link WireGuardDevice.onDatagram}, and after an embedded device was closed. */
+  /** What became of such datagrams; all zero before {@link WireGuardDevice.onDatagram}, and after the device was closed. */
   datagramCounters(): BesideCounters;
 
   /**

@@ -1,6 +1,6 @@
 /**
  * WireGuard's port used beside WireGuard, the same for every backend: a device on the loopback of this network namespace, an
- * ordinary socket as the stranger, and a tunnel to an embedded device whose pings must not suffer.
+ * ordinary socket as the stranger, and a tunnel to another device, which must not suffer.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -91,10 +91,11 @@ async function bothWays(family: Family, { device, heard }: Heard, port: number):
   });
 }
 
-/** An embedded device as the other end of the tunnel, on PORT + 1. */
+/** Another device as the other end of the tunnel, on PORT + 1. */
 async function withTunnel(kind: BackendKind, body: (end: Heard) => Promise<void>): Promise<void> {
   await withDevice(kind, async (end) => {
-    const far = WireGuardDevice.open("embedded", "wgport1", 1420);
+    // A second wireguard-go would bring nothing.
+    const far = WireGuardDevice.open(kind === "wireguard-go" ? "embedded" : kind, "wgport1", 1420);
     try {
       const farKey = PrivateKey.generate();
       far.configure({ privateKey: farKey, listenPort: PORT + 1 });

@@ -7,11 +7,11 @@ import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { relayCommands } from "./relayCommands.mjs";
 
 const testBuild = process.env.TEST_BUILD === "1" ? useTestBuild() : undefined;
-const { generateSecretUri, MeshSecret, NodeIdentity, PresharedKey, WireGuardDevice } = await import(
-  "@wgmesh/native"
-);
+const native = await import("@wgmesh/native");
+const { generateSecretUri, MeshSecret, NodeIdentity, PresharedKey, WireGuardDevice } = native;
 
 const identity = NodeIdentity.load("/nowhere/state.json");
 let presharedKey = PresharedKey.derive(MeshSecret.fromText(generateSecretUri()));
@@ -21,6 +21,7 @@ let counter;
 const flows = [];
 
 const commands = {
+  ...relayCommands(native),
   secret: ({ text }) => {
     presharedKey = PresharedKey.derive(MeshSecret.fromText(text));
   },
@@ -64,8 +65,8 @@ const commands = {
         socket.on("error", () => {});
       }).listen(port, "::", resolve);
     }),
-  /** Sends pseudo-random bytes; both hashes. */
-  send: ({ host, port, bytes }) =>
+  /** Sends pseudo-random bytes, or a text again and again; both hashes. */
+  send: ({ host, port, bytes, text }) =>
     new Promise((resolve, reject) => {
       const hash = createHash("sha256");
       let answer = "";
@@ -73,7 +74,7 @@ const commands = {
       const socket = connect({ host, port, allowHalfOpen: true });
       const write = () => {
         while (left > 0) {
-          const chunk = Buffer.alloc(Math.min(left, 65_536), `${left}.`);
+          const chunk = Buffer.alloc(Math.min(left, 65_536), text ?? `${left}.`);
           left -= chunk.length;
           hash.update(chunk);
           if (!socket.write(chunk)) return socket.once("drain", write);

@@ -13,7 +13,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
 use self::socket::{Raw, Room};
@@ -107,8 +107,7 @@ impl RawPort {
     }
 
     pub fn port(&self) -> Arc<dyn Port> {
-        let inner: Arc<Inner> = Arc::clone(&self.inner);
-        inner
+        Arc::new(Way(Arc::downgrade(&self.inner)))
     }
 }
 
@@ -177,13 +176,16 @@ fn readable(raw: &Raw) -> (BorrowedFd<'_>, Interest) {
     (raw.receiver().as_fd(), Interest::Readable)
 }
 
-impl Port for Inner {
+/// Does not keep the sockets of a device open that was closed.
+struct Way(Weak<Inner>);
+
+impl Port for Way {
     fn send(&self, data: &[u8], to: SocketAddr) -> bool {
-        self.gate.count_sent(self.try_send(data, to))
+        self.0.upgrade().is_some_and(|inner| inner.gate.count_sent(inner.try_send(data, to)))
     }
 
     fn counters(&self) -> Counters {
-        self.gate.counters()
+        self.0.upgrade().map(|inner| inner.gate.counters()).unwrap_or_default()
     }
 }
 
