@@ -41,6 +41,8 @@ export interface DaemonOptions extends RelayOptions {
 
   readonly peers: readonly StaticPeer[];
   readonly lanDiscovery: boolean;
+  /** Look for the mesh in the registry (config/registry.ts). */
+  readonly registry: boolean;
   /** In-mesh gossip at the Go peer's pace, to Go peers too. */
   readonly gossip: boolean;
   /** False with `--no-gossip`: not even the calm one between nodes of ours. */
@@ -170,6 +172,13 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     help: "do not use LAN multicast",
     default: true,
     form: off,
+  },
+  registry: {
+    flag: "--registry",
+    group: "Discovery",
+    help: "when alone, look for the mesh in a public issue tracker; with $GITHUB_TOKEN also keep its entry (sealed)",
+    default: false,
+    form: on,
   },
   gossip: {
     flag: "--gossip",

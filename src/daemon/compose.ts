@@ -3,11 +3,14 @@
  */
 import type { DaemonOptions } from "../config/options.ts";
 import { childRecordPath, rpcSocketPath, stateFilePath } from "../config/paths.ts";
+import { registryPlace } from "../config/registry.ts";
 import { systemClock } from "../core/clock.ts";
 import { systemRandom } from "../core/random.ts";
 import { parsePublicKey } from "../core/types.ts";
 import { version } from "../core/version.ts";
 import { MeshDiscovery } from "../discovery/meshDiscovery.ts";
+import { issueTitle } from "../discovery/registry/issueBody.ts";
+import type { RegistrySetting } from "../discovery/registry/registry.ts";
 import { DEFAULT_STUN_SERVERS, type StunServer } from "../discovery/stun/servers.ts";
 import { type MeshSecret, meshAddresses, meshPresharedKey } from "../identity/derivation.ts";
 import {
@@ -95,6 +98,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
       lan: options.lanDiscovery,
       staticPeers: options.peers,
       gossip: options.gossip ? "steady" : options.meshGossip ? "calm" : "off",
+      ...(options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),
       noIpv6: !options.ipv6,
       noPunching: !options.punching,
       stunServers: stunServersOf(options),
@@ -117,6 +121,10 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
     }),
   );
   return node;
+}
+
+function registrySetting(rendezvousId: string): RegistrySetting {
+  return { access: registryPlace(process.env), title: issueTitle(rendezvousId), fetch };
 }
 
 function stunServersOf({ stun, stunServers }: DaemonOptions): readonly StunServer[] {

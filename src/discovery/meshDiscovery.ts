@@ -14,6 +14,7 @@ import { Inbound } from "./inbound.ts";
 import { Lan } from "./lan.ts";
 import { LostPeers } from "./lostPeers.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
+import { Registry, type RegistrySetting } from "./registry/registry.ts";
 import { Rendezvous } from "./rendezvous/rendezvous.ts";
 import type { Discovery, DiscoveryContext, LayerStatus } from "./seams.ts";
 import { type Resolver, type StaticPeer, StaticPeers } from "./staticPeers.ts";
@@ -29,6 +30,8 @@ export interface MeshDiscoveryOptions {
   /** False with `--no-lan-discovery`. */
   readonly lan: boolean;
   readonly staticPeers: readonly StaticPeer[];
+  /** Absent without `--registry`. */
+  readonly registry?: RegistrySetting;
   /** In-mesh gossip: `steady` with `--gossip`, `off` with `--no-gossip`; `calm` when absent. */
   readonly gossip?: "calm" | "steady" | "off";
   readonly noIpv6: boolean;
@@ -54,6 +57,7 @@ interface Running {
   readonly announcer: Announcer;
   readonly exchange: Exchange;
   readonly gossip: Gossip | null;
+  readonly registry: Registry | null;
   readonly lan: Lan | null;
   readonly statics: StaticPeers;
   readonly addresses: Addresses;
@@ -144,6 +148,14 @@ export class MeshDiscovery implements Discovery {
           isVerified: (control) => exchange.isVerified(control),
           controlEndpoints: (peer) => exchange.controlEndpoints(peer),
         });
+    const registry = options.registry
+      ? new Registry({
+          ...context,
+          ...options.registry,
+          gossipPort: options.gossipPort,
+          contact: (request) => exchange.contact(request),
+        })
+      : null;
     const goodbyes = new GoodbyeJudge({
       ...context,
       log,
@@ -216,6 +228,7 @@ export class MeshDiscovery implements Discovery {
         announcer,
         exchange,
         gossip,
+        registry,
         lan,
         statics,
         addresses,
@@ -239,6 +252,12 @@ export class MeshDiscovery implements Discovery {
       "restart",
       run((signal) => lost.run(signal)),
     );
+    if (registry)
+      scope.start(
+        "discovery.registry",
+        "restart",
+        run((signal) => registry.run(signal)),
+      );
     if (gossip)
       scope.start(
         "discovery.gossip",
@@ -310,6 +329,7 @@ export class MeshDiscovery implements Discovery {
       { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: problem },
       lan ? (running?.lan?.status() ?? idle("lan")) : lanOff,
       gossip === "off" ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
+      running?.registry?.status() ?? { ...idle("registry"), state: "off", detail: "no --registry given" },
       running?.statics.status() ?? idle("static"),
       running?.addresses.status() ?? idle("stun"),
       noPunching ? punchingOff : (running?.rendezvous?.status() ?? idle("punching")),

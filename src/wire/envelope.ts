@@ -79,11 +79,15 @@ function envelopeText(type: string, nonce: string, ciphertext: string): string {
   return `{"type":"${type}","nonce":"${nonce}","ciphertext":"${ciphertext}"}`;
 }
 
-/** Opens a datagram as PROTOCOL.md section 3 orders; `nowMs` is Unix time. Never throws on any input. */
+/**
+ * Opens a datagram as PROTOCOL.md section 3 orders; `nowMs` is Unix time. What waits somewhere to be read may be older than a
+ * datagram: `maxAgeSeconds`. Never throws on any input.
+ */
 export function openEnvelope(
   datagram: Buffer,
   sealer: Sealer,
   nowMs: number,
+  maxAgeSeconds: number = MAX_CLOCK_DIFFERENCE_SECONDS,
 ): OpenedEnvelope | RejectedEnvelope {
   if (datagram.length > MAX_ENVELOPE_BYTES) return REJECTED.size;
   const json = readJson(datagram.toString("utf8"), MAX_ENVELOPE_BYTES);
@@ -100,8 +104,7 @@ export function openEnvelope(
   // The Go decoder takes a payload of `null` for an object without members, so it fails here and not above.
   if (!(payload instanceof JsonObject) || metadata.protocol !== PROTOCOL) return REJECTED.protocol;
   const ageSeconds = Math.floor(nowMs / 1000) - metadata.timestamp;
-  if (ageSeconds > MAX_CLOCK_DIFFERENCE_SECONDS)
-    return { ok: false, stage: "too_old", aheadSeconds: -ageSeconds };
+  if (ageSeconds > maxAgeSeconds) return { ok: false, stage: "too_old", aheadSeconds: -ageSeconds };
   if (ageSeconds < -MAX_CLOCK_DIFFERENCE_SECONDS) {
     return { ok: false, stage: "too_new", aheadSeconds: -ageSeconds };
   }

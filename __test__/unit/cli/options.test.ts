@@ -21,6 +21,7 @@ describe("options of wgmeshd", () => {
       ipv6: true,
       peers: [],
       lanDiscovery: true,
+      registry: false,
       gossip: false,
       meshGossip: true,
       discoveryInterfaces: [],
@@ -65,7 +66,7 @@ describe("options of wgmeshd", () => {
       ...["--log-level", "debug", "--log-format", "json", "--peer", "a.example", "--peer", "10.0.0.1:7"],
       ...["--no-relay", "--relay-port", "443", "--relay-limit", "1000000", "--force-relay"],
       ...["--allow-plaintext-relay", "--introducer-key", "mBmUmAIK6hsLM1xuMQJlbjuYIDAQfxXpIW06wRf6M2k="],
-      ...["--peer", "[fd00:0::1]", "--peer", "[fd00::2]:8", "--gossip"],
+      ...["--peer", "[fd00:0::1]", "--peer", "[fd00::2]:8", "--gossip", "--registry"],
       ...["--stun-server", "stun.example, 203.0.113.1:7", "--stun-server", "[fd00::3]"],
     );
     expect(all).toEqual({
@@ -83,6 +84,7 @@ describe("options of wgmeshd", () => {
         { host: "fd00::2", port: 8 },
       ],
       lanDiscovery: false,
+      registry: true,
       gossip: true,
       meshGossip: true,
       discoveryInterfaces: ["eth0", "eth1.100", "br-1a2b"],
