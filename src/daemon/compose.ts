@@ -23,6 +23,7 @@ import { createLog, writeToStderr } from "../observe/log.ts";
 import { MetricsRegistry } from "../observe/metrics.ts";
 import { goPathFor } from "../rpc/goPath.ts";
 import { UnixRpcServer } from "../rpc/server.ts";
+import { relayPlane } from "../wireguard/relayPlane.ts";
 import { openBackend } from "../wireguard/select.ts";
 import { hostSystem } from "./hostSystem.ts";
 import { MeshNode } from "./meshNode.ts";
@@ -75,6 +76,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
       keys = loadNodeIdentity(stateFilePath(options));
       return identityOf(keys);
     },
+    openRelayPlane: relayPlane,
     openBackend: async () => {
       if (keys === null) throw new TypeError("the interface is opened before the identity is known");
       return openBackend({
@@ -97,6 +99,13 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
       multicastPort: MULTICAST_PORT,
       lan: options.lanDiscovery,
       staticPeers: options.peers,
+      relay: {
+        enabled: options.relay,
+        port: options.relayPort,
+        limitBytesPerSecond: options.relayLimit,
+        trusted: options.introducerKeys,
+        forced: options.forceRelay,
+      },
       gossip: options.gossip ? "steady" : options.meshGossip ? "calm" : "off",
       ...(options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),
       noIpv6: !options.ipv6,

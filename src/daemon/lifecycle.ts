@@ -280,6 +280,7 @@ class Lifecycle {
       wireguardPort: backend.wireguardPort,
       openManySockets: null,
       tunnelEndpoint: (publicKey: PublicKey) => node.reconciler.actual(publicKey)?.endpoint ?? null,
+      relayPlane: this.#parts.openRelayPlane(() => self.snapshot.wireguardPort),
       probe: (publicKey: PublicKey) => this.#probe(node, publicKey),
     };
     await this.#steps.step(

@@ -7,6 +7,7 @@ import type { Log, LogLevel } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Random } from "../core/random.ts";
 import type { PublicKey } from "../core/types.ts";
+import type { RelayPlane } from "../discovery/relay/plane.ts";
 import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
 import type { ReconcileSettings } from "../mesh/reconciler.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
@@ -51,6 +52,8 @@ export interface NodeParts {
   readonly loadIdentity: () => Identity;
   /** Creates the interface, or adopts the one of that name; sets nothing on it yet. */
   readonly openBackend: () => Promise<Backend>;
+  /** What moves relayed packets; null where the system has none. `wireguardPort` is asked for each bridge. */
+  readonly openRelayPlane: (wireguardPort: () => number) => RelayPlane | null;
   readonly timing?: Partial<NodeTiming>;
   readonly reconcile?: ReconcileSettings;
 }

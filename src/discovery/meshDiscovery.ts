@@ -15,6 +15,7 @@ import { Lan } from "./lan.ts";
 import { LostPeers } from "./lostPeers.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
 import { Registry, type RegistrySetting } from "./registry/registry.ts";
+import { openRelayLayer, type RelayLayer, type RelaySettings, relayStatus } from "./relay/relayLayer.ts";
 import { Rendezvous } from "./rendezvous/rendezvous.ts";
 import type { Discovery, DiscoveryContext, LayerStatus } from "./seams.ts";
 import { type Resolver, type StaticPeer, StaticPeers } from "./staticPeers.ts";
@@ -42,6 +43,8 @@ export interface MeshDiscoveryOptions {
   readonly discoveryInterfaces?: readonly string[];
   /** Links LAN discovery leaves alone. */
   readonly excludeInterfaces?: readonly string[];
+  /** Absent: neither relays nor is relayed. */
+  readonly relay?: RelaySettings;
   /** Tests put a network in memory here. */
   readonly bind?: UdpSocketFactory;
   readonly resolve?: Resolver;
@@ -62,6 +65,7 @@ interface Running {
   readonly statics: StaticPeers;
   readonly addresses: Addresses;
   readonly rendezvous: Rendezvous | null;
+  readonly relay: RelayLayer | null;
   readonly abort: AbortController;
   readonly unsubscribes: readonly (() => void)[];
 }
@@ -179,6 +183,7 @@ export class MeshDiscovery implements Discovery {
             exchange.challenge(publicKey, { host, port: options.gossipPort }, "lan"),
         })
       : null;
+    const relay = this.#relayLayer(context, exchange, socket);
     const inbound = new Inbound({
       ...context,
       log,
@@ -193,7 +198,7 @@ export class MeshDiscovery implements Discovery {
       leaving: (message) => {
         if (!this.#leaving) goodbyes.receive(message);
       },
-      signals: rendezvous?.readers() ?? new Map(),
+      signals: new Map([...(rendezvous?.readers() ?? []), ...(relay?.readers() ?? [])]),
       hasProven: (publicKey) => context.store.hasProven(publicKey),
       unproven: (publicKey, message, door) => {
         if (this.#leaving) return;
@@ -219,7 +224,9 @@ export class MeshDiscovery implements Discovery {
     const abort = new AbortController();
     const run = (body: (signal: AbortSignal) => Promise<void>) => (signal: AbortSignal) =>
       body(AbortSignal.any([signal, abort.signal]));
-    const unsubscribes = [this.#followSelf(self)];
+    // Before others are told of us.
+    const unsubscribes = relay ? [relay.start()] : [];
+    unsubscribes.push(this.#followSelf(self));
     this.#running = {
       ...{
         context,
@@ -233,6 +240,7 @@ export class MeshDiscovery implements Discovery {
         statics,
         addresses,
         rendezvous,
+        relay,
         abort,
         unsubscribes,
       },
@@ -276,7 +284,7 @@ export class MeshDiscovery implements Discovery {
         "restart",
         run((signal) => rendezvous.run(signal)),
       );
-    for (const { name, body } of [...statics.tasks(), ...addresses.tasks()])
+    for (const { name, body } of [...statics.tasks(), ...addresses.tasks(), ...(relay?.tasks() ?? [])])
       scope.start(`discovery.${name}`, "restart", run(body));
     log.info({ port: options.gossipPort, lan: options.lan }, "discovery listens");
   }
@@ -296,6 +304,7 @@ export class MeshDiscovery implements Discovery {
       const datagram = announcer.goodbye(peer.publicKey);
       return exchange.controlEndpoints(peer).map((to) => ({ datagram, to }));
     });
+    running.relay?.close();
     running.abort.abort();
     exchange.clear();
     // Not counted against the budgets, which exist for limits of ten a second: it is the last thing we say.
@@ -310,6 +319,7 @@ export class MeshDiscovery implements Discovery {
     this.#running = null;
     this.#leaving = true;
     if (!running) return;
+    running.relay?.close();
     running.abort.abort();
     for (const unsubscribe of running.unsubscribes) unsubscribe();
     running.addresses.close();
@@ -333,11 +343,20 @@ export class MeshDiscovery implements Discovery {
       running?.statics.status() ?? idle("static"),
       running?.addresses.status() ?? idle("stun"),
       noPunching ? punchingOff : (running?.rendezvous?.status() ?? idle("punching")),
+      running ? relayStatus(running.relay, this.#options.relay) : idle("relay"),
     ];
   }
 
   counters(): Readonly<Record<string, number>> {
     return this.#counters?.snapshot() ?? {};
+  }
+
+  #relayLayer(context: DiscoveryContext, exchange: Exchange, socket: ControlSocket): RelayLayer | null {
+    return openRelayLayer({
+      ...{ context, settings: this.#options.relay, gossipPort: this.#options.gossipPort },
+      send: (data, to) => this.#transmit(socket, data, to),
+      controlEndpoints: (peer) => exchange.controlEndpoints(peer),
+    });
   }
 
   #transmit(socket: ControlSocket, data: Uint8Array, to: Endpoint): void {

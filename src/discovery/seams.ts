@@ -14,6 +14,7 @@ import type { PeerStore } from "../peers/store.ts";
 import type { Prover } from "../wire/proof.ts";
 import type { Sealer } from "../wire/sealer.ts";
 import type { WireguardPort } from "../wireguard/wireguardPort.ts";
+import type { RelayPlane } from "./relay/plane.ts";
 import type { OpenManySockets } from "./rendezvous/birthday.ts";
 
 export type { Prover, Sealer, WireguardPort };
@@ -72,6 +73,8 @@ export interface DiscoveryContext {
   readonly openManySockets: OpenManySockets | null;
   /** Where WireGuard sends to for that peer now, be it that the peer roamed; null for a peer it does not have. */
   tunnelEndpoint(publicKey: PublicKey): Endpoint | null;
+  /** What moves relayed packets; null where there is none. */
+  readonly relayPlane: RelayPlane | null;
   /**
    * Checks at once whether the peer's probe listener answers through the tunnel, IPv4 and IPv6 together, within 600 ms.
    * Used to judge a GOODBYE from a peer with a fresh handshake.

@@ -57,6 +57,10 @@ export type RelayMessage =
   | (Common & { readonly type: "RELAY_SWITCH"; readonly session: string; readonly step: SwitchStep })
   | (Common & { readonly type: "RELAY_CLOSE"; readonly session: string });
 
+type WithoutCommon<T> = T extends unknown ? Omit<T, keyof Common> : never;
+/** A message without what is the same in all of ours. */
+export type RelayContent = WithoutCommon<RelayMessage>;
+
 export type RelayMessageType = RelayMessage["type"];
 
 const TYPES: ReadonlySet<string> = new Set<RelayMessageType>([

@@ -130,6 +130,7 @@ export class FakeNode {
       addresses: testDerivation,
       sealer: { seal: () => Buffer.alloc(0), open: () => null },
       loadIdentity: () => this.#identity(),
+      openRelayPlane: () => null,
       openBackend: async () => {
         this.did("open interface");
         const backend = await this.link.open();

@@ -4,6 +4,7 @@ import type { Random } from "../../../src/core/random.ts";
 import type { TaskScope } from "../../../src/core/tasks.ts";
 import { type Cidr, type IpAddress, type PublicKey, parsePublicKey } from "../../../src/core/types.ts";
 import { MeshDiscovery, type MeshDiscoveryOptions } from "../../../src/discovery/meshDiscovery.ts";
+import type { RelayPlane } from "../../../src/discovery/relay/plane.ts";
 import type {
   DiscoveryContext,
   Sealer,
@@ -130,6 +131,7 @@ export interface NodeOptions extends Partial<MeshDiscoveryOptions> {
   readonly wireguardPort?: WireguardPort;
   readonly openManySockets?: DiscoveryContext["openManySockets"];
   readonly tunnelEndpoint?: DiscoveryContext["tunnelEndpoint"];
+  readonly relayPlane?: RelayPlane;
 }
 
 /** What a node of that name says of itself. */
@@ -176,6 +178,7 @@ export class TestNode {
       wireguardPort,
       openManySockets,
       tunnelEndpoint,
+      relayPlane,
       random = seededRandom(`${name} ${instance}`),
       ...discovery
     } = options;
@@ -220,6 +223,7 @@ export class TestNode {
       wireguardPort: wireguardPort ?? null,
       openManySockets: openManySockets ?? null,
       tunnelEndpoint: tunnelEndpoint ?? (() => null),
+      relayPlane: relayPlane ?? null,
       probe: probe ?? (async () => false),
     };
     this.discovery = new MeshDiscovery({

@@ -43,6 +43,8 @@ export class MemoryNetwork {
   readonly #sockets = new Set<Bound>();
   readonly #hosts = new Map<string, string[]>();
   readonly #dead = new Set<string>();
+  /** `address address`, in the order of their text. */
+  readonly #parted = new Set<string>();
   /** Hosts without IPv6 refuse to bind it. */
   ipv6 = true;
   #nextPort = 40_000;
@@ -69,6 +71,13 @@ export class MemoryNetwork {
   setDead(name: string, dead: boolean): void {
     if (dead) this.#dead.add(name);
     else this.#dead.delete(name);
+  }
+
+  /** Nothing passes between two addresses (true), or all does again. */
+  setParted(a: string, b: string, parted: boolean): void {
+    const pair = [a, b].sort().join(" ");
+    if (parted) this.#parted.add(pair);
+    else this.#parted.delete(pair);
   }
 
   get openSockets(): number {
@@ -134,6 +143,7 @@ export class MemoryNetwork {
         data,
       });
     }
+    if (this.#parted.has([from.host, to.host].sort().join(" "))) return;
     for (const socket of this.#sockets) {
       if (socket.port !== to.port || !this.#reaches(socket, from.host, to.host)) continue;
       if (unit() < loss || this.#isParted(from.host, socket.host)) continue;

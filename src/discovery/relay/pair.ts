@@ -1,0 +1,384 @@
+/**
+ * This node and one peer: whether they need a relay, which one they take, and when they leave it. Pure: what is true and the time
+ * come in, effects go out; relayClient.ts carries them out.
+ *
+ * The lower key of the pair leads: it asks one relay after the other, in an order that is the same for both (choice.ts). When it
+ * does nothing for 10 s, because it does not know of the trouble or reaches no relay, the other end asks. Whoever is told of a
+ * session opens it, and WireGuard is moved onto it only when an echo came back from the peer.
+ */
+import type { Endpoint, PublicKey } from "../../core/types.ts";
+import type { Refusal, SwitchStep } from "../../wire/relay.ts";
+import type { BridgeTraffic } from "./plane.ts";
+import { reasonText } from "./reasons.ts";
+import { RelaySession } from "./session.ts";
+import { Upgrade, type UpgradeEffect } from "./upgrade.ts";
+
+/** So long direct handshakes have the first chance. */
+const PATIENCE_MS = 5_000;
+/** So long the other end waits for the one that leads. */
+const LEAD_MS = 10_000;
+const OFFER_WITHIN_MS = 2_000;
+/** A session that shows no life so long after it was offered gets company: its relay may be behind a firewall. */
+const DOUBT_MS = 1_200;
+/** An offer that comes later than this answers nothing. */
+const ASKED_MS = 10_000;
+const FIRST_ROUND_PAUSE_MS = 3_000;
+const MAX_ROUND_PAUSE_MS = 120_000;
+/** A relay that failed is asked last for so long. */
+const FAILED_MS = 60_000;
+/** From then on it is said that there is no path. */
+const IMPOSSIBLE_MS = 15_000;
+/** A session whose peer went direct by itself just before is needless. */
+const RACE_MS = 6_000;
+/** Two ends may have asked at once; more is somebody's game. */
+const MAX_SESSIONS = 3;
+/** Two clocks tell when a handshake was, and when a session was verified. */
+const CLOCK_MARGIN_MS = 50;
+/** How long a session that both ends have, but not use, stays. */
+const SPARE_MS = 5_000;
+
+export interface PairFacts {
+  /** Age of the newest WireGuard handshake in milliseconds; Infinity for never. */
+  readonly handshakeAgeMs: number;
+  /** Nothing direct is to be hoped for: both behind symmetric NATs, or the operator wants a relay. */
+  readonly hopeless: boolean;
+  /** A direct path is not wanted (`--force-relay`). */
+  readonly forced: boolean;
+  /** Those that may relay now, in the order of choice.ts. */
+  readonly relays: readonly PublicKey[];
+  /** Totals of a session's bridge. */
+  traffic(session: string): BridgeTraffic | null;
+}
+
+export type PairEffect =
+  | { readonly do: "ask"; readonly relay: PublicKey }
+  | { readonly do: "close"; readonly session: RelaySession; readonly tell: boolean }
+  | { readonly do: "echo"; readonly session: RelaySession }
+  | { readonly do: "deliver"; readonly session: RelaySession; readonly on: boolean }
+  | { readonly do: "switch"; readonly session: RelaySession; readonly step: SwitchStep }
+  | { readonly do: "relayed"; readonly session: RelaySession }
+  | { readonly do: "direct"; readonly endpoint: Endpoint | null }
+  | { readonly do: "impossible"; readonly reason: string };
+
+/** As long as WireGuard uses a session (its REJECT_AFTER_TIME). */
+const CONNECTED_MS = 180_000;
+
+export class RelayPair {
+  readonly #peer: PublicKey;
+  readonly #own: PublicKey;
+  readonly #leads: boolean;
+  readonly #upgrade: Upgrade;
+  readonly #sessions = new Map<string, RelaySession>();
+  readonly #failedUntilMs = new Map<PublicKey, number>();
+  #active: RelaySession | null = null;
+  /** Since when there is neither a handshake nor a relay. */
+  #aloneSinceMs: number | null = null;
+  /** Handshakes before this prove no path that there is now. */
+  #lostAtMs = Number.NEGATIVE_INFINITY;
+  #punchFailure: string | null = null;
+  #lastOfferMs = Number.NEGATIVE_INFINITY;
+  #asked: { readonly relay: PublicKey; readonly atMs: number } | null = null;
+  #tried = new Set<PublicKey>();
+  #lastRefusal: Refusal | "silent" | "broken" | null = null;
+  #nextRoundMs = 0;
+  #roundPauseMs = FIRST_ROUND_PAUSE_MS;
+  #effects: PairEffect[] = [];
+
+  constructor(own: PublicKey, peer: PublicKey) {
+    this.#own = own;
+    this.#peer = peer;
+    this.#leads = own < peer;
+    this.#upgrade = new Upgrade(this.#leads);
+  }
+
+  get active(): RelaySession | null {
+    return this.#active;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** True while the direct path is on trial, with the relay to fall back on. */
+  get onTrial(): boolean {
+    return this.#upgrade.onTrial;
+  }
+
+  session(id: string): RelaySession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  /** Whether a session that a relay offers is one of those we could want. */
+  wants(id: string, relay: PublicKey, lead: PublicKey, nowMs: number): boolean {
+    if (this.#sessions.has(id) || this.#sessions.size >= MAX_SESSIONS) return false;
+    if (lead === this.#peer) return true;
+    const asked = this.#asked;
+    return lead === this.#own && asked?.relay === relay && nowMs - asked.atMs < ASKED_MS;
+  }
+
+  /** The bridge of an offered session is open. */
+  opened(id: string, relay: PublicKey, lead: PublicKey, nowMs: number): void {
+    this.#sessions.set(id, new RelaySession(id, relay, lead, nowMs));
+    this.#lastOfferMs = nowMs;
+    if (lead === this.#own) this.#asked = null;
+  }
+
+  /** An echo came: an answer verifies the session, a question only shows that the other end is there. */
+  echoed(id: string, answer: boolean, nowMs: number): PairEffect[] {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return [];
+    session.heard(nowMs);
+    if (answer && session.verifiedAtMs === null) {
+      session.verifiedAtMs = nowMs;
+      this.#do({ do: "deliver", session, on: true });
+      if (this.#active === null || this.#isBetter(session, this.#active)) this.#use(session);
+    }
+    return this.#take();
+  }
+
+  refused(relay: PublicKey, reason: Refusal): void {
+    if (this.#asked?.relay !== relay) return;
+    this.#asked = null;
+    this.#lastRefusal = reason;
+  }
+
+  /** The relay or the other end ended the session. */
+  closed(id: string, nowMs: number): PairEffect[] {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return [];
+    if (session === this.#active && !this.#upgrade.onTrial)
+      this.#failedUntilMs.set(session.relay, nowMs + FAILED_MS);
+    this.#drop(session, false, nowMs);
+    return this.#take();
+  }
+
+  /** The relay said farewell, or is not to be trusted any more. */
+  relayGone(relay: PublicKey, nowMs: number): PairEffect[] {
+    if (this.#asked?.relay === relay) this.#asked = null;
+    for (const session of [...this.#sessions.values()]) {
+      if (session.relay === relay) this.#fail(session, nowMs);
+    }
+    return this.#take();
+  }
+
+  punchFailed(reason: string): void {
+    this.#punchFailure = reason;
+  }
+
+  punchAnswered(endpoint: Endpoint, nowMs: number): void {
+    if (this.#active !== null) this.#upgrade.answered(endpoint, nowMs);
+  }
+
+  switched(id: string, step: SwitchStep, forced: boolean, nowMs: number): PairEffect[] {
+    if (this.#active?.id !== id) return [];
+    const refuses = forced && step === "propose";
+    if (refuses) this.#do({ do: "switch", session: this.#active, step: "refuse" });
+    else this.#carryOut(this.#upgrade.heard(step, nowMs), nowMs);
+    return this.#take();
+  }
+
+  tick(facts: PairFacts, nowMs: number): PairEffect[] {
+    this.#watchSessions(facts, nowMs);
+    if (this.#active !== null) {
+      if (!facts.forced || this.#upgrade.onTrial) this.#carryOut(this.#upgrade.tick(nowMs), nowMs);
+    } else if (this.#isConnected(facts, nowMs) && !facts.forced) {
+      this.#connected();
+    } else {
+      if (this.#aloneSinceMs === null) {
+        this.#aloneSinceMs = nowMs;
+        // Where it went direct to may be no more; the store knows of what comes.
+        this.#do({ do: "direct", endpoint: null });
+      }
+      this.#seek(facts, nowMs);
+    }
+    return this.#take();
+  }
+
+  /** Ends it all: the peer is gone, or we are. */
+  end(tell: boolean): PairEffect[] {
+    for (const session of this.#sessions.values()) this.#do({ do: "close", session, tell });
+    this.#sessions.clear();
+    this.#active = null;
+    return this.#take();
+  }
+
+  /** True when nothing is to be remembered. */
+  isIdle(facts: PairFacts, nowMs: number): boolean {
+    return this.#sessions.size === 0 && !facts.forced && this.#isConnected(facts, nowMs);
+  }
+
+  /** When to tick next. */
+  nextAtMs(facts: PairFacts, nowMs: number): number {
+    if (this.#sessions.size > 0) {
+      return Math.min(nowMs + 1_000, ...[...this.#sessions.values()].map((s) => s.nextAtMs(nowMs)));
+    }
+    if (this.#asked !== null) return Math.max(nowMs + 1, this.#asked.atMs + OFFER_WITHIN_MS);
+    const seekAtMs = Math.max(this.#seekAtMs(facts), this.#nextRoundMs);
+    const sayAtMs = (this.#aloneSinceMs ?? nowMs) + IMPOSSIBLE_MS;
+    const soonest = nowMs < sayAtMs ? Math.min(seekAtMs, sayAtMs) : seekAtMs;
+    return Math.max(soonest, nowMs + 50);
+  }
+
+  #watchSessions(facts: PairFacts, nowMs: number): void {
+    for (const session of [...this.#sessions.values()]) {
+      const traffic = facts.traffic(session.id);
+      if (traffic !== null) session.moved(traffic, nowMs);
+      // On trial nothing goes through it.
+      if (session === this.#active && this.#upgrade.onTrial) continue;
+      if (session.isLost(nowMs)) {
+        this.#fail(session, nowMs);
+      } else if (this.#isNeedless(session, facts, nowMs)) {
+        this.#drop(session, true, nowMs);
+        this.#connected();
+      } else if (this.#isSpare(session, nowMs)) {
+        this.#drop(session, true, nowMs);
+      } else if (session.takeEcho(nowMs)) {
+        this.#do({ do: "echo", session });
+      }
+    }
+  }
+
+  /** A direct handshake came while the session was opened. Before it is verified nothing is delivered, so it was direct. */
+  #isNeedless(session: RelaySession, facts: PairFacts, nowMs: number): boolean {
+    if (facts.forced) return false;
+    const atMs = nowMs - facts.handshakeAgeMs;
+    return (
+      atMs > this.#lostAtMs &&
+      atMs > session.openedAtMs - RACE_MS &&
+      atMs < (session.verifiedAtMs ?? Number.POSITIVE_INFINITY) - CLOCK_MARGIN_MS
+    );
+  }
+
+  #isSpare(session: RelaySession, nowMs: number): boolean {
+    const unused = this.#active !== null && session !== this.#active && session.verifiedAtMs !== null;
+    return unused && nowMs - Math.max(session.verifiedAtMs ?? 0, this.#active?.verifiedAtMs ?? 0) > SPARE_MS;
+  }
+
+  #isConnected({ handshakeAgeMs }: PairFacts, nowMs: number): boolean {
+    return handshakeAgeMs < CONNECTED_MS && nowMs - handshakeAgeMs > this.#lostAtMs;
+  }
+
+  #connected(): void {
+    if (this.#aloneSinceMs !== null) this.#do({ do: "direct", endpoint: null });
+    this.#aloneSinceMs = null;
+    this.#punchFailure = null;
+    this.#asked = null;
+    this.#newRound(0, FIRST_ROUND_PAUSE_MS);
+  }
+
+  #seekAtMs({ hopeless }: PairFacts): number {
+    const sinceMs = this.#aloneSinceMs ?? 0;
+    const patienceMs = hopeless || this.#punchFailure !== null ? 0 : PATIENCE_MS;
+    if (this.#leads) return sinceMs + patienceMs;
+    return Math.max(sinceMs + patienceMs, this.#lastOfferMs) + LEAD_MS;
+  }
+
+  #seek(facts: PairFacts, nowMs: number): void {
+    if (this.#asked !== null && nowMs - this.#asked.atMs >= OFFER_WITHIN_MS) {
+      this.#asked = null;
+      this.#lastRefusal = "silent";
+    }
+    this.#sayImpossible(facts, nowMs);
+    const busy = this.#asked !== null || this.#isOpening(nowMs);
+    if (busy || nowMs < this.#seekAtMs(facts) || nowMs < this.#nextRoundMs) return;
+    const untried = facts.relays.filter((relay) => !this.#tried.has(relay));
+    const isFit = (relay: PublicKey): boolean => (this.#failedUntilMs.get(relay) ?? 0) <= nowMs;
+    const relay = untried.find(isFit) ?? untried[0];
+    if (relay === undefined) {
+      this.#newRound(nowMs + this.#roundPauseMs, Math.min(MAX_ROUND_PAUSE_MS, this.#roundPauseMs * 2));
+      return;
+    }
+    this.#tried.add(relay);
+    this.#asked = { relay, atMs: nowMs };
+    this.#do({ do: "ask", relay });
+  }
+
+  #isOpening(nowMs: number): boolean {
+    const sessions = [...this.#sessions.values()];
+    return (
+      sessions.length >= MAX_SESSIONS || sessions.some(({ openedAtMs }) => nowMs - openedAtMs < DOUBT_MS)
+    );
+  }
+
+  #newRound(atMs: number, pauseMs: number): void {
+    this.#tried = new Set();
+    this.#nextRoundMs = atMs;
+    this.#roundPauseMs = pauseMs;
+  }
+
+  #sayImpossible(facts: PairFacts, nowMs: number): void {
+    if (nowMs - (this.#aloneSinceMs ?? nowMs) < IMPOSSIBLE_MS || this.#sessions.size > 0) return;
+    if (this.#isConnected(facts, nowMs)) return;
+    const reason = reasonText(this.#punchFailure, facts, this.#lastRefusal);
+    this.#do({ do: "impossible", reason });
+  }
+
+  #use(session: RelaySession): void {
+    this.#active = session;
+    this.#upgrade.reset();
+    this.#aloneSinceMs = null;
+    this.#newRound(0, FIRST_ROUND_PAUSE_MS);
+    this.#do({ do: "relayed", session });
+  }
+
+  /** The same at both ends: the one the lower key asked for, then the lower id. */
+  #isBetter(a: RelaySession, b: RelaySession): boolean {
+    if (a.lead !== b.lead) return a.lead < b.lead;
+    return a.id < b.id;
+  }
+
+  #fail(session: RelaySession, nowMs: number): void {
+    this.#failedUntilMs.set(session.relay, nowMs + FAILED_MS);
+    this.#lastRefusal = "broken";
+    this.#drop(session, true, nowMs);
+  }
+
+  #drop(session: RelaySession, tell: boolean, nowMs: number): void {
+    this.#sessions.delete(session.id);
+    this.#do({ do: "close", session, tell });
+    if (session !== this.#active) return;
+    const settled = this.#upgrade.onTrial;
+    this.#active = null;
+    this.#upgrade.reset();
+    const next = [...this.#sessions.values()].find(({ verifiedAtMs }) => verifiedAtMs !== null);
+    if (next !== undefined && !settled) {
+      this.#use(next);
+    } else if (!settled) {
+      // Handshakes up to now went through the relay.
+      this.#lostAtMs = nowMs;
+      this.#aloneSinceMs = nowMs - PATIENCE_MS;
+      this.#do({ do: "direct", endpoint: null });
+    }
+  }
+
+  #carryOut(effects: readonly UpgradeEffect[], nowMs: number): void {
+    for (const effect of effects) {
+      const session = this.#active;
+      if (session === null) return;
+      if (effect.do === "say") {
+        this.#do({ do: "switch", session, step: effect.step });
+      } else if (effect.do === "direct") {
+        this.#do({ do: "deliver", session, on: false });
+        this.#do({ do: "direct", endpoint: effect.endpoint });
+      } else if (effect.do === "relay") {
+        session.heard(nowMs);
+        this.#do({ do: "deliver", session, on: true });
+        this.#do({ do: "relayed", session });
+      } else {
+        this.#sessions.delete(session.id);
+        this.#active = null;
+        this.#do({ do: "close", session, tell: true });
+      }
+    }
+  }
+
+  #do(effect: PairEffect): void {
+    this.#effects.push(effect);
+  }
+
+  #take(): PairEffect[] {
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+}

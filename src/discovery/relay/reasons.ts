@@ -1,0 +1,29 @@
+/** Why there is no path to a peer, in a sentence for the operator. */
+import type { PublicKey } from "../../core/types.ts";
+import type { Refusal } from "../../wire/relay.ts";
+
+const WHY: Readonly<Record<Refusal | "silent" | "broken", string>> = {
+  off: "the relay asked does not relay",
+  unknown: "the relay asked does not reach the peer either",
+  full: "the relay asked has no room",
+  foreign:
+    "the peer is of another implementation, whose relays can read what they forward (--allow-plaintext-relay)",
+  silent: "the relay asked did not answer",
+  broken: "nothing came through the relay",
+};
+
+export function reasonText(
+  punchFailure: string | null,
+  facts: { readonly hopeless: boolean; readonly forced: boolean; readonly relays: readonly PublicKey[] },
+  refusal: Refusal | "silent" | "broken" | null,
+): string {
+  const symmetric = facts.hopeless && !facts.forced ? "both are behind symmetric NATs" : null;
+  const direct = facts.forced ? "--force-relay" : (symmetric ?? punchFailure ?? "no direct handshake");
+  const relay =
+    facts.relays.length === 0
+      ? "no trusted node that is reachable from outside relays"
+      : refusal === null
+        ? "no relay has offered itself yet"
+        : WHY[refusal];
+  return `${direct}; ${relay}`;
+}

@@ -1,0 +1,370 @@
+/**
+ * This node as an end of relayed pairs: it keeps a {@link RelayPair} for each peer without a direct tunnel, and carries out what
+ * those say: messages, bridges, paths.
+ */
+import type { Clock } from "../../core/clock.ts";
+import { messageOf } from "../../core/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { Random } from "../../core/random.ts";
+import type { Endpoint, PublicKey } from "../../core/types.ts";
+import { isConnected } from "../../peers/connected.ts";
+import type { LocalNode } from "../../peers/localNode.ts";
+import type { PathReport, PathTable } from "../../peers/paths.ts";
+import type { Peer, PeerEvent } from "../../peers/peer.ts";
+import type { PeerStore } from "../../peers/store.ts";
+import { type RelayContent, type RelayMessage, SESSION_BYTES } from "../../wire/relay.ts";
+import { Pacemaker } from "../pacemaker.ts";
+import { TokenBucket } from "../rateLimiter.ts";
+import { mayRelay, orderRelays } from "./choice.ts";
+import { type PairEffect, type PairFacts, RelayPair } from "./pair.ts";
+import type { Bridge, RelayPlane } from "./plane.ts";
+import type { RelaySession } from "./session.ts";
+
+export interface RelayClientOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly store: PeerStore;
+  readonly self: LocalNode;
+  readonly paths: PathTable;
+  readonly plane: RelayPlane;
+  /** `--introducer-key`; empty trusts every node that proves itself. */
+  readonly trusted: readonly PublicKey[];
+  /** `--force-relay` */
+  readonly forced: boolean;
+  /** Seals a message for that key, with a proof. */
+  seal(to: PublicKey, message: RelayMessage): Uint8Array;
+  /** Opens what came through a bridge; an echo comes back to {@link RelayClient.echoed}. */
+  received(data: Buffer): void;
+  /** Sends to the peer's control socket, through the tunnel where there is one; `again` tries another way. */
+  tell(peer: Peer, data: Uint8Array, again: boolean): void;
+}
+
+/** Each has a thread in the addon. */
+const MAX_BRIDGES = 128;
+/** Requests to relays, of all pairs together: a mesh that loses its network asks for many at once. */
+const ASKS_PER_SECOND = 20;
+const ASKS_BURST = 40;
+
+interface Entry {
+  readonly pair: RelayPair;
+  readonly bridges: Map<string, Bridge>;
+  asks: number;
+  dueAtMs: number;
+}
+
+export class RelayClient {
+  readonly #options: RelayClientOptions;
+  readonly #entries = new Map<PublicKey, Entry>();
+  readonly #pacemaker: Pacemaker;
+  readonly #asks: TokenBucket;
+  /** Of the last echo in each session. */
+  readonly #nonces = new Map<string, string>();
+  #bridges = 0;
+
+  constructor(options: RelayClientOptions) {
+    this.#options = options;
+    this.#asks = new TokenBucket(ASKS_PER_SECOND, ASKS_BURST, options.clock.monotonicMs());
+    this.#pacemaker = new Pacemaker(options.clock, {
+      nextAtMs: () => this.#nextAtMs(),
+      act: (nowMs) => this.#tick(nowMs),
+    });
+  }
+
+  /** How many peers are relayed now. */
+  get relayed(): number {
+    return [...this.#entries.values()].filter(({ pair }) => pair.active !== null && !pair.onTrial).length;
+  }
+
+  /** The body of its task. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { store, paths } = this.#options;
+    const unsubscribes = [
+      store.subscribe((event) => this.#changed(event)),
+      paths.onReport((report) => this.#reported(report)),
+    ];
+    for (const peer of store.list()) this.#look(peer);
+    try {
+      await this.#pacemaker.run(signal);
+    } finally {
+      for (const unsubscribe of unsubscribes) unsubscribe();
+    }
+  }
+
+  /** Tells the other ends and closes all bridges. */
+  close(): void {
+    for (const [publicKey, entry] of this.#entries) this.#carryOut(publicKey, entry, entry.pair.end(true));
+    this.#entries.clear();
+  }
+
+  /** Takes a proven message of a relay, or of another end. */
+  receive(message: RelayMessage): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    switch (message.type) {
+      case "RELAY_OFFER":
+        this.#offered(message, nowMs);
+        break;
+      case "RELAY_REFUSE":
+        this.#entries.get(message.peer)?.pair.refused(message.from, message.reason);
+        this.#wake(message.peer, nowMs);
+        break;
+      case "RELAY_SWITCH": {
+        const { from, session, step } = message;
+        this.#with(from, (pair) => pair.switched(session, step, this.#options.forced, nowMs));
+        break;
+      }
+      case "RELAY_CLOSE":
+        this.#closed(message.from, message.session, nowMs);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Takes what came through a session's bridge and was proved to be the other end's echo. */
+  echoed(message: RelayMessage & { type: "RELAY_ECHO" }): void {
+    const { from, session, nonce, answer } = message;
+    const entry = this.#entries.get(from);
+    const known = entry?.pair.session(session);
+    if (entry === undefined || known === undefined) return;
+    if (!answer) this.#echo(from, entry, session, nonce, true);
+    // An answer to nothing that was asked shows no way back.
+    else if (this.#nonces.get(session) !== nonce) return;
+    this.#with(from, (pair) => pair.echoed(session, answer, this.#options.clock.monotonicMs()));
+  }
+
+  #offered(message: RelayMessage & { type: "RELAY_OFFER" }, nowMs: number): void {
+    const { store, self, log, plane, trusted, clock } = this.#options;
+    const { from, peer, lead, session, token, port } = message;
+    const relay = store.get(from);
+    if (relay === undefined || !mayRelay(relay, trusted) || peer === self.snapshot.publicKey) return;
+    if (!store.get(peer) || this.#bridges >= MAX_BRIDGES) return;
+    const host = hostOf(relay, clock.wallMs());
+    if (host === null) return;
+    const entry = this.#entry(peer, nowMs);
+    if (!entry.pair.wants(session, from, lead, nowMs)) return;
+    try {
+      const bridge = plane.openBridge({
+        relay: { host, port },
+        token: Buffer.from(token, "hex"),
+        onDatagram: (data) => this.#options.received(data),
+      });
+      entry.bridges.set(session, bridge);
+      this.#bridges += 1;
+    } catch (error) {
+      log.warn({ peer, relay: from, reason: messageOf(error) }, "no bridge to a relay");
+      return;
+    }
+    entry.pair.opened(session, from, lead, nowMs);
+    log.debug({ peer, relay: from }, "relay offered");
+    this.#wake(peer, nowMs);
+  }
+
+  #closed(from: PublicKey, session: string, nowMs: number): void {
+    for (const [publicKey, { pair }] of this.#entries) {
+      const known = pair.session(session);
+      if (known === undefined || (from !== publicKey && from !== known.relay)) continue;
+      this.#with(publicKey, () => pair.closed(session, nowMs));
+      return;
+    }
+  }
+
+  #changed(event: PeerEvent): void {
+    const { publicKey } = event.peer;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (event.type === "removed" || (event.changed.has("relays") && !event.peer.relays)) {
+      for (const key of this.#entries.keys()) this.#with(key, (pair) => pair.relayGone(publicKey, nowMs));
+    }
+    if (event.type === "removed") {
+      const entry = this.#entries.get(publicKey);
+      if (entry === undefined) return;
+      this.#carryOut(publicKey, entry, entry.pair.end(false));
+      this.#entries.delete(publicKey);
+      return;
+    }
+    this.#look(event.peer);
+    if (event.changed.has("relays")) for (const key of this.#entries.keys()) this.#wake(key, nowMs);
+  }
+
+  /** Peers with a direct tunnel need no entry; nodes of another implementation know nothing of this relay. */
+  #look(peer: Peer): void {
+    const { clock, forced } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const isForeign = peer.lastSeenMs > 0 && peer.instance === "" && !peer.proven;
+    if (peer.meshIp === null || isForeign) return;
+    const direct = isConnected(peer.lastHandshakeMs, clock.wallMs()) && !forced;
+    if (!direct || this.#entries.has(peer.publicKey)) {
+      this.#entry(peer.publicKey, nowMs);
+      this.#wake(peer.publicKey, nowMs);
+    }
+  }
+
+  #reported(report: PathReport): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const pair = this.#entries.get(report.publicKey)?.pair;
+    if (report.kind === "punch-answered") pair?.punchAnswered(report.endpoint, nowMs);
+    else pair?.punchFailed(report.reason);
+    this.#wake(report.publicKey, nowMs);
+  }
+
+  #entry(publicKey: PublicKey, nowMs: number): Entry {
+    const known = this.#entries.get(publicKey);
+    if (known !== undefined) return known;
+    const pair = new RelayPair(this.#options.self.snapshot.publicKey, publicKey);
+    const entry: Entry = { pair, bridges: new Map(), asks: 0, dueAtMs: nowMs };
+    this.#entries.set(publicKey, entry);
+    return entry;
+  }
+
+  #wake(publicKey: PublicKey, nowMs: number): void {
+    const entry = this.#entries.get(publicKey);
+    if (entry === undefined) return;
+    entry.dueAtMs = nowMs;
+    this.#pacemaker.wake();
+  }
+
+  #with(publicKey: PublicKey, use: (pair: RelayPair) => readonly PairEffect[]): void {
+    const entry = this.#entries.get(publicKey);
+    if (entry === undefined) return;
+    const effects = use(entry.pair);
+    if (effects.length === 0) return;
+    this.#carryOut(publicKey, entry, effects);
+    this.#wake(publicKey, this.#options.clock.monotonicMs());
+  }
+
+  #nextAtMs(): number | null {
+    let next: number | null = null;
+    for (const { dueAtMs } of this.#entries.values()) next = Math.min(next ?? dueAtMs, dueAtMs);
+    return next;
+  }
+
+  #tick(nowMs: number): void {
+    const { store, trusted } = this.#options;
+    const usable = store.list().filter((peer) => mayRelay(peer, trusted) && this.#isReached(peer));
+    for (const [publicKey, entry] of [...this.#entries]) {
+      if (entry.dueAtMs > nowMs) continue;
+      const facts = this.#facts(publicKey, entry, usable);
+      this.#carryOut(publicKey, entry, entry.pair.tick(facts, nowMs));
+      entry.dueAtMs = entry.pair.nextAtMs(facts, nowMs);
+      if (entry.pair.isIdle(facts, nowMs)) this.#entries.delete(publicKey);
+    }
+  }
+
+  #facts(publicKey: PublicKey, entry: Entry, usable: readonly Peer[]): PairFacts {
+    const { store, self, clock, forced } = this.#options;
+    const peer = store.get(publicKey);
+    const atMs = peer?.lastHandshakeMs ?? 0;
+    const keys = usable.map((relay) => relay.publicKey).filter((key) => key !== publicKey);
+    const relays = orderRelays(self.snapshot.publicKey, publicKey, keys);
+    const isForced = forced && peer !== undefined && !peer.relays && !peer.methods.includes("lan");
+    return {
+      handshakeAgeMs: atMs === 0 ? Number.POSITIVE_INFINITY : Math.max(0, clock.wallMs() - atMs),
+      hopeless: isForced || (self.snapshot.natType === "symmetric" && peer?.natType === "symmetric"),
+      forced: isForced,
+      relays,
+      traffic: (session) => entry.bridges.get(session)?.traffic() ?? null,
+    };
+  }
+
+  #isReached(relay: Peer): boolean {
+    const { store, clock } = this.#options;
+    return isConnected(relay.lastHandshakeMs, clock.wallMs()) || store.isActive(relay);
+  }
+
+  #carryOut(publicKey: PublicKey, entry: Entry, effects: readonly PairEffect[]): void {
+    for (const effect of effects) this.#effect(publicKey, entry, effect);
+  }
+
+  #effect(publicKey: PublicKey, entry: Entry, effect: PairEffect): void {
+    const { paths, log } = this.#options;
+    switch (effect.do) {
+      case "ask":
+        this.#ask(publicKey, entry, effect.relay);
+        break;
+      case "close":
+        this.#close(publicKey, entry, effect.session, effect.tell);
+        break;
+      case "echo":
+        this.#echo(publicKey, entry, effect.session.id, this.#newNonce(effect.session.id), false);
+        break;
+      case "deliver":
+        entry.bridges.get(effect.session.id)?.deliver(effect.on);
+        break;
+      case "switch":
+        this.#say(publicKey, { type: "RELAY_SWITCH", session: effect.session.id, step: effect.step });
+        break;
+      case "relayed": {
+        const endpoint = entry.bridges.get(effect.session.id)?.endpoint;
+        if (endpoint === undefined) break;
+        paths.set(publicKey, { kind: "relayed", via: effect.session.relay, endpoint });
+        log.info({ peer: publicKey, relay: effect.session.relay }, "peer is relayed");
+        break;
+      }
+      case "direct":
+        this.#direct(publicKey, effect.endpoint);
+        break;
+      case "impossible":
+        if (paths.get(publicKey).kind === "impossible") break;
+        paths.set(publicKey, { kind: "impossible", reason: effect.reason });
+        log.warn({ peer: publicKey, reason: effect.reason }, "no path to a peer");
+        break;
+    }
+  }
+
+  /** Only what the relay set is taken back: a punched hole has its own owner. */
+  #direct(publicKey: PublicKey, endpoint: Endpoint | null): void {
+    const { paths, log } = this.#options;
+    const before = paths.get(publicKey);
+    if (before.kind === "bridged" || before.kind === "forwarded") return;
+    paths.set(publicKey, { kind: "direct", endpoint });
+    if (before.kind === "relayed") log.info({ peer: publicKey }, "peer is not relayed any more");
+  }
+
+  #ask(publicKey: PublicKey, entry: Entry, relay: PublicKey): void {
+    const { store, clock } = this.#options;
+    const peer = store.get(relay);
+    if (peer === undefined || !this.#asks.take(clock.monotonicMs())) return;
+    entry.asks += 1;
+    this.#say(relay, { type: "RELAY_REQUEST", peer: publicKey }, entry.asks % 2 === 0);
+  }
+
+  #close(publicKey: PublicKey, entry: Entry, { id, relay }: RelaySession, tell: boolean): void {
+    const bridge = entry.bridges.get(id);
+    if (bridge === undefined) return;
+    entry.bridges.delete(id);
+    this.#nonces.delete(id);
+    this.#bridges -= 1;
+    bridge.close();
+    // The relay passes it on.
+    if (tell) this.#say(relay, { type: "RELAY_CLOSE", session: id });
+    this.#options.log.debug({ peer: publicKey, relay }, "relay given up");
+  }
+
+  #newNonce(session: string): string {
+    const nonce = this.#options.random.bytes(SESSION_BYTES).toString("hex");
+    this.#nonces.set(session, nonce);
+    return nonce;
+  }
+
+  #echo(publicKey: PublicKey, entry: Entry, session: string, nonce: string, answer: boolean): void {
+    const message = this.#message({ type: "RELAY_ECHO", session, nonce, answer });
+    entry.bridges.get(session)?.send(this.#options.seal(publicKey, message));
+  }
+
+  #say(to: PublicKey, content: RelayContent, again = false): void {
+    const peer = this.#options.store.get(to);
+    if (peer !== undefined) this.#options.tell(peer, this.#options.seal(to, this.#message(content)), again);
+  }
+
+  #message(content: RelayContent): RelayMessage {
+    const { self, clock } = this.#options;
+    const timestampSeconds = Math.floor(clock.wallMs() / 1000);
+    return { ...content, from: self.snapshot.publicKey, timestampSeconds };
+  }
+}
+
+/** Where the relay's packets come from, so that nobody else is sent anything. */
+function hostOf(relay: Peer, nowMs: number): string | null {
+  const connected = isConnected(relay.lastHandshakeMs, nowMs) ? relay.endpoint?.host : undefined;
+  return connected ?? relay.controlEndpoint?.host ?? relay.endpoint?.host ?? null;
+}

@@ -1,0 +1,83 @@
+/**
+ * One session with a relay as one of its ends sees it: when it is asked whether it works, and when it is given up. Pure: time and
+ * totals come in as arguments.
+ */
+import type { PublicKey } from "../../core/types.ts";
+import type { BridgeTraffic } from "./plane.ts";
+
+/** A session that no echo came back through for so long is given up before it is used. */
+const OPEN_WITHIN_MS = 4_000;
+const FIRST_ECHO_PAUSE_MS = 150;
+const MAX_ECHO_PAUSE_MS = 1_000;
+/** What we send is answered within this, by WireGuard at the latest after its passive keepalive of 10 s; so it is only asked then. */
+const ANSWER_MS = 2_000;
+/** A tunnel at rest has a keepalive every 25 s from both ends. */
+const REST_MS = 30_000;
+/** Echoes a second apart that go unanswered before a relay is given up. */
+const LOST_ECHOES = 4;
+
+export class RelaySession {
+  readonly id: string;
+  readonly relay: PublicKey;
+  readonly lead: PublicKey;
+  readonly openedAtMs: number;
+  /** Null until an echo came back. */
+  verifiedAtMs: number | null = null;
+  #heardAtMs: number;
+  #traffic: BridgeTraffic = { rxPackets: 0, txPackets: 0 };
+  #sentAtLastWord = 0;
+  #echoAtMs: number;
+  #echoPauseMs = FIRST_ECHO_PAUSE_MS;
+  #unanswered = 0;
+
+  constructor(id: string, relay: PublicKey, lead: PublicKey, nowMs: number) {
+    this.id = id;
+    this.relay = relay;
+    this.lead = lead;
+    this.openedAtMs = nowMs;
+    this.#heardAtMs = nowMs;
+    this.#echoAtMs = nowMs;
+  }
+
+  /** Something came from the other end. */
+  heard(nowMs: number): void {
+    this.#heardAtMs = nowMs;
+    this.#sentAtLastWord = this.#traffic.txPackets;
+    this.#unanswered = 0;
+    this.#echoPauseMs = MAX_ECHO_PAUSE_MS;
+  }
+
+  /** The totals of the bridge now. */
+  moved(traffic: BridgeTraffic, nowMs: number): void {
+    const received = traffic.rxPackets > this.#traffic.rxPackets;
+    this.#traffic = traffic;
+    if (received) this.heard(nowMs);
+  }
+
+  /** True when an echo is to be sent now; it then counts as sent. */
+  takeEcho(nowMs: number): boolean {
+    if (nowMs < this.#nextEchoAtMs()) return false;
+    this.#echoAtMs = nowMs + this.#echoPauseMs;
+    this.#echoPauseMs = Math.min(MAX_ECHO_PAUSE_MS, this.#echoPauseMs * 2);
+    this.#unanswered += 1;
+    return true;
+  }
+
+  isLost(nowMs: number): boolean {
+    if (this.verifiedAtMs === null) return nowMs - this.openedAtMs > OPEN_WITHIN_MS;
+    return this.#unanswered >= LOST_ECHOES && nowMs >= this.#echoAtMs;
+  }
+
+  /** When to look again; a used session is looked at every second for the sake of its totals. */
+  nextAtMs(nowMs: number): number {
+    if (this.verifiedAtMs === null)
+      return Math.min(this.#nextEchoAtMs(), this.openedAtMs + OPEN_WITHIN_MS + 1);
+    return Math.max(nowMs + 1, Math.min(nowMs + 1_000, this.#nextEchoAtMs()));
+  }
+
+  #nextEchoAtMs(): number {
+    if (this.verifiedAtMs === null || this.#unanswered > 0) return this.#echoAtMs;
+    const waits = this.#traffic.txPackets > this.#sentAtLastWord;
+    return Math.max(this.#echoAtMs, this.#heardAtMs + (waits ? ANSWER_MS : REST_MS));
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * The threads of the addon that move relayed packets, as discovery sees them (discovery/relay/plane.ts).
+ */
+import { Bridge, RelayServer } from "@wgmesh/native";
+import { type Endpoint, endpointText, parseEndpoint } from "../core/types.ts";
+import { translated } from "./nativeErrors.ts";
+
+/** More than discovery/relay/allocations.ts ever asks for. */
+const MAX_SESSIONS = 512;
+
+interface BridgeWish {
+  readonly relay: Endpoint;
+  readonly token: Buffer;
+  readonly onDatagram: (data: Buffer) => void;
+}
+
+interface ServerWish {
+  readonly port: number;
+  readonly limitBytesPerSecond: number;
+  readonly pairBytesPerSecond: number;
+}
+
+/** Null where the addon has none: it needs Linux. `wireguardPort` tells where WireGuard listens when a bridge is opened. */
+export function relayPlane(wireguardPort: () => number) {
+  if (process.platform !== "linux") return null;
+  return {
+    openBridge: (wish: BridgeWish) => translated(() => openBridge(wish, wireguardPort())),
+    openServer: (wish: ServerWish) => translated(() => openServer(wish)),
+  };
+}
+
+function openBridge({ relay, token, onDatagram }: BridgeWish, wireguardPort: number) {
+  const bridge = Bridge.open({ wireguardPort, remote: endpointText(relay), token });
+  bridge.setDelivery(false);
+  bridge.onDatagram(onDatagram);
+  const endpoint = parseEndpoint(bridge.endpoint);
+  if (endpoint === null) {
+    bridge.close();
+    throw new TypeError("the addon gave an endpoint that is none");
+  }
+  return {
+    endpoint,
+    send: (data: Uint8Array): void => {
+      bridge.send(data);
+    },
+    deliver: (on: boolean): void => bridge.setDelivery(on),
+    traffic: () => bridge.counters(),
+    close: (): void => bridge.close(),
+  };
+}
+
+function openServer({ port, limitBytesPerSecond, pairBytesPerSecond }: ServerWish) {
+  const server = RelayServer.open({ port, bytesPerSecond: limitBytesPerSecond, maxSessions: MAX_SESSIONS });
+  const numbers = new Map<string, number>();
+  return {
+    port: server.port,
+    addSession: (id: string, [first, second]: readonly [Buffer, Buffer]): void => {
+      const limits = { bytesPerSecond: pairBytesPerSecond };
+      numbers.set(
+        id,
+        translated(() => server.addSession(first, second, limits)),
+      );
+    },
+    removeSession: (id: string): void => {
+      const number = numbers.get(id);
+      if (number !== undefined) server.removeSession(number);
+      numbers.delete(id);
+    },
+    sessions: () => {
+      const names = new Map([...numbers].map(([id, number]) => [number, id]));
+      return server.sessions().flatMap(({ id, ...state }) => {
+        const name = names.get(id);
+        return name === undefined ? [] : [{ ...state, id: name }];
+      });
+    },
+    close: (): void => server.close(),
+  };
+}
