@@ -64,7 +64,11 @@ function mergeMention(peer: Peer, sighting: Sighting, nowMs: number): Peer {
     hostname: peer.hostname || (sighting.hostname ?? ""),
     meshIp: peer.meshIp ?? sighting.meshIp ?? null,
     meshIpv6: peer.meshIpv6 ?? sighting.meshIpv6 ?? null,
-    natType: peer.natType || (sighting.natType ?? ""),
+    // What was not known when it was first told of, because STUN takes a while.
+    natType:
+      peer.natType === "unknown" && peer.lastSeenMs === 0
+        ? sighting.natType || peer.natType
+        : peer.natType || (sighting.natType ?? ""),
     methods: withMethod(peer.methods, sighting.method),
     proven: peer.proven || (sighting.proven ?? false),
   };

@@ -64,9 +64,17 @@ export async function makeRelayLab(options: RelayLabOptions) {
       },
     });
     network.setHost(name, [ip, made.self.snapshot.meshIp]);
-    if (isEnd && options.natType) made.self.update({ natType: options.natType });
     nodes.set(name, made);
     await made.start();
+    const { natType } = options;
+    if (isEnd && natType) {
+      // No STUN server is there to tell.
+      const tell = (): void => {
+        if (made.self.snapshot.natType !== natType) made.self.update({ natType });
+      };
+      stops.push(made.self.subscribe(tell));
+      tell();
+    }
     return made;
   }
   const reached = () =>

@@ -130,7 +130,7 @@ export class RelayService {
     if (this.#allocations.size === 0) this.#lookAtMs = nowMs + LOOK_EVERY_MS;
     this.#allocations.add(allocation);
     this.#pacemaker.wake();
-    log.debug({ peer: asking.publicKey, peers: allocation.ends }, "relays a pair");
+    log.debug({ peer: asking.publicKey }, "relays a pair");
     return allocation;
   }
 
