@@ -6,6 +6,7 @@ import { exitCodesText, makeCommand, runCommand } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 import { addDown } from "./verbs/down.ts";
 import { addInit } from "./verbs/init.ts";
+import { addNetcheck } from "./verbs/netcheck.ts";
 import { addPeers } from "./verbs/peers.ts";
 import { addPing } from "./verbs/ping.ts";
 import { addReload } from "./verbs/reload.ts";
@@ -31,7 +32,7 @@ export function runWgmesh(args: readonly string[], terminal: Terminal): Promise<
     .option("-v, --version", "print the version")
     .helpCommand("help [command]", "print the help of a command")
     .addHelpText("after", exitCodesText() + examples);
-  for (const add of [addInit, addStatus, addPeers, addPing, addTestPeer, addReload, addDown])
+  for (const add of [addInit, addStatus, addPeers, addPing, addTestPeer, addNetcheck, addReload, addDown])
     add(program, terminal);
   return runCommand(program, args, terminal);
 }

@@ -7,6 +7,7 @@ import type { MeshSecret } from "../identity/derivation.ts";
 import { compose } from "./compose.ts";
 import type { MeshNode } from "./meshNode.ts";
 
+export { netCheckAlone } from "./netCheckAlone.ts";
 export { type TestPeerResult, testPeer } from "./testPeer.ts";
 
 export class Daemon {

@@ -8,6 +8,13 @@ import type { RouteTable } from "../mesh/routes.ts";
 import type { HostNetwork } from "../mesh/underlay.ts";
 import type { Locks } from "./instanceLock.ts";
 
+export interface HostPath extends Path {
+  /** The next router; null when the address is on the link. */
+  readonly gateway: string | null;
+  /** The address packets go out from. */
+  readonly source: string | null;
+}
+
 export interface System {
   readonly locks: Locks;
   readonly host: HostNetwork;
@@ -16,7 +23,7 @@ export interface System {
   hostname(): string;
   interfaceControl(linkName: string): InterfaceControl;
   /** The path that packets to an IP address take; null when there is none. */
-  pathTo(host: string): Path | null;
+  pathTo(host: string): HostPath | null;
   /** Adds `address/prefix` to the link. */
   addAddress(linkName: string, cidr: string): void;
   /** The main routing table. */

@@ -2,13 +2,16 @@
  * What the RPC server may ask of the node.
  */
 import { WgmeshError } from "../core/errors.ts";
+import type { NetReport } from "../core/netReport.ts";
 import { endpointText, type PublicKey } from "../core/types.ts";
+import { nodeAsk } from "../discovery/netcheck/nodeAsk.ts";
 import type { Discovery } from "../discovery/seams.ts";
 import { isConnected } from "../peers/connected.ts";
 import { ownEndpoint } from "../peers/localNode.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { DaemonStatus, DaemonView, PeerView, PingOutcome } from "../rpc/daemonView.ts";
 import type { RunningNode } from "./lifecycle.ts";
+import { netCheck } from "./netCheck.ts";
 import type { NodeParts } from "./parts.ts";
 import type { ReloadOutcome } from "./reloader.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -25,6 +28,7 @@ export interface NodeViewOptions {
 
 export class NodeView implements DaemonView {
   readonly #options: NodeViewOptions;
+  #netCheck: Promise<NetReport> | null = null;
 
   constructor(options: NodeViewOptions) {
     this.#options = options;
@@ -86,6 +90,20 @@ export class NodeView implements DaemonView {
       rttMs: answer?.milliseconds ?? null,
       address: answer?.address ?? null,
     };
+  }
+
+  /** One at a time: who asks meanwhile gets the same answer. */
+  netCheck(): Promise<NetReport> {
+    const { parts, node, discovery } = this.#options;
+    this.#netCheck ??= netCheck({
+      system: parts.system,
+      ask: nodeAsk(parts.clock),
+      examine: async () => (await discovery?.examine()) ?? { nat_type: "unknown", sockets: [], servers: [] },
+      node: { layers: () => discovery?.layers() ?? [], peers: () => node.store.list() },
+    }).finally(() => {
+      this.#netCheck = null;
+    });
+    return this.#netCheck;
   }
 
   reload(): Promise<ReloadOutcome> {

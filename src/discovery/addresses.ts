@@ -1,7 +1,9 @@
 /**
  * The part of discovery that knows where we are: STUN on the sockets that matter, and the keeper of the outcome.
  */
+import type { NatReport } from "../core/netReport.ts";
 import { isConnected } from "../peers/connected.ts";
+import { type ExaminedSocket, examine } from "./netcheck/examine.ts";
 import { OwnAddressKeeper } from "./ownAddress.ts";
 import type { DiscoveryContext, LayerStatus, UnderlayEvent } from "./seams.ts";
 import type { Resolver } from "./staticPeers.ts";
@@ -45,6 +47,22 @@ export class Addresses {
   tasks(): { readonly name: string; readonly body: (signal: AbortSignal) => Promise<void> }[] {
     const { stun } = this;
     return stun === null ? [] : [{ name: "stun", body: (signal) => stun.run(signal) }];
+  }
+
+  /** Asks from the sockets of this node, and from one that is opened for it. */
+  async examine(probe: DatagramSocket, signal: AbortSignal): Promise<NatReport> {
+    const { context, control, gossipPort, resolve, stunServers } = this.#options;
+    const { clock, self, wireguardPort } = context;
+    const sockets: ExaminedSocket[] = [
+      { name: "control", socket: control, port: gossipPort },
+      { name: "probe", socket: probe, port: null },
+    ];
+    if (wireguardPort !== null) {
+      sockets.push({ name: "wireguard", socket: wireguardPort, port: self.snapshot.wireguardPort });
+    }
+    const servers = new StunServers({ clock, resolve, servers: stunServers });
+    const ownAddresses = this.keeper.interfaceAddresses;
+    return await examine({ ...context, sockets, servers, ownAddresses, signal });
   }
 
   status(): LayerStatus {

@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { sleep } from "../core/clock.ts";
+import type { NatReport } from "../core/netReport.ts";
 import type { Endpoint } from "../core/types.ts";
 import type { LocalNodeSnapshot } from "../peers/localNode.ts";
 import { Addresses } from "./addresses.ts";
@@ -345,6 +346,19 @@ export class MeshDiscovery implements Discovery {
       noPunching ? punchingOff : (running?.rendezvous?.status() ?? idle("punching")),
       running ? relayStatus(running.relay, this.#options.relay) : idle("relay"),
     ];
+  }
+
+  async examine(): Promise<NatReport | null> {
+    const running = this.#running;
+    if (running === null) return null;
+    const { bind = bindNodeUdp, noIpv6 } = this.#options;
+    const silent = { datagram: () => {}, failed: () => {} };
+    const probe = await ControlSocket.open({ bind, port: 0, noIpv6, ...silent });
+    try {
+      return await running.addresses.examine(probe.forStun(), running.abort.signal);
+    } finally {
+      probe.close();
+    }
   }
 
   counters(): Readonly<Record<string, number>> {

@@ -4,6 +4,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
+import type { NatReport } from "../core/netReport.ts";
 import type { Random } from "../core/random.ts";
 import type { TaskScope } from "../core/tasks.ts";
 import type { Endpoint, PublicKey } from "../core/types.ts";
@@ -101,6 +102,8 @@ export interface Discovery {
   /** Closes the sockets. */
   stop(): Promise<void>;
   layers(): LayerStatus[];
+  /** Finds out how NATs and firewalls treat our sockets; up to 15 s. Null unless it runs. */
+  examine(): Promise<NatReport | null>;
   /** Counters of the receive path, for `status` and tests. */
   counters(): Readonly<Record<string, number>>;
 }

@@ -2,6 +2,7 @@
  * What the RPC server asks of the daemon. The daemon implements it (daemon/view.ts); rpc/ never imports the daemon.
  */
 
+import type { NetReport } from "../core/netReport.ts";
 import type { TaskStatus } from "../core/tasks.ts";
 import type { PublicKey } from "../core/types.ts";
 import type { LayerStatus } from "../discovery/seams.ts";
@@ -74,6 +75,8 @@ export interface DaemonView {
   isActive(peer: PeerView): boolean;
   /** Measures one round trip through the tunnel; rejects with ERR_PEER_UNKNOWN. */
   ping(publicKey: PublicKey): Promise<PingOutcome>;
+  /** Checks the network around this node; up to 20 s. */
+  netCheck(): Promise<NetReport>;
   /** Reads the reload file and applies it; throws ERR_RELOAD. Resolves to what changed, or a warning when there is no file. */
   reload(): Promise<{ readonly changed: readonly string[]; readonly warning: string | null }>;
   /** Starts the orderly shutdown and returns at once. */

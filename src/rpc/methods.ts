@@ -2,6 +2,7 @@
  * The methods by name. `daemon.stop` stays free: the Go peer answers it as unknown, and a client may probe for that.
  */
 import { WgmeshError } from "../core/errors.ts";
+import type { NetReport } from "../core/netReport.ts";
 import { parsePublicKey } from "../core/types.ts";
 import type { DaemonView } from "./daemonView.ts";
 import type { Params } from "./protocol.ts";
@@ -37,6 +38,7 @@ export interface MethodResults {
   "peers.get": PeerResult;
   "peers.count": CountResult;
   "peers.ping": PeerPingResult;
+  "net.check": NetReport;
   "daemon.reload": ReloadResult;
   "daemon.shutdown": ShutdownResult;
 }
@@ -84,6 +86,8 @@ const methods: {
     if (key === null) throw new WgmeshError("ERR_RPC_PARAMS", "missing or invalid 'pubkey' parameter");
     return peerPingResult(await view.ping(key));
   },
+
+  "net.check": ({ view }) => view.netCheck(),
 
   "daemon.reload": ({ view }) => view.reload(),
 

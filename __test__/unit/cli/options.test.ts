@@ -179,10 +179,13 @@ describe("--help", () => {
     for (const { flag } of notBuiltFlags) expect(out).not.toMatch(new RegExp(`^ +${flag}(?![\\w-])`, "m"));
   });
 
-  test.each([["init"], ["status"], ["peers"], ["reload"], ["down"]])("wgmesh %s --help", async (verb) => {
-    const { code, out } = await wgmesh([verb, "--help"]);
-    expect([code, out]).toEqual([0, expect.stringContaining(`Usage: wgmesh ${verb}`)]);
-  });
+  test.each([["init"], ["status"], ["peers"], ["reload"], ["down"], ["netcheck"]])(
+    "wgmesh %s --help",
+    async (verb) => {
+      const { code, out } = await wgmesh([verb, "--help"]);
+      expect([code, out]).toEqual([0, expect.stringContaining(`Usage: wgmesh ${verb}`)]);
+    },
+  );
 
   test("fits the terminal", async () => {
     const { out } = await wgmesh(["status", "--help"], 80);

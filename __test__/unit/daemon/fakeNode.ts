@@ -237,6 +237,7 @@ export class FakeNode {
       goodbye: async () => this.did("goodbye"),
       stop: async () => this.did("discovery stop"),
       layers: () => [],
+      examine: async () => null,
       counters: () => ({ received: 3 }),
     };
   }

@@ -22,6 +22,7 @@ test.each([
   "peers.get",
   "peers.count",
   "peers.ping",
+  "net.check",
   "daemon.reload",
   "daemon.shutdown",
 ])("docs/rpc.md tells every member of %s", async (method) => {

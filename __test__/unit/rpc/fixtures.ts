@@ -6,6 +6,7 @@ import { onTestFinished } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import { WgmeshError } from "../../../src/core/errors.ts";
 import { silentLog } from "../../../src/core/log.ts";
+import type { Finding, NetReport } from "../../../src/core/netReport.ts";
 import type { Cidr, IpAddress, PublicKey } from "../../../src/core/types.ts";
 import type { DaemonStatus, DaemonView, PeerView } from "../../../src/rpc/daemonView.ts";
 import { type RpcServerOptions, UnixRpcServer } from "../../../src/rpc/server.ts";
@@ -92,6 +93,21 @@ export const vectorStatus: DaemonStatus = {
   mtu: 1420,
 };
 
+const yes: Finding = { state: "yes", detail: "seen" };
+
+export const vectorNetReport: NetReport = {
+  nat_type: "cone",
+  sockets: [
+    { socket: "control", family: "ipv4", mapped: "203.0.113.9:7", mapping: "independent", filtering: "port" },
+  ],
+  servers: [{ server: "stun.example:3478", address: "198.51.100.1:3478", after_ms: 12.5, error: null }],
+  daemon: true,
+  ...{ ipv4: yes, ipv6: yes, dht: yes, multicast: yes },
+  mtu: 1500,
+  gateway: "192.168.1.1",
+  port_mapping: { pcp: yes, nat_pmp: yes, upnp: yes },
+};
+
 export interface FakeView extends DaemonView {
   /** Names of the calls that change something, in order. */
   readonly calls: string[];
@@ -113,6 +129,7 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
       if (peer === undefined) throw new WgmeshError("ERR_PEER_UNKNOWN", `peer not found: ${publicKey}`);
       return { peer, rttMs: peer.latencyMs, address: peer.latencyMs === null ? null : peer.meshIp };
     },
+    netCheck: async () => vectorNetReport,
     shutdown: () => {
       calls.push("shutdown");
     },

@@ -65,6 +65,7 @@ const READ_RATE_PER_SECOND = 100;
 const READ_BURST = 200;
 
 interface Transaction {
+  readonly server: string;
   readonly answerFrom: string;
   readonly startedAtMs: number;
   requests: number;
@@ -96,6 +97,7 @@ export class StunClient {
     return new Promise((resolve) => {
       const cancels: (() => void)[] = [];
       const transaction: Transaction = {
+        server: endpointText(server),
         answerFrom: endpointText(answerFrom),
         startedAtMs: clock.monotonicMs(),
         requests: 0,
@@ -129,22 +131,29 @@ export class StunClient {
     // Strangers' datagrams end at these two lines: the id is 96 random bits.
     if (this.#open.size === 0 || !looksLikeStun(data)) return;
     const transaction = this.#open.get(transactionKey(data));
-    if (transaction === undefined || transaction.answerFrom !== endpointText(from)) return;
+    if (transaction === undefined) return;
     const nowMs = this.#options.clock.monotonicMs();
     if (!this.#reads.take(nowMs)) return;
     const message = decodeMessage(data);
     // One that cannot be read may be forged; the server's own may still come.
-    const outcome = message && outcomeOf(message, transaction, nowMs);
+    const outcome = message && outcomeOf(message, endpointText(from), transaction, nowMs);
     if (outcome !== null) transaction.finish(outcome);
   }
 }
 
-function outcomeOf(message: StunMessage, transaction: Transaction, nowMs: number): StunOutcome | null {
+function outcomeOf(
+  message: StunMessage,
+  from: string,
+  transaction: Transaction,
+  nowMs: number,
+): StunOutcome | null {
   const { mapped, otherAddress, error } = message;
   if (message.class === "error") {
+    // That it answers from nowhere else a server says from where it was asked.
+    if (from !== transaction.server) return null;
     return { ok: false, reason: error === null ? "error" : `error ${error.code}` };
   }
-  if (message.class !== "success" || mapped === null) return null;
+  if (message.class !== "success" || mapped === null || from !== transaction.answerFrom) return null;
   const durationMs = nowMs - transaction.startedAtMs;
   return { ok: true, mapped, otherAddress, durationMs, requests: transaction.requests };
 }
