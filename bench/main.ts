@@ -8,6 +8,7 @@ import { line, rawSamples, rounds, table } from "./measure.ts";
 import { native } from "./native.ts";
 import { runBenches } from "./runBenches.ts";
 import { manyPeers } from "./tunnel/manyPeers.ts";
+import { relay } from "./tunnel/relay.ts";
 import { throughput } from "./tunnel/throughput.ts";
 
 const benches = [
@@ -18,6 +19,7 @@ const benches = [
   restart,
   idle,
   throughput,
+  relay,
   manyPeers,
   native,
   kernelScale,

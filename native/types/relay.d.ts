@@ -136,6 +136,14 @@ export interface BirthdayOptions {
   fwmark?: number;
 }
 
+/** What {@link Birthday.become} takes. */
+export interface PlainBridgeOptions {
+  /** Port of WireGuard on 127.0.0.1. */
+  wireguardPort: number;
+  /** `ip:port` or `[v6]:port`: the peer. */
+  remote: string;
+}
+
 /** What came to one of the sockets of {@link Bridge.birthday}. */
 export interface BirthdayDatagram {
   /** Which socket, 0 for the first. */
@@ -220,7 +228,7 @@ export class Birthday {
    *
    * Errors: `EINVAL` (no such socket, a remote of the other family), `EBADF`.
    */
-  become(socket: number, options: { wireguardPort: number; remote: string }): Bridge;
+  become(socket: number, options: PlainBridgeOptions): Bridge;
 
   /** Closes all sockets and joins the thread; every other call then fails with `EBADF`. Twice is once. */
   close(): void;

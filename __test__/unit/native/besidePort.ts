@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
+import { createRequire } from "node:module";
 import {
   addressAdd,
   type BackendKind,
@@ -66,6 +67,20 @@ async function until(what: string, happened: () => boolean): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
+
+/** Prints whether the port can be opened without CAP_NET_RAW, and what was said. */
+const withoutRaw = `
+  const { WireGuardDevice } = require(process.argv[1]);
+  const device = WireGuardDevice.open(process.argv[2], "wgport0");
+  try {
+    device.onDatagram(() => {});
+    console.log("opened");
+  } catch (error) {
+    console.log(error.message);
+  } finally {
+    device.close(true);
+  }`;
+const addon = createRequire(import.meta.url).resolve("@wgmesh/native");
 
 const texts = (heard: readonly BesideDatagram[]) => heard.map(({ data }) => data.toString());
 const wireguards = [1, 2, 3, 4].map((type) => Buffer.from([type, 0, 0, 0, 0x57, 0x47]));
@@ -192,6 +207,13 @@ export function portCases(kind: BackendKind): Cases {
           assert.equal(after.peers[0]?.publicKey, before.peers[0]?.publicKey);
         });
       }),
+
+    "without CAP_NET_RAW the embedded engine needs nothing, and the others say what they need": () => {
+      const command = ["--bounding-set=-net_raw", process.execPath, "-e", withoutRaw, addon, kind];
+      const said = execFileSync("setpriv", command, { encoding: "utf8" }).trim();
+      const refused = "EPERM: cannot open the raw sockets for wgport0: needs CAP_NET_RAW";
+      assert.equal(said, kind === "embedded" ? "opened" : refused);
+    },
 
     "closing leaves no thread and no descriptor, and what is sent after it is lost": async () => {
       await withDevice(kind, async () => {});

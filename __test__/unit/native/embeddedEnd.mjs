@@ -25,8 +25,8 @@ const commands = {
   secret: ({ text }) => {
     presharedKey = PresharedKey.derive(MeshSecret.fromText(text));
   },
-  open: ({ name, mtu = 0 }) => {
-    device = WireGuardDevice.open("embedded", name, mtu);
+  open: ({ name, mtu = 0, kind = "embedded" }) => {
+    device = WireGuardDevice.open(kind, name, mtu);
     device.onEvent((event) => tell({ event }));
     return { publicKey: identity.publicKey, index: device.index, adopted: device.adopted };
   },

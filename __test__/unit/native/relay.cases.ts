@@ -5,49 +5,11 @@ import { once } from "node:events";
 import { type BirthdayDatagram, Bridge, linkSetUp, RelayServer } from "@wgmesh/native";
 import type { Cases } from "../../vm/cases.ts";
 import { openDescriptors, ownThreads } from "./processes.ts";
-import { eventually, pointAt, transfer, untilConnected, watching, withRelayed } from "./relayed.ts";
-
-const secretText = "this must not be seen on the way. ";
+import { eventually, transfer, withRelayed } from "./relayed.ts";
+import { relayedCases } from "./relayedCases.ts";
 
 export const cases: Cases = {
-  "TCP passes whole both ways, and nothing of it can be read at the relay": () =>
-    withRelayed(async ({ a, b, relay }) => {
-      for (const { end } of [a, b]) await end.call("serve", { port: 7000 });
-      const seen = await watching(relay, secretText.repeat(2), async () => {
-        await transfer(a, b, 2_000_000, secretText);
-        await transfer(b, a, 2_000_000, secretText);
-      });
-      assert.equal(seen.plain, 0);
-      assert.ok(seen.frames > 50, `${seen.frames} of ${seen.packets}`);
-      // The same watch would have seen it: here it goes beside the tunnel.
-      const outside = await watching(a.end, secretText.repeat(2), async () => {
-        await b.end.call("serve", { port: 7001 });
-        await a.end.call("send", { host: b.inner, port: 7001, bytes: 20_000, text: secretText });
-      });
-      assert.ok(outside.plain > 0, "on wg0 of an end it is plain");
-      assert.ok(a.end.fails("ping -c 1 -W 1 192.0.2.17"), "there is no other way");
-      const counters = await a.end.call("bridgeCounters");
-      assert.ok(
-        counters.rxPackets > 0 && counters.txPackets > 0 && counters.lastReceivedMs < 20_000,
-        counters,
-      );
-      const [session] = await relay.call("sessions");
-      assert.ok(session.bytes > 4_000_000 && session.packets > 0);
-    }),
-
-  "an end that comes again with another port, or another address, is followed": () =>
-    withRelayed(async ({ a, b, relay }) => {
-      const ping = (): void => void a.end.run(`ping -c 3 -i 0.1 -W 5 ${b.inner}`);
-      ping();
-      await pointAt(a, b, await a.end.call("openBridge", a.bridge));
-      ping();
-      // Its host moved: the socket is the same, the address is not.
-      a.end.run("ip address delete 192.0.2.1/28 dev under");
-      a.end.run("ip address add 192.0.2.9/28 dev under");
-      ping();
-      b.end.run(`ping -c 3 -i 0.1 -W 5 ${a.inner}`);
-      await untilConnected(relay);
-    }),
+  ...relayedCases("embedded"),
 
   "what is not WireGuard's passes beside it, and delivery can be stopped": () =>
     withRelayed(async ({ a, b }) => {
@@ -77,7 +39,7 @@ export const cases: Cases = {
         assert.ok(session.dropped > 0);
         assert.ok(session.bytes < 1_000_000 * (seconds + 30) + 262_144);
       },
-      { bytesPerSecond: 1_000_000 },
+      { limits: { bytesPerSecond: 1_000_000 } },
     ),
 
   "a session that was removed carries nothing": () =>

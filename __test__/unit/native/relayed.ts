@@ -1,13 +1,14 @@
 /**
- * Three processes in network namespaces of their own: two embedded devices, and between them a host that routes nothing, so that
+ * Three processes in network namespaces of their own: two WireGuard devices, and between them a host that routes nothing, so that
  * its relay is the only way from one to the other.
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import path from "node:path";
 import { createInterface } from "node:readline";
-import { generateSecretUri, type RelaySession } from "@wgmesh/native";
+import type { BackendKind, RelaySession } from "@wgmesh/native";
 import { TunnelEnd } from "./tunnelEnd.ts";
 
 export const tokens = ["0101010101010101", "0202020202020202"] as const;
@@ -36,24 +37,26 @@ export interface Limits {
   readonly packetsPerSecond?: number;
 }
 
+const unlimited: Limits = { bytesPerSecond: 4e9, packetsPerSecond: 1e7 };
+
 /** Devices up, bridges open, each peer's endpoint its bridge; the first handshake is not made yet. */
 export async function withRelayed(
   body: (world: Relayed) => Promise<void>,
-  limits: Limits = { bytesPerSecond: 1e9, packetsPerSecond: 1e6 },
+  { limits = unlimited, kind = "embedded" }: { limits?: Limits; kind?: BackendKind } = {},
 ): Promise<void> {
   const relay = new TunnelEnd();
   const ends = [new TunnelEnd(), new TunnelEnd()];
   try {
     await relay.call("threads");
     relay.run("ip link set lo up");
-    const secret = generateSecretUri();
-    const port = await relay.call("openRelay", { bytesPerSecond: 1e9, packetsPerSecond: 1e6 });
+    const secret = randomBytes(32).toString("hex");
+    const port = await relay.call("openRelay", unlimited);
     const [first, second] = tokens;
     const session = await relay.call("addSession", { first, second, limits });
     const opened = await Promise.all(
       ends.map(async (end) => {
         await end.call("secret", { text: secret });
-        return await end.call("open", { name: "wg0", mtu: 1400 });
+        return await end.call("open", { name: "wg0", mtu: 1400, kind });
       }),
     );
     const sides = ends.map((end, index): Side => {

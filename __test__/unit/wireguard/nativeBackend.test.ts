@@ -1,3 +1,4 @@
+import type { BesideDatagram } from "@wgmesh/native";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Cidr, endpointText, type PublicKey, parseEndpoint, parseIp } from "../../../src/core/types.ts";
@@ -143,6 +144,32 @@ describe("the backend", () => {
     });
     new NativeBackend(device, keys).onEvent((event) => seen.push(event));
     expect(seen).toEqual([{ type: "handshake", publicKey }]);
+  });
+
+  test("sends and hears beside WireGuard on its port", () => {
+    const sent: unknown[] = [];
+    let arrive: (datagram: BesideDatagram) => void = () => {};
+    const device = fakeDevice("embedded", {
+      onDatagram: (callback) => {
+        arrive = callback;
+      },
+      sendDatagram: (host, port, data) => {
+        if (host.includes("example")) throw nativeError("EINVAL");
+        sent.push([host, port, Buffer.from(data).toString()]);
+        return true;
+      },
+    });
+    const port = new NativeBackend(device, keys).wireguardPort;
+    const heard: unknown[] = [];
+    const end = port?.onDatagram((data, from) => heard.push([data.toString(), from]));
+    port?.send(Buffer.from("question"), { host: "203.0.113.1", port: 3478 });
+    port?.send(Buffer.from("lost"), { host: "stun.example", port: 3478 });
+    const answer = { data: Buffer.from("answer"), host: "2001:db8::1", port: 3478 };
+    arrive(answer);
+    end?.();
+    arrive(answer);
+    expect(sent).toEqual([["203.0.113.1", 3478, "question"]]);
+    expect(heard).toEqual([["answer", { host: "2001:db8::1", port: 3478 }]]);
   });
 
   test("turns native errors into ours, with the native one as the cause", async () => {

@@ -126,6 +126,37 @@ describe("one backend by name", () => {
     expect((refused.result as WgmeshError).cause).toMatchObject({ code: native });
   });
 
+  test.each([
+    ["EPERM", /STUN.*hole punching.*CAP_NET_RAW.*--backend embedded/],
+    ["ENOTSUP", /STUN.*no remedy/],
+  ])("works without its own port beside WireGuard (%s), and says so once", (code, expected) => {
+    const warned: [LogFields, string][] = [];
+    const warn = (fields: LogFields, text: string): void => void warned.push([fields, text]);
+    const device = fakeDevice("kernel", {
+      onDatagram: () => {
+        throw nativeError(code, "cannot open the raw sockets for wg0: because");
+      },
+    });
+    const request = {
+      choice: "kernel" as const,
+      interfaceName: parseInterfaceName("wg0"),
+      mtu: 0,
+      keys,
+      log: { ...silentLog, warn },
+      wireguardGo: null,
+      childRecord: "/run/wgmesh/wg0.child.json",
+    };
+    const backend = openBackend(request, () => device, "linux");
+    expect(backend.wireguardPort).toBeNull();
+    expect(warned).toHaveLength(1);
+    const [[fields, text]] = warned as [[LogFields, string]];
+    expect(fields).toEqual({
+      backend: "kernel",
+      reason: `${code}: cannot open the raw sockets for wg0: because`,
+    });
+    expect(text).toMatch(expected);
+  });
+
   test("embedded is not looked for in the kernel", () => {
     const opened = attempt("embedded", {});
     expect(opened.tried).toEqual(["embedded"]);

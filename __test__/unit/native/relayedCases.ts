@@ -1,0 +1,56 @@
+/** What passes through a relay, the same for every backend (see relayed.ts). */
+import assert from "node:assert/strict";
+import type { BackendKind } from "@wgmesh/native";
+import type { Cases } from "../../vm/cases.ts";
+import { pointAt, transfer, untilConnected, watching, withRelayed } from "./relayed.ts";
+
+const secretText = "this must not be seen on the way. ";
+
+export function relayedCases(kind: BackendKind): Cases {
+  return {
+    "TCP passes whole both ways, and nothing of it can be read at the relay": () =>
+      withRelayed(
+        async ({ a, b, relay }) => {
+          for (const { end } of [a, b]) await end.call("serve", { port: 7000 });
+          const seen = await watching(relay, secretText.repeat(2), async () => {
+            await transfer(a, b, 2_000_000, secretText);
+            await transfer(b, a, 2_000_000, secretText);
+          });
+          assert.equal(seen.plain, 0);
+          assert.ok(seen.frames > 50, `${seen.frames} of ${seen.packets}`);
+          // The same watch would have seen it: here it goes beside the tunnel.
+          const outside = await watching(a.end, secretText.repeat(2), async () => {
+            await b.end.call("serve", { port: 7001 });
+            await a.end.call("send", { host: b.inner, port: 7001, bytes: 20_000, text: secretText });
+          });
+          assert.ok(outside.plain > 0, "on wg0 of an end it is plain");
+          assert.ok(a.end.fails("ping -c 1 -W 1 192.0.2.17"), "there is no other way");
+          const counters = await a.end.call("bridgeCounters");
+          assert.ok(
+            counters.rxPackets > 0 && counters.txPackets > 0 && counters.lastReceivedMs < 20_000,
+            counters,
+          );
+          const [session] = await relay.call("sessions");
+          assert.ok(session.bytes > 4_000_000 && session.packets > 0);
+        },
+        { kind },
+      ),
+
+    "an end that comes again with another port, or another address, is followed": () =>
+      withRelayed(
+        async ({ a, b, relay }) => {
+          const ping = (): void => void a.end.run(`ping -c 3 -i 0.1 -W 5 ${b.inner}`);
+          ping();
+          await pointAt(a, b, await a.end.call("openBridge", a.bridge));
+          ping();
+          // Its host moved: the socket is the same, the address is not.
+          a.end.run("ip address delete 192.0.2.1/28 dev under");
+          a.end.run("ip address add 192.0.2.9/28 dev under");
+          ping();
+          b.end.run(`ping -c 3 -i 0.1 -W 5 ${a.inner}`);
+          await untilConnected(relay);
+        },
+        { kind },
+      ),
+  };
+}
