@@ -14,42 +14,15 @@ import { Gossip } from "./gossip.ts";
 import { Inbound } from "./inbound.ts";
 import { Lan } from "./lan.ts";
 import { LostPeers } from "./lostPeers.ts";
+import type { MeshDiscoveryOptions } from "./meshDiscoveryOptions.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
-import { Registry, type RegistrySetting } from "./registry/registry.ts";
-import { openRelayLayer, type RelayLayer, type RelaySettings, relayStatus } from "./relay/relayLayer.ts";
+import { Registry } from "./registry/registry.ts";
+import { openRelayLayer, type RelayLayer, relayStatus } from "./relay/relayLayer.ts";
 import { Rendezvous } from "./rendezvous/rendezvous.ts";
 import type { Discovery, DiscoveryContext, LayerStatus } from "./seams.ts";
-import { type Resolver, type StaticPeer, StaticPeers } from "./staticPeers.ts";
-import type { StunServer } from "./stun/servers.ts";
-import type { UdpSocketFactory } from "./udpSocket.ts";
+import { StaticPeers } from "./staticPeers.ts";
 
-export interface MeshDiscoveryOptions {
-  /** UDP control port of the mesh. */
-  readonly gossipPort: number;
-  readonly multicastGroup: string;
-  /** 51830 for every mesh (PROTOCOL.md section 2). */
-  readonly multicastPort: number;
-  /** False with `--no-lan-discovery`. */
-  readonly lan: boolean;
-  readonly staticPeers: readonly StaticPeer[];
-  /** Absent without `--registry`. */
-  readonly registry?: RegistrySetting;
-  /** In-mesh gossip: `steady` with `--gossip`, `off` with `--no-gossip`; `calm` when absent. */
-  readonly gossip?: "calm" | "steady" | "off";
-  readonly noIpv6: boolean;
-  readonly noPunching: boolean;
-  /** Asked where we are seen; none with `--no-stun`. */
-  readonly stunServers: readonly StunServer[];
-  /** `--discovery-iface`: LAN discovery on these links only; absent for all suitable ones. */
-  readonly discoveryInterfaces?: readonly string[];
-  /** Links LAN discovery leaves alone. */
-  readonly excludeInterfaces?: readonly string[];
-  /** Absent: neither relays nor is relayed. */
-  readonly relay?: RelaySettings;
-  /** Tests put a network in memory here. */
-  readonly bind?: UdpSocketFactory;
-  readonly resolve?: Resolver;
-}
+export type { MeshDiscoveryOptions } from "./meshDiscoveryOptions.ts";
 
 /** A GOODBYE is sent twice, since nobody acknowledges it. */
 const GOODBYE_AGAIN_MS = 60;

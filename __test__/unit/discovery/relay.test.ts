@@ -122,6 +122,23 @@ describe("two nodes that cannot reach each other", () => {
   });
 });
 
+describe("a relayed peer", () => {
+  test("stays relayed when a punch that began before says direct", async () => {
+    lab = await makeRelayLab({ relays: ["r1"], ends: ["a", "b"] });
+    await lab.untilRelayed("a", "b", 8_000);
+    lab.node("a").context.paths.set(lab.key("b"), { kind: "direct", endpoint: null });
+    expect(lab.isRelayed("a", "b")).toBe(true);
+  });
+
+  test("that leaves, leaves nothing behind", async () => {
+    lab = await makeRelayLab({ relays: ["r1"], ends: ["a", "b"] });
+    await lab.untilRelayed("a", "b", 8_000);
+    lab.node("a").store.remove(lab.key("b"), "goodbye");
+    expect(lab.pathOf("a", "b")).toEqual({ kind: "direct", endpoint: null });
+    expect(lab.world.of(lab.node("a").ip)).toEqual([]);
+  });
+});
+
 describe("the upgrade to direct", () => {
   test("comes after ten seconds of answers, both ends together, and the session goes when it has held", async () => {
     lab = await makeRelayLab({ relays: ["r1"], ends: ["a", "b"] });

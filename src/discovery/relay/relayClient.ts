@@ -9,7 +9,7 @@ import type { Random } from "../../core/random.ts";
 import type { Endpoint, PublicKey } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
 import type { LocalNode } from "../../peers/localNode.ts";
-import type { PathReport, PathTable } from "../../peers/paths.ts";
+import type { PathReport, PathTable, PeerPath } from "../../peers/paths.ts";
 import type { Peer, PeerEvent } from "../../peers/peer.ts";
 import type { PeerStore } from "../../peers/store.ts";
 import { type RelayContent, type RelayMessage, SESSION_BYTES } from "../../wire/relay.ts";
@@ -82,6 +82,7 @@ export class RelayClient {
     const unsubscribes = [
       store.subscribe((event) => this.#changed(event)),
       paths.onReport((report) => this.#reported(report)),
+      paths.subscribe((publicKey, path) => this.#keep(publicKey, path)),
     ];
     for (const peer of store.list()) this.#look(peer);
     try {
@@ -180,6 +181,7 @@ export class RelayClient {
       if (entry === undefined) return;
       this.#carryOut(publicKey, entry, entry.pair.end(false));
       this.#entries.delete(publicKey);
+      this.#options.paths.forget(publicKey);
       return;
     }
     this.#look(event.peer);
@@ -205,6 +207,15 @@ export class RelayClient {
     if (report.kind === "punch-answered") pair?.punchAnswered(report.endpoint, nowMs);
     else pair?.punchFailed(report.reason);
     this.#wake(report.publicKey, nowMs);
+  }
+
+  /** A punch that began before the peer was relayed ends in a path of its own; going direct takes both ends (upgrade.ts). */
+  #keep(publicKey: PublicKey, path: PeerPath): void {
+    const pair = this.#entries.get(publicKey)?.pair;
+    const session = pair?.onTrial ? null : (pair?.active ?? null);
+    const endpoint = session && this.#entries.get(publicKey)?.bridges.get(session.id)?.endpoint;
+    if (session === null || !endpoint || path.kind === "relayed") return;
+    this.#options.paths.set(publicKey, { kind: "relayed", via: session.relay, endpoint });
   }
 
   #entry(publicKey: PublicKey, nowMs: number): Entry {

@@ -1,0 +1,36 @@
+/**
+ * What the discovery layer is told when it is made.
+ */
+import type { RegistrySetting } from "./registry/registry.ts";
+import type { RelaySettings } from "./relay/relayLayer.ts";
+import type { Resolver, StaticPeer } from "./staticPeers.ts";
+import type { StunServer } from "./stun/servers.ts";
+import type { UdpSocketFactory } from "./udpSocket.ts";
+
+export interface MeshDiscoveryOptions {
+  /** UDP control port of the mesh. */
+  readonly gossipPort: number;
+  readonly multicastGroup: string;
+  /** 51830 for every mesh (PROTOCOL.md section 2). */
+  readonly multicastPort: number;
+  /** False with `--no-lan-discovery`. */
+  readonly lan: boolean;
+  readonly staticPeers: readonly StaticPeer[];
+  /** Absent without `--registry`. */
+  readonly registry?: RegistrySetting;
+  /** In-mesh gossip: `steady` with `--gossip`, `off` with `--no-gossip`; `calm` when absent. */
+  readonly gossip?: "calm" | "steady" | "off";
+  readonly noIpv6: boolean;
+  readonly noPunching: boolean;
+  /** Asked where we are seen; none with `--no-stun`. */
+  readonly stunServers: readonly StunServer[];
+  /** `--discovery-iface`: LAN discovery on these links only; absent for all suitable ones. */
+  readonly discoveryInterfaces?: readonly string[];
+  /** Links LAN discovery leaves alone. */
+  readonly excludeInterfaces?: readonly string[];
+  /** Absent: neither relays nor is relayed. */
+  readonly relay?: RelaySettings;
+  /** Tests put a network in memory here. */
+  readonly bind?: UdpSocketFactory;
+  readonly resolve?: Resolver;
+}
