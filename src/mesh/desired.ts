@@ -7,6 +7,7 @@ import { isConnected } from "../peers/connected.ts";
 import { bridgeOf, type PeerPath } from "../peers/paths.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { WantedPeer } from "../wireguard/backend.ts";
+import { leftOut } from "./crowds.ts";
 
 export interface DesiredInput {
   readonly peers: readonly Peer[];
@@ -33,8 +34,9 @@ export interface DesiredInput {
 export function desiredPeers(input: DesiredInput): WantedPeer[] {
   const holders = addressHolders(input);
   const wanted = new Map<PublicKey, WantedPeer>();
+  const later = leftOut(input.peers, (peer) => strangersHost(peer, input), input.nowMs);
   for (const peer of input.peers) {
-    if (peer.publicKey === input.own.publicKey) continue;
+    if (peer.publicKey === input.own.publicKey || later.has(peer.publicKey)) continue;
     const addresses = addressesOf(peer, input).filter((address) => holders.get(address) === peer);
     if (addresses.length === 0) continue;
     const path = input.pathTo(peer.publicKey);
@@ -47,6 +49,14 @@ export function desiredPeers(input: DesiredInput): WantedPeer[] {
   }
   for (const peer of [...wanted.values()]) forward(peer, input.pathTo(peer.publicKey), wanted);
   return [...wanted.values()];
+}
+
+/** Null for a bridge: it is a socket of our own, and has budgets of its own. */
+function strangersHost(peer: Peer, input: DesiredInput): string | null {
+  const path = input.pathTo(peer.publicKey);
+  if (bridgeOf(path) !== null) return null;
+  const chosen = path.kind === "direct" ? path.endpoint : null;
+  return (chosen ?? peer.endpoint)?.host ?? null;
 }
 
 function endpointOn(path: PeerPath, peer: Peer): Pick<WantedPeer, "endpoint" | "pinned"> {

@@ -68,6 +68,7 @@ export interface StatusJson {
   readonly peers: { readonly total: number; readonly active: number; readonly connected: number };
   readonly counters: Readonly<Record<string, number>>;
   readonly memory_bytes: number;
+  readonly warnings: readonly string[];
 }
 
 export class MeshNode {

@@ -229,7 +229,12 @@ describe("runOnce", () => {
 
   test("1,000 peers with nothing to change", async () => {
     const { see, backend, reconciler } = await makeMesh();
-    for (let number = 1; number <= 1_000; number += 1) see(number, { knowsUs: true });
+    for (let number = 1; number <= 1_000; number += 1) {
+      see(number, {
+        knowsUs: true,
+        endpoint: { host: `198.18.${number >> 8}.${number & 255}`, port: 51_820 },
+      });
+    }
     await reconciler.runOnce();
     const added = backend.peerCount;
     const durations: number[] = [];

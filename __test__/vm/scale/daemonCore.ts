@@ -90,7 +90,8 @@ export async function daemonCore(subject: Subject): Promise<DaemonCore> {
         method: "lan",
         meshIp: meshIp(key),
         meshIpv6: meshIpv6(key),
-        endpoint: { host: "192.0.2.1", port },
+        // Each at an address of its own: of strangers at one address only some are served at a time.
+        endpoint: { host: `2001:db8::${number.toString(16)}`, port },
       });
     },
   };
