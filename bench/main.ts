@@ -60,6 +60,9 @@ ${report}
 
 "Every ping" means all ordered pairs of nodes, each pinged since before launch; a mesh is launched when its first daemon is.
 Throughput is one TCP stream of iperf3 over a veth pair, both ends on this machine, the three kinds in turn in each round.
+Rows of the kernel backend at scale are of a VM under emulation: \`wg\` as a process from its start to its end, ours what the
+daemon does for the same (read, compare, apply) by code that ran before, both in turn in each round. A cycle of the reconciler
+also looks at the link, its addresses and the routes; \`wg syncconf\` beside it looks at peers alone.
 Run it alone: all namespaces share the kernel's neighbour table (\`gc_thresh3\`, 1,024 by default), of which 30 nodes fill 870.
 
 ## Raw samples

@@ -36,6 +36,15 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Overwriting<A> {
     }
 }
 
+/// Overwrites bytes that may hold keys. As `zeroize`, which writes byte by byte: with thousands of peers that took longer than
+/// making the messages.
+#[cfg(target_os = "linux")]
+pub fn wipe(bytes: &mut [u8]) {
+    bytes.fill(0);
+    // Or the compiler might leave out what is written just before it is freed.
+    black_box(bytes);
+}
+
 /// Bytes of stack that [`scrub_stack`] overwrites: more than the frames of a cipher's set-up take, unoptimised ones included.
 const STACK_BYTES: usize = 16 * 1024;
 

@@ -28,12 +28,14 @@ export function difference(
 ): Difference {
   const changes: PeerChange[] = [];
   const foreign: ForeignChange[] = [];
-  const actualByKey = new Map(actual.map((peer) => [peer.publicKey, peer]));
+  const actualByKey = new Map<PublicKey, ActualPeer>();
+  for (const peer of actual) actualByKey.set(peer.publicKey, peer);
+  const wantedKeys = new Set<PublicKey>();
 
   for (const peer of wanted) {
     const present = actualByKey.get(peer.publicKey);
     const before = applied.get(peer.publicKey);
-    actualByKey.delete(peer.publicKey);
+    wantedKeys.add(peer.publicKey);
     if (present === undefined) {
       changes.push({ kind: "add", peer });
       if (before !== undefined) foreign.push({ publicKey: peer.publicKey, what: "missing peer" });
@@ -43,7 +45,8 @@ export function difference(
     if (change !== null) changes.push(change);
   }
 
-  for (const { publicKey } of actualByKey.values()) {
+  for (const { publicKey } of actual) {
+    if (wantedKeys.has(publicKey)) continue;
     changes.push({ kind: "remove", publicKey });
     if (!applied.has(publicKey)) foreign.push({ publicKey, what: "unknown peer" });
   }

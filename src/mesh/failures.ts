@@ -38,6 +38,11 @@ export class FailureBook {
     this.#log = log;
   }
 
+  /** Whether nothing fails, which is asked of thousands of peers at once. */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
   /** True while the object's pause runs. */
   isPaused(object: string): boolean {
     const entry = this.#entries.get(object);

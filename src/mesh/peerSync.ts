@@ -161,7 +161,8 @@ export class PeerSync {
   }
 
   #isFailing(publicKey: PublicKey): boolean {
-    return this.#options.failures.isFailing(objectOf(publicKey));
+    const { failures } = this.#options;
+    return !failures.isEmpty && failures.isFailing(objectOf(publicKey));
   }
 }
 

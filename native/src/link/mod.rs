@@ -9,6 +9,7 @@ pub mod changes;
 pub mod darwin;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod ip_text;
 #[cfg(target_os = "linux")]
 pub mod links;
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::ip_text;
 use crate::error::{Error, Result};
 
 /// An address with a prefix length. `parse` keeps host bits (interface addresses have them), [`Network::masked`] clears them.
@@ -16,7 +17,7 @@ impl Network {
     /// `address/prefix`, both strict: no zone, no leading zeros, no missing prefix.
     pub fn parse(text: &str) -> Result<Self> {
         let parts = text.split_once('/').and_then(|(address, prefix)| {
-            let address: IpAddr = address.parse().ok()?;
+            let address = ip_text::parse(address)?;
             let canonical = prefix == "0" || !prefix.starts_with(['0', '+']);
             let prefix: u8 = prefix.parse().ok().filter(|_| canonical)?;
             Self::new(address, prefix)

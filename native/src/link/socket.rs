@@ -4,8 +4,9 @@
 //! [`ANSWER_TIMEOUT`] between two answers, a listing that changed while it was read is read again, and the buffers,
 //! which may hold keys, are zeroised.
 
+use std::io::IoSlice;
 use std::ops::ControlFlow;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use netlink_packet_core::{
@@ -13,9 +14,9 @@ use netlink_packet_core::{
     NetlinkBuffer, NlasIterator,
 };
 use netlink_sys::{Socket, SocketAddr};
-use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::memory;
 
 /// The kernel fills datagrams of up to 32 KiB when the reader offers that much; less room means more calls, and for
 /// objects that do not fit, an error.
@@ -71,7 +72,7 @@ type Outcome<T> = Result<T, NetlinkError>;
 pub struct NetlinkSocket {
     socket: Socket,
     sequence: u32,
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Wiped,
 }
 
 /// How an exchange ended.
@@ -93,7 +94,7 @@ impl NetlinkSocket {
         socket.set_cap_ack(true).map_err(io)?;
         socket.set_ext_ack(true).map_err(io)?;
         set_receive_timeout(&socket)?;
-        Ok(Self { socket, sequence: 0, buffer: Zeroizing::new(vec![0; RECEIVE_BYTES]) })
+        Ok(Self { socket, sequence: 0, buffer: Wiped(vec![0; RECEIVE_BYTES]) })
     }
 
     /// Makes the kernel refuse listings whose filters it does not know, and honour those it does (Linux 4.20).
@@ -104,8 +105,13 @@ impl NetlinkSocket {
 
     /// Sends a request that is answered by success or an error.
     pub fn command(&mut self, kind: u16, flags: u16, body: &[u8]) -> Outcome<()> {
+        self.command_of(kind, flags, body, &[])
+    }
+
+    /// The same with a body of two parts, of which the second is not copied.
+    pub fn command_of(&mut self, kind: u16, flags: u16, body: &[u8], rest: &[u8]) -> Outcome<()> {
         let ignore = &mut |_, _: &[u8]| ControlFlow::Continue(());
-        self.exchange(kind, flags | NLM_F_ACK, body, ignore)?;
+        self.exchange_of(kind, flags | NLM_F_ACK, body, rest, ignore)?;
         Ok(())
     }
 
@@ -166,36 +172,69 @@ impl NetlinkSocket {
         body: &[u8],
         each: &mut dyn FnMut(u16, &[u8]) -> ControlFlow<()>,
     ) -> Outcome<End> {
+        self.exchange_of(kind, flags, body, &[], each)
+    }
+
+    fn exchange_of(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: &[u8],
+        rest: &[u8],
+        each: &mut dyn FnMut(u16, &[u8]) -> ControlFlow<()>,
+    ) -> Outcome<End> {
         self.sequence = self.sequence.wrapping_add(1);
-        self.send(kind, flags | NLM_F_REQUEST, body)?;
+        self.send(kind, flags | NLM_F_REQUEST, body, rest)?;
         let mut end = End::Complete;
         loop {
             let length = self.receive()?;
-            if let Progress::Over = read_datagram(&self.buffer[..length], self.sequence, &mut end, each)? {
+            if let Progress::Over = read_datagram(&self.buffer.0[..length], self.sequence, &mut end, each)? {
                 return Ok(end);
             }
         }
     }
 
-    fn send(&self, kind: u16, flags: u16, body: &[u8]) -> Outcome<()> {
-        let mut message = Zeroizing::new(vec![0; NETLINK_HEADER_LEN + body.len()]);
+    fn send(&self, kind: u16, flags: u16, body: &[u8], rest: &[u8]) -> Outcome<()> {
+        let mut message = Wiped(vec![0; NETLINK_HEADER_LEN + body.len()]);
+        let Wiped(message) = &mut message;
         let mut header = NetlinkBuffer::new(&mut message[..]);
-        header.set_length((NETLINK_HEADER_LEN + body.len()) as u32);
+        header.set_length((NETLINK_HEADER_LEN + body.len() + rest.len()) as u32);
         header.set_message_type(kind);
         header.set_flags(flags);
         header.set_sequence_number(self.sequence);
         message[NETLINK_HEADER_LEN..].copy_from_slice(body);
-        retry(|| self.socket.send(&message, 0)).map(|_| ())
+        let parts = [IoSlice::new(message), IoSlice::new(rest)];
+        retry(|| send_parts(self.socket.as_raw_fd(), &parts)).map(|_| ())
     }
 
     /// One datagram into the buffer; its length.
     fn receive(&mut self) -> Outcome<usize> {
-        let Self { socket, buffer, .. } = self;
+        let Self { socket, buffer: Wiped(buffer), .. } = self;
         let length = retry(|| socket.recv(&mut &mut buffer[..], libc::MSG_TRUNC))?;
         if length > buffer.len() {
             return Err(NetlinkError::errno(libc::EMSGSIZE));
         }
         Ok(length)
+    }
+}
+
+/// One message of several parts.
+fn send_parts(socket: RawFd, parts: &[IoSlice<'_>]) -> std::io::Result<usize> {
+    // SAFETY: all zeros is a message of no parts to nobody; `IoSlice` has the form of an iovec.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = parts.as_ptr().cast_mut().cast();
+    message.msg_iovlen = parts.len() as _;
+    // SAFETY: the parts live through the call and are only read.
+    let sent = unsafe { libc::sendmsg(socket, &raw const message, 0) };
+    usize::try_from(sent).map_err(|_| std::io::Error::last_os_error())
+}
+
+/// Bytes that may hold keys.
+struct Wiped(Vec<u8>);
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        memory::wipe(&mut self.0);
     }
 }
 

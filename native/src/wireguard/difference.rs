@@ -70,89 +70,120 @@ pub fn plan(
     Ok(steps)
 }
 
-/// Who has which allowed IP after the steps so far. Each has one owner: adding it elsewhere moves it.
+/// Who has which allowed IP after the steps so far. Each has one owner: adding it elsewhere moves it. Networks and peers are
+/// looked up once each and numbered: with lists of thousands the look-ups were most of the work.
 struct Table {
-    owners: HashMap<AllowedIp, Owner>,
-    /// What each peer was ever given; some of it may have moved on.
-    peers: HashMap<PublicKey, Vec<AllowedIp>>,
+    numbers: HashMap<AllowedIp, u32>,
+    networks: Vec<Holding>,
+    peers: HashMap<PublicKey, u32>,
+    holders: Vec<Holder>,
 }
 
-struct Owner {
-    key: PublicKey,
+struct Holding {
+    ip: AllowedIp,
+    /// Number of the peer that has it.
+    owner: Option<u32>,
     /// False once its peer's list was replaced by one without it.
     wanted: bool,
+}
+
+struct Holder {
+    key: PublicKey,
+    /// Numbers of what it was ever given; some of it may have moved on.
+    given: Vec<u32>,
 }
 
 impl Table {
     /// Of the present peers, those that are to be changed: what another one has is simply taken from it by adding it elsewhere.
     fn of(changes: &[PeerChange], present: &[Present]) -> Self {
         let concerned: HashSet<_> = changes.iter().map(PeerChange::public_key).collect();
-        let mut table = Self { owners: HashMap::new(), peers: HashMap::with_capacity(concerned.len()) };
-        for (key, allowed_ips) in present.iter().filter(|(key, _)| concerned.contains(key)) {
-            table.peers.insert(*key, allowed_ips.clone());
-            table.owners.extend(allowed_ips.iter().map(|ip| (*ip, Owner { key: *key, wanted: true })));
+        let present: Vec<_> = present.iter().filter(|(key, _)| concerned.contains(key)).collect();
+        let held = present.iter().map(|(_, allowed_ips)| allowed_ips.len()).sum();
+        let mut table = Self {
+            numbers: HashMap::with_capacity(held),
+            networks: Vec::with_capacity(held),
+            peers: HashMap::with_capacity(concerned.len()),
+            holders: Vec::with_capacity(concerned.len()),
+        };
+        for (key, allowed_ips) in present {
+            let peer = table.add_peer(*key);
+            table.holders[peer as usize].given.reserve_exact(allowed_ips.len());
+            for ip in allowed_ips {
+                table.claim(peer, *ip);
+            }
         }
         table
     }
 
+    fn add_peer(&mut self, key: PublicKey) -> u32 {
+        let number = self.holders.len() as u32;
+        self.peers.insert(key, number);
+        self.holders.push(Holder { key, given: Vec::new() });
+        number
+    }
+
     fn forget(&mut self, key: &PublicKey) {
-        for ip in self.peers.remove(key).unwrap_or_default() {
-            if self.owners.get(&ip).is_some_and(|owner| owner.key == *key) {
-                self.owners.remove(&ip);
+        let Some(peer) = self.peers.remove(key) else { return };
+        for number in std::mem::take(&mut self.holders[peer as usize].given) {
+            let holding = &mut self.networks[number as usize];
+            if holding.owner == Some(peer) {
+                holding.owner = None;
             }
         }
     }
 
     /// Reduces a replacement for a known peer to additions.
     fn settle(&mut self, set: &mut PeerSettings) {
-        let key = set.public_key;
-        let known = self.peers.contains_key(&key);
-        if !known && set.update_only {
+        let known = self.peers.get(&set.public_key).copied();
+        if known.is_none() && set.update_only {
             return;
         }
-        let list = self.peers.entry(key).or_default();
-        match set.allowed_ips.take_if(|_| known) {
+        let peer = known.unwrap_or_else(|| self.add_peer(set.public_key));
+        match set.allowed_ips.take_if(|_| known.is_some()) {
             Some(wanted) => {
-                for ip in &*list {
-                    if let Some(owner) = self.owners.get_mut(ip).filter(|owner| owner.key == key) {
-                        owner.wanted = false;
-                    }
+                for number in &self.holders[peer as usize].given {
+                    let holding = &mut self.networks[*number as usize];
+                    holding.wanted &= holding.owner != Some(peer);
                 }
                 let mut all = wanted;
                 all.append(&mut set.add_allowed_ips);
-                all.retain(|ip| claim(&mut self.owners, list, key, *ip));
+                all.retain(|ip| self.claim(peer, *ip));
                 set.add_allowed_ips = all;
             }
             None => {
                 for ip in set.allowed_ips.iter().flatten().chain(&set.add_allowed_ips) {
-                    claim(&mut self.owners, list, key, *ip);
+                    self.claim(peer, *ip);
                 }
             }
         }
     }
 
+    /// Notes that the peer shall have `ip`; false when it has it already.
+    fn claim(&mut self, peer: u32, ip: AllowedIp) -> bool {
+        let next = self.networks.len() as u32;
+        let number = *self.numbers.entry(ip).or_insert(next);
+        if number == next {
+            self.networks.push(Holding { ip, owner: None, wanted: true });
+        }
+        let holding = &mut self.networks[number as usize];
+        holding.wanted = true;
+        let moved = holding.owner != Some(peer);
+        if moved {
+            holding.owner = Some(peer);
+            self.holders[peer as usize].given.push(number);
+        }
+        moved
+    }
+
     /// What is to be taken away, from whom; in a stable order.
     fn unwanted(&self) -> Vec<(PublicKey, AllowedIp)> {
-        let unwanted = self.owners.iter().filter(|(_, owner)| !owner.wanted);
-        let mut stale: Vec<_> = unwanted.map(|(ip, owner)| (owner.key, *ip)).collect();
+        let unwanted = self.networks.iter().filter(|holding| !holding.wanted);
+        let owned =
+            unwanted.filter_map(|holding| Some((self.holders[holding.owner? as usize].key, holding.ip)));
+        let mut stale: Vec<_> = owned.collect();
         stale.sort_unstable();
         stale
     }
-}
-
-/// Notes that `key` shall have `ip`; false when it has it already.
-fn claim(
-    owners: &mut HashMap<AllowedIp, Owner>,
-    list: &mut Vec<AllowedIp>,
-    key: PublicKey,
-    ip: AllowedIp,
-) -> bool {
-    let before = owners.insert(ip, Owner { key, wanted: true });
-    let moved = before.is_none_or(|owner| owner.key != key);
-    if moved {
-        list.push(ip);
-    }
-    moved
 }
 
 #[cfg(test)]

@@ -10,10 +10,7 @@ const KEYS: [PresharedKey; 2] = [PresharedKey([7; 32]), PresharedKey([8; 32])];
 /// Any text is refused or read. What was read can be carried out: endpoints can be sent to, networks have no host bits, keys are
 /// those that came with it, or none.
 pub fn changes(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
-        return;
-    };
-    let Ok((changes, refused)) = json::changes(text, &KEYS) else {
+    let Ok((changes, refused)) = json::changes(data, &KEYS) else {
         return;
     };
     let _any_text = json::refused(&refused);

@@ -84,7 +84,7 @@ fn scripted(listings: Vec<Vec<Said>>) -> (NetlinkSocket, JoinHandle<usize>) {
         }
         answered
     });
-    (NetlinkSocket { socket, sequence: 0, buffer: Zeroizing::new(vec![0; RECEIVE_BYTES]) }, kernel)
+    (NetlinkSocket { socket, sequence: 0, buffer: Wiped(vec![0; RECEIVE_BYTES]) }, kernel)
 }
 
 fn payloads(socket: &mut NetlinkSocket) -> Outcome<Vec<Vec<u8>>> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
 use super::Refused;
 use crate::error::{Error, Result};
@@ -33,21 +33,62 @@ struct Entry {
 
 /// Reads a batch. Text that is not the shape is EINVAL for all of it; an entry with a bad key, endpoint or network is
 /// refused alone.
-pub fn changes(text: &str, preshared_keys: &[PresharedKey]) -> Result<(Vec<PeerChange>, Vec<Refused>)> {
-    let entries: Vec<Entry> = serde_json::from_str(text)
-        .map_err(|error| Error::new("EINVAL", "read", "the list of peer changes", error.to_string()))?;
-    let mut changes = Vec::with_capacity(entries.len());
-    let mut refused = Vec::new();
-    for entry in entries {
-        let read = entry.public_key.0.clone().map_err(|error| (error.object.clone(), error));
-        let change =
-            read.and_then(|key| change(key, entry, preshared_keys).map_err(|error| (key.text(), error)));
-        match change {
-            Ok(change) => changes.push(change),
-            Err((public_key, error)) => refused.push(Refused { public_key, error: error.to_string() }),
+pub fn changes(text: &[u8], preshared_keys: &[PresharedKey]) -> Result<(Vec<PeerChange>, Vec<Refused>)> {
+    // Entries hold no objects, so this is how many there are, or more where a text has the character.
+    let most = text.iter().filter(|byte| **byte == b'{').count();
+    let mut batch = Batch { preshared_keys, changes: Vec::with_capacity(most), refused: Vec::new() };
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = batch.deserialize(&mut json).and_then(|()| json.end());
+    read.map_err(|error| Error::new("EINVAL", "read", "the list of peer changes", error.to_string()))?;
+    Ok((batch.changes, batch.refused))
+}
+
+/// Takes up each entry as it is read: a list of them all on the way took as long as reading them.
+struct Batch<'a> {
+    preshared_keys: &'a [PresharedKey],
+    changes: Vec<PeerChange>,
+    refused: Vec<Refused>,
+}
+
+impl Batch<'_> {
+    fn take(&mut self, entry: Entry) {
+        let key = match &entry.public_key.0 {
+            Ok(key) => *key,
+            Err(error) => {
+                let (public_key, error) = (error.object.clone(), error.to_string());
+                return self.refused.push(Refused { public_key, error });
+            }
+        };
+        match change(key, entry, self.preshared_keys) {
+            Ok(change) => self.changes.push(change),
+            Err(error) => {
+                self.refused.push(Refused { public_key: key.text(), error: error.to_string() });
+            }
         }
     }
-    Ok((changes, refused))
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Batch<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Batch<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> std::result::Result<(), A::Error> {
+        while let Some(entry) = access.next_element()? {
+            self.take(entry);
+        }
+        Ok(())
+    }
 }
 
 fn change(public_key: PublicKey, entry: Entry, preshared_keys: &[PresharedKey]) -> Result<PeerChange> {
@@ -63,9 +104,9 @@ fn change(public_key: PublicKey, entry: Entry, preshared_keys: &[PresharedKey]) 
         reset: entry.reset,
         update_only: entry.update_only,
         preshared_key: entry.preshared_key.map(|place| preshared_key(place, preshared_keys)).transpose()?,
-        endpoint: entry.endpoint.map(|parsed| parsed.0).transpose()?,
-        allowed_ips: entry.allowed_ips.map(|parsed| parsed.0).transpose()?,
-        add_allowed_ips: entry.add_allowed_ips.map_or(Ok(Vec::new()), |parsed| parsed.0)?,
+        endpoint: entry.endpoint.map(Parsed::into_result).transpose()?,
+        allowed_ips: entry.allowed_ips.map(Parsed::into_result).transpose()?,
+        add_allowed_ips: entry.add_allowed_ips.map_or(Ok(Vec::new()), Parsed::into_result)?,
         keepalive_seconds: entry.keepalive_seconds,
     }))
 }
@@ -85,8 +126,14 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 /// A text that is read where it stands: a copy of each took as long as reading them. One that cannot be read is an error of
-/// its entry, not of the whole batch.
-struct Parsed<T>(Result<T>);
+/// its entry, not of the whole batch; in a box, since it is rare and would make every entry several times as large.
+struct Parsed<T>(std::result::Result<T, Box<Error>>);
+
+impl<T> Parsed<T> {
+    fn into_result(self) -> Result<T> {
+        self.0.map_err(|error| *error)
+    }
+}
 
 trait FromText: Sized {
     fn from_text(text: &str) -> Result<Self>;
@@ -136,7 +183,7 @@ impl<'de, T: FromText> Visitor<'de> for Reader<T> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> std::result::Result<Self::Value, E> {
-        Ok(Parsed(T::from_text(text)))
+        Ok(Parsed(T::from_text(text).map_err(Box::new)))
     }
 }
 
@@ -169,7 +216,7 @@ mod tests {
     const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
     fn read(text: &str) -> Result<(Vec<PeerChange>, Vec<Refused>)> {
-        changes(text, &[PresharedKey([7; 32]), PresharedKey([8; 32])])
+        changes(text.as_bytes(), &[PresharedKey([7; 32]), PresharedKey([8; 32])])
     }
 
     #[test]

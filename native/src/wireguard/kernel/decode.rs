@@ -13,6 +13,10 @@ use super::uapi::{allowed_ip, device, peer};
 use crate::identity::keys::PublicKey;
 use crate::wireguard::device::{AllowedIp, DeviceState, PeerState};
 
+/// What a peer without endpoint and networks takes in a listing, and an IPv4 network: so many there are at most.
+const LEAST_PEER_BYTES: usize = 140;
+const LEAST_ALLOWED_IP_BYTES: usize = 28;
+
 /// What one message says.
 #[derive(Default)]
 pub struct Fragment {
@@ -55,6 +59,7 @@ pub fn fragment(attributes: &[u8]) -> Fragment {
             device::LISTEN_PORT => fragment.listen_port = value.try_into().ok().map(u16::from_ne_bytes),
             device::FWMARK => fragment.fwmark = value.try_into().ok().map(u32::from_ne_bytes),
             device::PEERS => {
+                fragment.peers.reserve(value.len() / LEAST_PEER_BYTES);
                 let peers = values(value).filter_map(|(_, value)| read_peer(value));
                 fragment.peers.extend(peers);
             }
@@ -99,6 +104,7 @@ fn read_peer(attributes: &[u8]) -> Option<PeerState> {
             peer::RX_BYTES => state.rx_bytes = number(value).map_or(0, u64::from_ne_bytes),
             peer::TX_BYTES => state.tx_bytes = number(value).map_or(0, u64::from_ne_bytes),
             peer::ALLOWED_IPS => {
+                state.allowed_ips.reserve(value.len() / LEAST_ALLOWED_IP_BYTES);
                 let ips = values(value).filter_map(|(_, value)| read_allowed_ip(value));
                 state.allowed_ips.extend(ips);
             }

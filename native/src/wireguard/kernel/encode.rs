@@ -3,18 +3,28 @@
 use std::net::{IpAddr, SocketAddr};
 
 use netlink_packet_core::NLA_F_NESTED;
-use zeroize::Zeroizing;
 
 use super::uapi::{allowed_ip, device, peer};
 use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
+use crate::memory;
 use crate::wireguard::device::AllowedIp;
 
 /// Attribute bytes. The room is reserved at the start: growing would leave copies of keys behind in freed memory.
-pub struct Attributes(Zeroizing<Vec<u8>>);
+pub struct Attributes(Vec<u8>);
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        memory::wipe(&mut self.0);
+    }
+}
 
 impl Attributes {
     pub fn with_room(bytes: usize) -> Self {
-        Self(Zeroizing::new(Vec::with_capacity(bytes)))
+        Self(Vec::with_capacity(bytes))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -29,8 +39,7 @@ impl Attributes {
 
     /// A value of at most 64 KiB less the header, which no caller comes near (see `chunk::MESSAGE_BYTES`).
     pub fn put(&mut self, kind: u16, value: &[u8]) {
-        self.append(&((4 + value.len()) as u16).to_ne_bytes());
-        self.append(&kind.to_ne_bytes());
+        self.append(&header(kind, value.len()));
         self.append(value);
         self.append(&[0; 3][..value.len().next_multiple_of(4) - value.len()]);
     }
@@ -44,8 +53,15 @@ impl Attributes {
     }
 }
 
+/// Of an attribute with a value of so many bytes (`struct nlattr`).
+fn header(kind: u16, value: usize) -> [u8; 4] {
+    let [a, b] = ((4 + value) as u16).to_ne_bytes();
+    let [c, d] = kind.to_ne_bytes();
+    [a, b, c, d]
+}
+
 /// Everything about one peer that one request may set.
-#[derive(Default)]
+#[derive(Default, Clone, Copy)]
 pub struct PeerRequest<'a> {
     /// `peer::F_*`
     pub flags: u32,
@@ -56,9 +72,17 @@ pub struct PeerRequest<'a> {
 }
 
 impl PeerRequest<'_> {
-    /// An upper bound of the encoded size: 40 bytes for an IPv6 network, 28 for an IPv4 one, 140 for all the rest.
+    /// The encoded size, for those who encode few.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub fn room(&self) -> usize {
-        160 + 40 * self.allowed_ips.len()
+        let optional = |is_there: bool, bytes: usize| if is_there { bytes } else { 0 };
+        let endpoint = self.endpoint.map_or(0, |address| if address.is_ipv4() { 20 } else { 32 });
+        let ips = self.allowed_ips.iter().map(|ip| if ip.address.is_ipv4() { 28 } else { 40 });
+        40 + optional(self.flags != 0, 8)
+            + optional(self.preshared_key.is_some(), 36)
+            + endpoint
+            + optional(self.keepalive_seconds.is_some(), 8)
+            + optional(!self.allowed_ips.is_empty(), 4 + ips.sum::<usize>())
     }
 
     pub fn encode(&self, key: &PublicKey, into: &mut Attributes) {
@@ -143,12 +167,11 @@ pub fn flush_peers(index: u32) -> Attributes {
     attributes
 }
 
-/// Changes of peers that are encoded already.
-pub fn set_peers<'a>(index: u32, peers: impl Iterator<Item = &'a [u8]> + Clone) -> Attributes {
-    let size: usize = peers.clone().map(<[u8]>::len).sum();
-    let mut attributes = Attributes::with_room(size + 16);
+/// What stands before changes of peers that are encoded already, `bytes` of them.
+pub fn before_peers(index: u32, bytes: usize) -> Attributes {
+    let mut attributes = Attributes::with_room(16);
     attributes.put(device::IFINDEX, &index.to_ne_bytes());
-    attributes.nest(device::PEERS, |list| peers.for_each(|bytes| list.append(bytes)));
+    attributes.append(&header(device::PEERS | NLA_F_NESTED, bytes));
     attributes
 }
 
@@ -170,18 +193,29 @@ mod tests {
 
     #[test]
     fn the_room_of_a_peer_is_enough_for_all_of_it() {
-        let ips: Vec<_> = (0..300u16)
-            .map(|n| AllowedIp { address: IpAddr::from([n, 0, 0, 0, 0, 0, 0, 1]), prefix: 128 })
-            .collect();
-        let request = PeerRequest {
+        let v6 = |n: u16| AllowedIp { address: IpAddr::from([n, 0, 0, 0, 0, 0, 0, 1]), prefix: 128 };
+        let v4 = |n: u8| AllowedIp { address: IpAddr::from([10, 0, 0, n]), prefix: 32 };
+        let ips: Vec<_> = (0..300).map(v6).chain((0..100).map(v4)).collect();
+        let key = PresharedKey([1; 32]);
+        let whole = || PeerRequest {
             flags: peer::F_UPDATE_ONLY,
-            preshared_key: Some(&PresharedKey([1; 32])),
+            preshared_key: Some(&key),
             endpoint: Some("[fe80::1%3]:51820".parse().unwrap()),
             keepalive_seconds: Some(25),
             allowed_ips: &ips,
         };
-        let mut attributes = Attributes::with_room(request.room());
-        request.encode(&PublicKey([2; 32]), &mut attributes);
-        assert!(attributes.bytes().len() <= request.room());
+        let requests = [
+            whole(),
+            PeerRequest { endpoint: Some("192.0.2.1:5".parse().unwrap()), ..whole() },
+            PeerRequest { endpoint: None, ..whole() },
+            PeerRequest { flags: 0, preshared_key: None, ..whole() },
+            PeerRequest { keepalive_seconds: None, allowed_ips: &[], ..whole() },
+            PeerRequest::default(),
+        ];
+        for request in requests {
+            let mut attributes = Attributes::with_room(request.room());
+            request.encode(&PublicKey([2; 32]), &mut attributes);
+            assert_eq!(attributes.bytes().len(), request.room());
+        }
     }
 }

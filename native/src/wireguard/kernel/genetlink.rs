@@ -74,8 +74,18 @@ pub struct Commands {
 
 impl Commands {
     pub fn send(&mut self, command: u8, attributes: &Attributes) -> Result<(), NetlinkError> {
+        self.send_with(command, attributes, &[])
+    }
+
+    /// More attributes, or the value of the last one, follow in `rest`.
+    pub fn send_with(
+        &mut self,
+        command: u8,
+        attributes: &Attributes,
+        rest: &[u8],
+    ) -> Result<(), NetlinkError> {
         let body = request(command, uapi::VERSION, attributes);
-        self.socket.command(self.family.0, 0, &body)
+        self.socket.command_of(self.family.0, 0, &body, rest)
     }
 }
 

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use netlink_packet_route::link::InfoKind;
 
+use self::chunk::Encoded;
 use self::encode::Attributes;
 use self::genetlink::Family;
 use super::beside::{ForeignPort, Handler, Port};
@@ -195,13 +196,13 @@ impl Device for KernelDevice {
             _ => difference::present(&self.list()?.peers),
         };
         let steps = difference::plan(changes, &present, nobodys_key)?;
-        let chunks: Vec<_> = steps.iter().flat_map(chunk::cut).collect();
+        let encoded = Encoded::of(&steps);
         let operation = "change the peers of";
         let failed = |error: NetlinkError| self.error(&error, operation);
         let mut commands = self.family.commands().map_err(failed)?;
-        let failures = chunk::send_all(&chunks, |batch| {
-            let request = encode::set_peers(self.index, batch.iter().map(chunk::Chunk::bytes));
-            commands.send(uapi::CMD_SET_DEVICE, &request)
+        let failures = encoded.send(|peers| {
+            let before = encode::before_peers(self.index, peers.len());
+            commands.send_with(uapi::CMD_SET_DEVICE, &before, peers)
         });
         let explain = |(public_key, error): (PublicKey, NetlinkError)| PeerFailure {
             public_key,
