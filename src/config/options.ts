@@ -44,6 +44,7 @@ export interface DaemonOptions extends RelayOptions {
   /** Look for the mesh in the registry (config/registry.ts). */
   readonly registry: boolean;
   /** In-mesh gossip at the Go peer's pace, to Go peers too. */
+  readonly introducer: boolean;
   readonly gossip: boolean;
   /** False with `--no-gossip`: not even the calm one between nodes of ours. */
   readonly meshGossip: boolean;
@@ -180,6 +181,13 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     default: false,
     form: on,
   },
+  introducer: {
+    flag: "--introducer",
+    group: "Discovery",
+    help: "say that this node brings others together; a node that peers can reach does so anyway",
+    default: false,
+    form: on,
+  },
   gossip: {
     flag: "--gossip",
     group: "Discovery",
@@ -247,7 +255,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   punching: {
     flag: "--no-punching",
     group: "Discovery",
-    help: "do not punch holes through NATs (this release does not)",
+    help: "do not punch holes through NATs, nor help others to",
     default: true,
     form: off,
   },
@@ -363,7 +371,6 @@ export const secretOptions: OptionTable<SecretOptions> = {
  */
 export const notBuiltFlags: readonly { readonly flag: `--${string}`; readonly placeholder?: string }[] = [
   { flag: "--privacy" },
-  { flag: "--introducer" },
   { flag: "--daemon" },
   { flag: "--pprof", placeholder: "ADDRESS" },
   { flag: "--metrics", placeholder: "ADDRESS" },

@@ -23,6 +23,7 @@ import { createLog, writeToStderr } from "../observe/log.ts";
 import { MetricsRegistry } from "../observe/metrics.ts";
 import { goPathFor } from "../rpc/goPath.ts";
 import { UnixRpcServer } from "../rpc/server.ts";
+import { manySockets } from "../wireguard/manySockets.ts";
 import { relayPlane } from "../wireguard/relayPlane.ts";
 import { openBackend } from "../wireguard/select.ts";
 import { hostSystem } from "./hostSystem.ts";
@@ -77,6 +78,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
       return identityOf(keys);
     },
     openRelayPlane: relayPlane,
+    openManySockets: manySockets,
     openBackend: async () => {
       if (keys === null) throw new TypeError("the interface is opened before the identity is known");
       return openBackend({
@@ -110,6 +112,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
       ...(options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),
       noIpv6: !options.ipv6,
       noPunching: !options.punching,
+      introducerKeys: options.introducerKeys,
       stunServers: stunServersOf(options),
       ...(options.discoveryInterfaces.length === 0
         ? {}

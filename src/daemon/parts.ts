@@ -8,6 +8,7 @@ import type { Metrics } from "../core/metrics.ts";
 import type { Random } from "../core/random.ts";
 import type { PublicKey } from "../core/types.ts";
 import type { RelayPlane } from "../discovery/relay/plane.ts";
+import type { OpenManySockets } from "../discovery/rendezvous/birthday.ts";
 import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
 import type { ReconcileSettings } from "../mesh/reconciler.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
@@ -53,6 +54,8 @@ export interface NodeParts {
   /** Creates the interface, or adopts the one of that name; sets nothing on it yet. */
   readonly openBackend: () => Promise<Backend>;
   /** What moves relayed packets; null where the system has none. `wireguardPort` is asked for each bridge. */
+  /** Null where the system has none. `wireguardPort` tells where WireGuard listens. */
+  readonly openManySockets: (wireguardPort: () => number) => OpenManySockets | null;
   readonly openRelayPlane: (wireguardPort: () => number) => RelayPlane | null;
   readonly timing?: Partial<NodeTiming>;
   readonly reconcile?: ReconcileSettings;

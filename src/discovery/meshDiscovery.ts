@@ -119,6 +119,7 @@ export class MeshDiscovery implements Discovery {
       : new Rendezvous({
           context,
           noIpv6: options.noIpv6,
+          trusted: options.introducerKeys ?? [],
           send: (data, to) => {
             if (!this.#leaving) this.#transmit(socket, data, to);
           },

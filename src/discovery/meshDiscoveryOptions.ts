@@ -1,6 +1,7 @@
 /**
  * What the discovery layer is told when it is made.
  */
+import type { PublicKey } from "../core/types.ts";
 import type { RegistrySetting } from "./registry/registry.ts";
 import type { RelaySettings } from "./relay/relayLayer.ts";
 import type { Resolver, StaticPeer } from "./staticPeers.ts";
@@ -22,6 +23,8 @@ export interface MeshDiscoveryOptions {
   readonly gossip?: "calm" | "steady" | "off";
   readonly noIpv6: boolean;
   readonly noPunching: boolean;
+  /** Nodes that may introduce us to others; empty or absent for any that proves itself. */
+  readonly introducerKeys?: readonly PublicKey[];
   /** Asked where we are seen; none with `--no-stun`. */
   readonly stunServers: readonly StunServer[];
   /** `--discovery-iface`: LAN discovery on these links only; absent for all suitable ones. */

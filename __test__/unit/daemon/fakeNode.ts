@@ -131,6 +131,7 @@ export class FakeNode {
       sealer: { seal: () => Buffer.alloc(0), open: () => null },
       loadIdentity: () => this.#identity(),
       openRelayPlane: () => null,
+      openManySockets: () => null,
       openBackend: async () => {
         this.did("open interface");
         const backend = await this.link.open();

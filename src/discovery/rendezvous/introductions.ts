@@ -50,6 +50,8 @@ export interface IntroductionsOptions {
   readonly self: LocalNode;
   readonly sealer: Sealer;
   readonly prover: Prover;
+  /** Nodes that may introduce; empty for any. */
+  readonly trusted: ReadonlySet<PublicKey>;
   send(data: Uint8Array, to: Endpoint): void;
   /** That control socket has answered us lately. */
   isVerified(control: Endpoint): boolean;
@@ -101,7 +103,7 @@ export class Introductions {
       ownKey: self.snapshot.publicKey,
       target,
       anybody,
-      peers: store.list(),
+      peers: store.list().filter(({ publicKey }) => this.#isTrusted(publicKey)),
       answers: (peer) => peer.controlEndpoint !== null && isVerified(peer.controlEndpoint),
     });
     let asked = false;
@@ -112,11 +114,16 @@ export class Introductions {
   /** Asks that introducer, who has said that the other side asks for us. */
   answer(target: PublicKey, introducer: PublicKey): void {
     const peer = this.#options.store.get(introducer);
-    if (peer !== undefined) this.#offer(peer, target);
+    if (peer !== undefined && this.#isTrusted(introducer)) this.#offer(peer, target);
   }
 
   forget(publicKey: PublicKey): void {
     this.#asked.delete(publicKey);
+  }
+
+  #isTrusted(publicKey: PublicKey): boolean {
+    const { trusted } = this.#options;
+    return trusted.size === 0 || trusted.has(publicKey);
   }
 
   #offer(introducer: Peer, target: PublicKey): boolean {

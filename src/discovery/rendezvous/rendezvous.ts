@@ -24,6 +24,8 @@ import { type Introduced, targetsOf } from "./targets.ts";
 export interface RendezvousOptions {
   readonly context: DiscoveryContext;
   readonly noIpv6: boolean;
+  /** Nodes that may introduce; empty for any. */
+  readonly trusted: readonly PublicKey[];
   /** Sends from the control socket. */
   send(data: Uint8Array, to: Endpoint): void;
   contact(request: ContactRequest, delayMs?: number): void;
@@ -65,6 +67,7 @@ export class Rendezvous {
     const ownKey = self.snapshot.publicKey;
     this.#introductions = new Introductions({
       ...{ clock, random, store, self, sealer, prover, isAllowed },
+      trusted: new Set(options.trusted),
       send: options.send,
       isVerified: options.isVerified,
       controlEndpoints: options.controlEndpoints,
