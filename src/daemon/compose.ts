@@ -107,6 +107,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
         limitBytesPerSecond: options.relayLimit,
         trusted: options.introducerKeys,
         forced: options.forceRelay,
+        plaintextAllowed: options.allowPlaintextRelay,
       },
       gossip: options.gossip ? "steady" : options.meshGossip ? "calm" : "off",
       ...(options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),

@@ -50,6 +50,8 @@ export interface Underlay {
    * in: what is sent there goes to strangers.
    */
   isElsewhere(ip: string): boolean;
+  /** True when the IP lies in a network that this host is directly connected to. */
+  isAdjacent(ip: string): boolean;
   /** Calls back after links or addresses changed (debounced), and after sleep; the returned function ends that. */
   onChange(listener: (event: UnderlayEvent) => void): () => void;
 }

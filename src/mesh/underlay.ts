@@ -139,9 +139,14 @@ export class HostUnderlay {
    */
   isElsewhere(ip: string): boolean {
     const address = parseIp(ip);
-    if (address === null || !this.#refused.covers(address)) return false;
+    return address !== null && this.#refused.covers(address) && !this.isAdjacent(ip);
+  }
+
+  /** True when the address lies in a network that this host is directly connected to. */
+  isAdjacent(ip: string): boolean {
+    const address = parseIp(ip);
     this.#connected ??= new NetworkSet(this.connectedNetworks());
-    return !this.#connected.covers(address);
+    return address !== null && this.#connected.covers(address);
   }
 
   onChange(listener: (event: UnderlayEvent) => void): () => void {

@@ -105,6 +105,10 @@ class TestUnderlay implements Underlay {
     return ip.startsWith("10.77.") || ip.startsWith("fd00:77:");
   }
 
+  isAdjacent(): boolean {
+    return false;
+  }
+
   isElsewhere(): boolean {
     return false;
   }

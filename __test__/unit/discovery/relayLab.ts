@@ -61,6 +61,7 @@ export async function makeRelayLab(options: RelayLabOptions) {
         limitBytesPerSecond: 1_000_000,
         trusted: isEnd ? named.map(testKey) : [],
         forced: false,
+        plaintextAllowed: false,
       },
     });
     network.setHost(name, [ip, made.self.snapshot.meshIp]);

@@ -315,7 +315,7 @@ export class RelayClient {
         this.#direct(publicKey, effect.endpoint);
         break;
       case "impossible":
-        if (paths.get(publicKey).kind === "impossible") break;
+        if (["impossible", "forwarded", "bridged"].includes(paths.get(publicKey).kind)) break;
         paths.set(publicKey, { kind: "impossible", reason: effect.reason });
         log.warn({ peer: publicKey, reason: effect.reason }, "no path to a peer");
         break;

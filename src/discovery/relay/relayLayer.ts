@@ -16,6 +16,7 @@ import {
 } from "../../wire/relay.ts";
 import type { DiscoveryContext, LayerStatus } from "../seams.ts";
 import type { SignalReader } from "../signals.ts";
+import { Forwarder } from "./forwarder.ts";
 import type { RelayPlane } from "./plane.ts";
 import { RelayClient } from "./relayClient.ts";
 import { RelayService } from "./relayService.ts";
@@ -29,6 +30,8 @@ export interface RelaySettings {
   readonly limitBytesPerSecond: number;
   readonly trusted: readonly PublicKey[];
   readonly forced: boolean;
+  /** `--allow-plaintext-relay` */
+  readonly plaintextAllowed: boolean;
 }
 
 export interface RelayLayerOptions {
@@ -53,6 +56,7 @@ export class RelayLayer {
   readonly #options: RelayLayerOptions;
   readonly #client: RelayClient;
   readonly #service: RelayService;
+  readonly #forwarder: Forwarder;
   #state: "starting" | "running" | "stopped" = "starting";
 
   constructor(options: RelayLayerOptions) {
@@ -76,6 +80,13 @@ export class RelayLayer {
       port: settings.port ?? 0,
       limitBytesPerSecond: settings.limitBytesPerSecond,
     });
+    this.#forwarder = new Forwarder({
+      ...context,
+      trusted: settings.trusted,
+      forced: settings.forced,
+      allowed: settings.plaintextAllowed,
+      isLocal: (host) => context.underlay.isAdjacent(host),
+    });
     metrics.reading("wgmesh_relayed_peers", "peers reached through a relay", () => this.#client.relayed);
     metrics.reading("wgmesh_relay_pairs", "pairs this node relays", () => this.#service.pairs);
   }
@@ -89,6 +100,7 @@ export class RelayLayer {
     return [
       { name: "relay.client", body: (signal) => this.#client.run(signal) },
       { name: "relay.service", body: (signal) => this.#service.run(signal) },
+      { name: "relay.forwarder", body: (signal) => this.#forwarder.run(signal) },
     ];
   }
 
