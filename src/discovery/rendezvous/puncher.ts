@@ -7,6 +7,7 @@ import { messageOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Random } from "../../core/random.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../../core/types.ts";
+import { isConnected } from "../../peers/connected.ts";
 import type { PathTable } from "../../peers/paths.ts";
 import type { PeerStore } from "../../peers/store.ts";
 import { type Punch, SESSION_BYTES } from "../../wire/punch.ts";
@@ -56,6 +57,8 @@ export interface PuncherOptions {
   isAllowed(host: string): boolean;
   /** The peer probes, and no attempt of ours runs. */
   probed(publicKey: PublicKey): void;
+  /** Both directions to the peer work, and where was made known. */
+  proved(publicKey: PublicKey): void;
   /** The attempt is over; `reason` when it failed. */
   ended(publicKey: PublicKey, reason: string | null): void;
 }
@@ -311,7 +314,7 @@ export class Puncher {
   }
 
   #proved(publicKey: PublicKey, running: Running, endpoint: Endpoint, method: Method): void {
-    const { clock, log, metrics, ownKey, paths } = this.#options;
+    const { clock, log, metrics, ownKey, paths, store } = this.#options;
     metrics.succeeded(method);
     log.info({ publicKey, address: endpointText(endpoint), method }, "direct path proved");
     running.many?.close();
@@ -320,7 +323,10 @@ export class Puncher {
       paths.report({ kind: "punch-answered", publicKey, endpoint });
       return;
     }
-    const waitMs = ownKey < publicKey ? 0 : HIGHER_KEY_WAITS_MS;
+    const handshakeMs = store.get(publicKey)?.lastHandshakeMs ?? 0;
+    // With a session there is no initiation to wait for: its next packet takes the new way.
+    const moves = isConnected(handshakeMs, clock.wallMs());
+    const waitMs = ownKey < publicKey || moves ? 0 : HIGHER_KEY_WAITS_MS;
     running.publish = { endpoint, atMs: clock.monotonicMs() + waitMs };
     if (waitMs === 0) this.#publish(publicKey, running);
   }
@@ -338,6 +344,7 @@ export class Puncher {
     }
     store.observe({ publicKey, method: "dht-rendezvous", endpoint, knowsUs: true, proven: true });
     paths.set(publicKey, { kind: "direct", endpoint: null });
+    this.#options.proved(publicKey);
   }
 
   #over(publicKey: PublicKey, running: Running, reason: string | null): void {

@@ -6,6 +6,7 @@
 import { ipKind } from "../../core/ipKind.ts";
 import { type Endpoint, type PublicKey, parseIp } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
+import type { LocalNodeSnapshot } from "../../peers/localNode.ts";
 import type { Peer, PeerEvent } from "../../peers/peer.ts";
 import { isPairWindow, pairSeed } from "../../wire/pairs.ts";
 import type { Start } from "../../wire/rendezvous.ts";
@@ -33,6 +34,17 @@ export interface RendezvousOptions {
   controlEndpoints(peer: Peer): Endpoint[];
 }
 
+interface Doubt {
+  /** Unix ms: a handshake after it ends the doubt. */
+  readonly sinceMs: number;
+  /** Monotonic. */
+  readonly untilMs: number;
+}
+
+/** The other side may still be at what made this session. */
+const FRESH_MS = 10_000;
+/** By then WireGuard itself has noticed (its REKEY_AFTER_TIME and attempts). */
+const DOUBT_MS = 150_000;
 /** Too many attempts are under way: the next try. */
 const POSTPONE_MS = 500;
 /** Control sockets of an introduced peer of ours that get a HELLO; a Go node has nothing else to punch with. */
@@ -52,6 +64,11 @@ export class Rendezvous {
   readonly #pacemaker: Pacemaker;
   /** Why the last attempt at a peer failed. */
   readonly #reasons = new Map<PublicKey, string>();
+  /**
+   * Peers whose path may be gone though their session is young, with the time of the doubt: one side moved to other addresses, or the
+   * other looks for us. A session says nothing about the last three minutes.
+   */
+  readonly #doubts = new Map<PublicKey, Doubt>();
   /** Peers whose state changed since the last look. */
   readonly #changed = new Set<PublicKey>();
   #lookAtMs: number | null = null;
@@ -85,6 +102,10 @@ export class Rendezvous {
         openMany: context.openManySockets,
         metrics: this.#metrics,
         probed: (publicKey) => this.#probed(publicKey),
+        proved: (publicKey) => {
+          this.#doubts.delete(publicKey);
+          this.#look(publicKey);
+        },
         ended: (publicKey, reason) => this.#ended(publicKey, reason),
       });
     this.#pacemaker = new Pacemaker(clock, {
@@ -113,6 +134,7 @@ export class Rendezvous {
         this.#pacemaker.wake();
       }),
     ];
+    ends.push(this.#followSelf());
     for (const { publicKey } of store.list()) this.#look(publicKey);
     try {
       await this.#pacemaker.run(signal);
@@ -146,9 +168,39 @@ export class Rendezvous {
       this.#puncher?.dropBridge(publicKey);
       this.#introductions.forget(publicKey);
       this.#reasons.delete(publicKey);
+      this.#doubts.delete(publicKey);
     } else {
+      // It tells other addresses than before, so it has moved, or its router has.
+      const moved = event.changed.has("candidates") && (event.before?.candidates.length ?? 0) > 0;
+      if (moved) this.#doubt(publicKey);
       this.#look(publicKey);
     }
+  }
+
+  /** We are somewhere else: whoever sends to where we were does not reach us, and may not let us in from here. */
+  #followSelf(): () => void {
+    const { self, store } = this.#context;
+    let before = outsideText(self.snapshot);
+    return self.subscribe((snapshot) => {
+      const now = outsideText(snapshot);
+      if (now === null || now === before) return;
+      const moved = before !== null;
+      before = now;
+      if (moved) for (const { publicKey } of store.list()) this.#doubt(publicKey, 0);
+    });
+  }
+
+  /** A session younger than `freshMs` is beyond doubt. */
+  #doubt(publicKey: PublicKey, freshMs = FRESH_MS): void {
+    const { clock, paths, store } = this.#context;
+    const peer = store.get(publicKey);
+    if (peer === undefined || clock.wallMs() - peer.lastHandshakeMs < freshMs) return;
+    // On a LAN there is nothing to punch; the others have a word of their own.
+    if (peer.endpointMethod === "lan" || !isOurs(peer)) return;
+    if (paths.get(publicKey).kind !== "direct" || this.#doubts.has(publicKey)) return;
+    const untilMs = clock.monotonicMs() + DOUBT_MS;
+    this.#doubts.set(publicKey, { sinceMs: clock.wallMs(), untilMs });
+    this.#look(publicKey);
   }
 
   #look(publicKey: PublicKey): void {
@@ -161,7 +213,15 @@ export class Rendezvous {
   #wants(peer: Peer): boolean {
     const path = this.#context.paths.get(peer.publicKey);
     if (path.kind !== "direct" && path.kind !== "bridged") return true;
-    return !isConnected(peer.lastHandshakeMs, this.#context.clock.wallMs());
+    return this.#isDoubted(peer) || !isConnected(peer.lastHandshakeMs, this.#context.clock.wallMs());
+  }
+
+  #isDoubted({ publicKey, lastHandshakeMs }: Peer): boolean {
+    const doubt = this.#doubts.get(publicKey);
+    if (doubt === undefined) return false;
+    const holds = lastHandshakeMs <= doubt.sinceMs && this.#context.clock.monotonicMs() < doubt.untilMs;
+    if (!holds) this.#doubts.delete(publicKey);
+    return holds;
   }
 
   #act(nowMs: number): void {
@@ -203,7 +263,11 @@ export class Rendezvous {
     }
     const ours = isOurs(peer);
     const [control] = this.#options.controlEndpoints(peer);
-    const heard = control !== undefined && (this.#options.isVerified(control) || this.#spoke(peer));
+    const doubted = this.#doubts.has(publicKey);
+    const heard =
+      !doubted && control !== undefined && (this.#options.isVerified(control) || this.#spoke(peer));
+    // An introducer if there is one, and the peer itself: it may well be reached.
+    if (doubted && control !== undefined) this.#hello(control, publicKey);
     // WireGuard's own handshakes are all there is to try.
     if (heard && (!ours || this.#puncher === null)) return;
     if (heard && this.#seeker.seeks(publicKey) <= 1) {
@@ -235,6 +299,7 @@ export class Rendezvous {
     const { clock } = this.#context;
     const { peer: publicKey, wireguardCandidates } = start;
     const peer = this.#known(publicKey);
+    this.#doubt(publicKey);
     if (peer === undefined || !this.#wants(peer)) return;
     const ours = isOurs(peer) || wireguardCandidates.length > 0;
     const controls = start.candidates.filter(({ host }) => this.#isAllowed(host));
@@ -250,6 +315,8 @@ export class Rendezvous {
   #invited(publicKey: PublicKey, introducer: PublicKey): void {
     const nowMs = this.#context.clock.monotonicMs();
     const peer = this.#known(publicKey);
+    // It looks for us, so our path to it is of no use to it.
+    this.#doubt(publicKey);
     if (peer === undefined || !this.#wants(peer)) return;
     this.#seeker.need(publicKey, nowMs);
     if (this.#seeker.mayJoin(publicKey, nowMs)) this.#introductions.answer(publicKey, introducer);
@@ -257,7 +324,9 @@ export class Rendezvous {
 
   #probed(publicKey: PublicKey): void {
     const peer = this.#context.store.get(publicKey);
-    if (peer === undefined || !this.#wants(peer)) return;
+    if (peer === undefined) return;
+    this.#doubt(publicKey);
+    if (!this.#wants(peer)) return;
     const nowMs = this.#context.clock.monotonicMs();
     this.#seeker.need(publicKey, nowMs);
     if (this.#seeker.mayJoin(publicKey, nowMs)) this.#begin(publicKey, null, 0, 0);
@@ -326,6 +395,13 @@ export class Rendezvous {
   get #ownKey(): PublicKey {
     return this.#context.self.snapshot.publicKey;
   }
+}
+
+/** Where our WireGuard is seen from outside, null while nobody has told. */
+function outsideText({ externalHost, externalWireguardPort, natType }: LocalNodeSnapshot): string | null {
+  if (externalHost === null) return null;
+  // The port of a symmetric NAT says nothing, and differs from one server to the next.
+  return natType === "symmetric" ? externalHost : `${externalHost} ${externalWireguardPort}`;
 }
 
 /** Go nodes prove nothing and tell no candidates. */

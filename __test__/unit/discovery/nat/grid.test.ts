@@ -18,7 +18,7 @@ const GRID: Readonly<Record<string, readonly Cell[]>> = {
   F: ["soon", "soon", "soon", "turn", "birthday", "soon", "soon", "soon"],
   S: ["soon", "soon", "soon", "soon", "soon", "soon", "soon"],
   M: ["soon", "turn", "birthday", "soon", "soon", "soon"],
-  I: ["never", "never", "soon", "soon", "turn"],
+  I: ["never", "birthday", "soon", "soon", "turn"],
   R: ["never", "soon", "soon", "birthday"],
   FC: ["soon", "soon", "soon"],
   AR: ["soon", "soon"],

@@ -32,7 +32,7 @@ class Host {
   readonly sockets = new Map<number, Receive>();
   nextPort = 40_000;
   readonly ip: string;
-  readonly nat: Nat | null;
+  nat: Nat | null;
 
   constructor(ip: string, nat: Nat | null) {
     this.ip = ip;
@@ -165,6 +165,17 @@ export class NatNetwork {
     // A static forward knows its ports from the start.
     if (kind === "S")
       for (const port of [51_820, 52_000]) nat?.out({ host: host.ip, port }, { host: "0.0.0.0", port: 1 });
+    return publicIp;
+  }
+
+  /** The NAT in front of the host starts anew, at another address: all it knew is gone. */
+  reboot(name: string): string {
+    const host = this.#host(name);
+    if (host.nat === null) throw new Error(`${name} has no NAT`);
+    this.#outside.delete(host.nat.ip);
+    const publicIp = `203.0.113.${this.#next++}`;
+    host.nat = new Nat(host.nat.kind, publicIp, this.#clock, this.#unit);
+    this.#outside.set(publicIp, host);
     return publicIp;
   }
 

@@ -36,6 +36,9 @@ export class NatNode {
   readonly #socket: { send: (data: Uint8Array, to: Endpoint) => void };
   readonly #bridges = new Map<number, (data: Buffer) => void>();
   readonly #handshakes = new Map<PublicKey, number>();
+  /** What was last written to the interface. */
+  readonly #aimed = new Map<PublicKey, Endpoint>();
+  readonly #heardAtMs = new Map<PublicKey, number>();
   readonly #answers = new Map<PublicKey, number>();
   #nextBridge = 60_000;
 
@@ -104,6 +107,17 @@ export class NatNode {
     return { host: this.publicIp, port: GOSSIP_PORT };
   }
 
+  /** A packet of the tunnel. */
+  ping(other: NatNode): void {
+    const endpoint = this.endpoints.get(other.key);
+    if (endpoint !== undefined) this.#sendWireguard(4, endpoint);
+  }
+
+  /** Monotonic time of the last packet of the tunnel from the other, -Infinity for never. */
+  heardFromAtMs(other: NatNode): number {
+    return this.#heardAtMs.get(other.key) ?? Number.NEGATIVE_INFINITY;
+  }
+
   isConnectedTo(other: NatNode): boolean {
     return this.#handshakes.has(other.key);
   }
@@ -113,9 +127,11 @@ export class NatNode {
     const path = this.node.context.paths.get(publicKey);
     const endpoint =
       ("endpoint" in path ? path.endpoint : null) ?? this.node.store.get(publicKey)?.endpoint ?? null;
-    if (endpoint === null || this.#handshakes.has(publicKey)) return;
-    const before = this.endpoints.get(publicKey);
+    if (endpoint === null) return;
+    // Only a change of mind is written: WireGuard may have roamed.
+    const before = this.#aimed.get(publicKey);
     if (before !== undefined && before.host === endpoint.host && before.port === endpoint.port) return;
+    this.#aimed.set(publicKey, endpoint);
     this.endpoints.set(publicKey, endpoint);
     this.#initiate(publicKey);
   }
@@ -127,7 +143,7 @@ export class NatNode {
     this.#clock.after(RETRY_MS, () => this.#initiate(publicKey));
   }
 
-  #sendWireguard(type: 1 | 2, to: Endpoint): void {
+  #sendWireguard(type: 1 | 2 | 4, to: Endpoint): void {
     const data = Buffer.concat([Buffer.from([type, 0, 0, 0]), Buffer.from(this.key)]);
     const bridge = to.host === "127.0.0.1" ? this.#bridges.get(to.port) : undefined;
     if (bridge !== undefined) bridge(data);
@@ -136,13 +152,17 @@ export class NatNode {
 
   #receive(data: Buffer, from: Endpoint): void {
     const type = data.readUInt32LE(0);
-    if (type > 2) {
+    if (type > 4) {
       for (const listener of this.#listeners) listener(data, from);
       return;
     }
     const publicKey = data.subarray(4).toString() as PublicKey;
     if (this.node.store.get(publicKey) === undefined) return;
+    // A session follows its packets; without one there is nothing to follow.
+    if (type === 4 && !this.#handshakes.has(publicKey)) return;
     this.endpoints.set(publicKey, from);
+    this.#heardAtMs.set(publicKey, this.#clock.monotonicMs());
+    if (type === 4) return;
     if (type === 1) this.#sendWireguard(2, from);
     const first = !this.#handshakes.has(publicKey);
     this.#handshakes.set(publicKey, this.#clock.wallMs());
@@ -151,11 +171,7 @@ export class NatNode {
   }
 
   #noteHandshakes(): void {
-    for (const publicKey of this.#handshakes.keys()) {
-      this.node.store.noteHandshake(publicKey, this.#clock.wallMs());
-    }
-    // WireGuard shakes hands again every two minutes.
-    this.#clock.after(60_000, () => this.#noteHandshakes());
+    for (const [publicKey, atMs] of this.#handshakes) this.node.store.noteHandshake(publicKey, atMs);
   }
 
   #openMany(request: ManySocketsRequest): ReturnType<NonNullable<TestNode["context"]["openManySockets"]>> {
@@ -166,7 +182,7 @@ export class NatNode {
       this.#network.open(this.#name, 0, (data, from) => {
         if (keep === null) request.onDatagram(index, data, from);
         else if (keep !== index) return;
-        else if (data.readUInt32LE(0) <= 2) this.#receive(data, { host: "127.0.0.1", port: loopback });
+        else if (data.readUInt32LE(0) <= 4) this.#receive(data, { host: "127.0.0.1", port: loopback });
         else onBridge(data);
       }),
     );
