@@ -40,8 +40,8 @@ export class Tombstones {
   }
 
   /**
-   * True when the sighting must be dropped. A later word of the peer, or a new run of it, lifts the tombstone; so does somebody
-   * who has heard the peer itself since, never one who just mentions it.
+   * True when the sighting must be dropped. A later word of the peer, or a new run of it, lifts the tombstone. A mention passes it
+   * only by somebody who has heard the peer itself since.
    */
   blocks(sighting: Sighting, nowMs: number): boolean {
     const stone = this.#stones.get(sighting.publicKey);
@@ -49,11 +49,12 @@ export class Tombstones {
     if (nowMs - stone.atMs <= KEEP_MS) {
       if (isMention(sighting.method)) {
         const heardAtMs = nowMs - (sighting.ageSeconds ?? Number.POSITIVE_INFINITY) * 1000;
-        if (heardAtMs < stone.atMs + AGE_MARGIN_MS) return true;
+        // The stone stays: it still tells the peer's old words from new ones.
+        return heardAtMs < stone.atMs + AGE_MARGIN_MS;
       }
       const isLater = (sighting.sentAtSeconds ?? 0) > stone.lastWordSeconds;
       const isNewRun = (sighting.instance ?? "") !== "" && sighting.instance !== stone.instance;
-      if (!isMention(sighting.method) && !isLater && !isNewRun) return true;
+      if (!isLater && !isNewRun) return true;
     }
     this.#stones.delete(sighting.publicKey);
     return false;

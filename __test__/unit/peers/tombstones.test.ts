@@ -11,13 +11,14 @@ test("a mention is blocked whatever it claims to know", () => {
   expect(stones.size).toBe(0);
 });
 
-test("a mention lifts it only when somebody has heard the peer since", () => {
+test("a mention passes it only when somebody has heard the peer since, and does not lift it", () => {
   const stones = new Tombstones();
   stones.add(keyOf(1), 1000, "", 0);
   const mention = { publicKey: keyOf(1), method: "dht-transitive" } as const;
   expect(stones.blocks({ ...mention, ageSeconds: 56 }, 60_000)).toBe(true);
   expect(stones.blocks({ ...mention, ageSeconds: 55 }, 60_000)).toBe(false);
-  expect(stones.size).toBe(0);
+  expect(stones.blocks({ ...mention, method: "dht", sentAtSeconds: 999 }, 60_000)).toBe(true);
+  expect(stones.size).toBe(1);
 });
 
 test("old ones are forgotten, and there are never more than 1,024", () => {
