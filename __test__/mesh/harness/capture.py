@@ -19,6 +19,7 @@ print("ready", flush=True)
 count = {"packets": 0, "withPattern": 0, "betweenThem": 0}
 while True:
     ready, _, _ = select.select([tap, sys.stdin], [], [])
+    # What was seen before the end counts, so the link comes first.
     if tap in ready:
         packet = tap.recv(65535)
         count["packets"] += 1
