@@ -6,7 +6,6 @@
 import { ipKind } from "../../core/ipKind.ts";
 import { type Endpoint, type PublicKey, parseIp } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
-import type { LocalNodeSnapshot } from "../../peers/localNode.ts";
 import type { Peer, PeerEvent } from "../../peers/peer.ts";
 import { isPairWindow, pairSeed } from "../../wire/pairs.ts";
 import type { Start } from "../../wire/rendezvous.ts";
@@ -14,6 +13,7 @@ import type { ContactRequest } from "../contactQueue.ts";
 import { Pacemaker } from "../pacemaker.ts";
 import type { DiscoveryContext, LayerStatus } from "../seams.ts";
 import type { SignalReaders } from "../signals.ts";
+import { Doubts, type Now, outsideText } from "./doubts.ts";
 import { SECOND_SIDE_MS } from "./introducer.ts";
 import { Introductions } from "./introductions.ts";
 import { Puncher } from "./puncher.ts";
@@ -34,17 +34,6 @@ export interface RendezvousOptions {
   controlEndpoints(peer: Peer): Endpoint[];
 }
 
-interface Doubt {
-  /** Unix ms: a handshake after it ends the doubt. */
-  readonly sinceMs: number;
-  /** Monotonic. */
-  readonly untilMs: number;
-}
-
-/** The other side may still be at what made this session. */
-const FRESH_MS = 10_000;
-/** By then WireGuard itself has noticed (its REKEY_AFTER_TIME and attempts). */
-const DOUBT_MS = 150_000;
 /** Too many attempts are under way: the next try. */
 const POSTPONE_MS = 500;
 /** Control sockets of an introduced peer of ours that get a HELLO; a Go node has nothing else to punch with. */
@@ -64,11 +53,7 @@ export class Rendezvous {
   readonly #pacemaker: Pacemaker;
   /** Why the last attempt at a peer failed. */
   readonly #reasons = new Map<PublicKey, string>();
-  /**
-   * Peers whose path may be gone though their session is young, with the time of the doubt: one side moved to other addresses, or the
-   * other looks for us. A session says nothing about the last three minutes.
-   */
-  readonly #doubts = new Map<PublicKey, Doubt>();
+  readonly #doubts = new Doubts();
   /** Peers whose state changed since the last look. */
   readonly #changed = new Set<PublicKey>();
   #lookAtMs: number | null = null;
@@ -103,7 +88,7 @@ export class Rendezvous {
         metrics: this.#metrics,
         probed: (publicKey) => this.#probed(publicKey),
         proved: (publicKey) => {
-          this.#doubts.delete(publicKey);
+          this.#doubts.forget(publicKey);
           this.#look(publicKey);
         },
         ended: (publicKey, reason) => this.#ended(publicKey, reason),
@@ -168,7 +153,7 @@ export class Rendezvous {
       this.#puncher?.dropBridge(publicKey);
       this.#introductions.forget(publicKey);
       this.#reasons.delete(publicKey);
-      this.#doubts.delete(publicKey);
+      this.#doubts.forget(publicKey);
     } else {
       // It tells other addresses than before, so it has moved, or its router has.
       const moved = event.changed.has("candidates") && (event.before?.candidates.length ?? 0) > 0;
@@ -186,21 +171,22 @@ export class Rendezvous {
       if (now === null || now === before) return;
       const moved = before !== null;
       before = now;
-      if (moved) for (const { publicKey } of store.list()) this.#doubt(publicKey, 0);
+      if (moved) for (const { publicKey } of store.list()) this.#doubt(publicKey, true);
     });
   }
 
-  /** A session younger than `freshMs` is beyond doubt. */
-  #doubt(publicKey: PublicKey, freshMs = FRESH_MS): void {
-    const { clock, paths, store } = this.#context;
+  #doubt(publicKey: PublicKey, moved = false): void {
+    const { paths, store } = this.#context;
     const peer = store.get(publicKey);
-    if (peer === undefined || clock.wallMs() - peer.lastHandshakeMs < freshMs) return;
     // On a LAN there is nothing to punch; the others have a word of their own.
-    if (peer.endpointMethod === "lan" || !isOurs(peer)) return;
-    if (paths.get(publicKey).kind !== "direct" || this.#doubts.has(publicKey)) return;
-    const untilMs = clock.monotonicMs() + DOUBT_MS;
-    this.#doubts.set(publicKey, { sinceMs: clock.wallMs(), untilMs });
-    this.#look(publicKey);
+    if (peer === undefined || peer.endpointMethod === "lan" || !isOurs(peer)) return;
+    if (paths.get(publicKey).kind === "direct" && this.#doubts.add(peer, moved, this.#now()))
+      this.#look(publicKey);
+  }
+
+  #now(): Now {
+    const { clock } = this.#context;
+    return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
   }
 
   #look(publicKey: PublicKey): void {
@@ -213,15 +199,8 @@ export class Rendezvous {
   #wants(peer: Peer): boolean {
     const path = this.#context.paths.get(peer.publicKey);
     if (path.kind !== "direct" && path.kind !== "bridged") return true;
-    return this.#isDoubted(peer) || !isConnected(peer.lastHandshakeMs, this.#context.clock.wallMs());
-  }
-
-  #isDoubted({ publicKey, lastHandshakeMs }: Peer): boolean {
-    const doubt = this.#doubts.get(publicKey);
-    if (doubt === undefined) return false;
-    const holds = lastHandshakeMs <= doubt.sinceMs && this.#context.clock.monotonicMs() < doubt.untilMs;
-    if (!holds) this.#doubts.delete(publicKey);
-    return holds;
+    const now = this.#now();
+    return this.#doubts.holds(peer, now) || !isConnected(peer.lastHandshakeMs, now.wallMs);
   }
 
   #act(nowMs: number): void {
@@ -395,13 +374,6 @@ export class Rendezvous {
   get #ownKey(): PublicKey {
     return this.#context.self.snapshot.publicKey;
   }
-}
-
-/** Where our WireGuard is seen from outside, null while nobody has told. */
-function outsideText({ externalHost, externalWireguardPort, natType }: LocalNodeSnapshot): string | null {
-  if (externalHost === null) return null;
-  // The port of a symmetric NAT says nothing, and differs from one server to the next.
-  return natType === "symmetric" ? externalHost : `${externalHost} ${externalWireguardPort}`;
 }
 
 /** Go nodes prove nothing and tell no candidates. */
