@@ -122,6 +122,36 @@ describe("two nodes that cannot reach each other", () => {
   });
 });
 
+describe("with --force-relay", () => {
+  test("a direct tunnel that works is no reason, nor a punch that answers", async () => {
+    lab = await makeRelayLab({ relays: ["r1"], ends: ["a", "b"], forced: true });
+    lab.connect("a", "b");
+    expect(await lab.untilRelayed("a", "b", 20_000)).toBeLessThan(3_000);
+    const end = lab.punchWorks("a", "b");
+    await lab.clock.advance(60_000);
+    end();
+    expect(lab.isRelayed("a", "b")).toBe(true);
+    expect(lab.pathOf("a", "r1").kind).toBe("direct");
+  });
+});
+
+describe("a relay that lies", () => {
+  test("by offering what nobody asked for takes few bridges, for seconds, and moves no path", async () => {
+    lab = await makeRelayLab({ relays: ["r1"], ends: ["a", "b"], others: ["o"] });
+    await lab.clock.until(() => lab.know("a", "b"), 3_000);
+    lab.connect("a", "b");
+    for (let index = 0; index < 20; index += 1)
+      await lab.offer("r1", "a", "b", index.toString(16).padStart(16, "0"));
+    expect(lab.world.of(lab.node("a").ip).length).toBeLessThanOrEqual(3);
+    // One that does not say it relays is not even that.
+    await lab.offer("o", "a", "r1", "00000000000000ff");
+    expect(lab.world.of(lab.node("a").ip).length).toBeLessThanOrEqual(3);
+    await lab.clock.advance(20_000);
+    expect(lab.world.bridges.size).toBe(0);
+    expect(lab.pathOf("a", "b").kind).toBe("direct");
+  });
+});
+
 describe("a relayed peer", () => {
   test("stays relayed when a punch that began before says direct", async () => {
     lab = await makeRelayLab({ relays: ["r1"], ends: ["a", "b"] });

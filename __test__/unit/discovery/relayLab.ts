@@ -24,6 +24,8 @@ export interface RelayLabOptions {
   readonly trusted?: readonly string[];
   /** The end with the lower key trusts a node that is not there. */
   readonly leaderTrustsNone?: boolean;
+  /** `--force-relay` at the ends. */
+  readonly forced?: boolean;
 }
 
 export type RelayLab = Awaited<ReturnType<typeof makeRelayLab>>;
@@ -60,7 +62,7 @@ export async function makeRelayLab(options: RelayLabOptions) {
         port: null,
         limitBytesPerSecond: 1_000_000,
         trusted: isEnd ? named.map(testKey) : [],
-        forced: false,
+        forced: isEnd && options.forced === true,
         plaintextAllowed: false,
       },
     });
@@ -194,6 +196,20 @@ export async function makeRelayLab(options: RelayLabOptions) {
       const id = random.bytes(MESSAGE_ID_BYTES);
       const proven = withProof(payload, "RELAY_ECHO", testKey(victim?.name ?? ""), prover, id);
       return sealEnvelope("RELAY_ECHO", proven, sealer, random);
+    },
+    /** An offer of a relay that nobody asked for, as `lead` had asked. */
+    async offer(relay: string, to: string, peer: string, session: string): Promise<void> {
+      const { sealer, prover, random } = node(relay).context;
+      const payload = encodeRelayMessage({
+        ...{ type: "RELAY_OFFER", from: testKey(relay), peer: testKey(peer), lead: testKey(peer) },
+        timestampSeconds: Math.floor(clock.wallMs() / 1000),
+        ...{ port: 40_000, session, token: "0123456789abcdef" },
+      });
+      const proven = withProof(payload, "RELAY_OFFER", testKey(to), prover, random.bytes(MESSAGE_ID_BYTES));
+      const datagram = sealEnvelope("RELAY_OFFER", proven, sealer, random);
+      const [from, at] = [node(relay).ip, node(to).ip];
+      network.inject({ host: from, port: GOSSIP_PORT }, { host: at, port: GOSSIP_PORT }, datagram);
+      await clock.advance(100);
     },
     /** How many sessions a relay gave. */
     offersSent: (name: string): number => world.openedBy(node(name).ip),

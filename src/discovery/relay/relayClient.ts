@@ -45,6 +45,9 @@ const MAX_BRIDGES = 128;
 /** Requests to relays, of all pairs together: a mesh that loses its network asks for many at once. */
 const ASKS_PER_SECOND = 20;
 const ASKS_BURST = 40;
+/** Offers of one relay that the other ends asked for. */
+const UNASKED_PER_SECOND = 2;
+const UNASKED_BURST = 32;
 
 interface Entry {
   readonly pair: RelayPair;
@@ -58,6 +61,8 @@ export class RelayClient {
   readonly #entries = new Map<PublicKey, Entry>();
   readonly #pacemaker: Pacemaker;
   readonly #asks: TokenBucket;
+  /** By relay; of those in the store. */
+  readonly #unasked = new Map<PublicKey, TokenBucket>();
   /** Of the last echo in each session. */
   readonly #nonces = new Map<string, string>();
   #bridges = 0;
@@ -144,6 +149,7 @@ export class RelayClient {
     if (host === null) return;
     const entry = this.#entry(peer, nowMs);
     if (!entry.pair.wants(session, from, lead, nowMs)) return;
+    if (lead === peer && !this.#admits(from, nowMs)) return;
     try {
       const bridge = plane.openBridge({
         relay: { host, port },
@@ -159,6 +165,13 @@ export class RelayClient {
     entry.pair.opened(session, from, lead, nowMs);
     log.debug({ peer, relay: from }, "relay offered");
     this.#wake(peer, nowMs);
+  }
+
+  /** A relay that says others asked for it, again and again, must not take all bridges. */
+  #admits(relay: PublicKey, nowMs: number): boolean {
+    const bucket = this.#unasked.get(relay) ?? new TokenBucket(UNASKED_PER_SECOND, UNASKED_BURST, nowMs);
+    this.#unasked.set(relay, bucket);
+    return bucket.take(nowMs);
   }
 
   #closed(from: PublicKey, session: string, nowMs: number): void {
@@ -177,6 +190,7 @@ export class RelayClient {
       for (const key of this.#entries.keys()) this.#with(key, (pair) => pair.relayGone(publicKey, nowMs));
     }
     if (event.type === "removed") {
+      this.#unasked.delete(publicKey);
       const entry = this.#entries.get(publicKey);
       if (entry === undefined) return;
       this.#carryOut(publicKey, entry, entry.pair.end(false));

@@ -1,0 +1,139 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { PublicKey } from "../../../src/core/types.ts";
+import { orderRelays } from "../../../src/discovery/relay/choice.ts";
+import { type PairEffect, type PairFacts, RelayPair } from "../../../src/discovery/relay/pair.ts";
+import { testKey } from "./memoryMesh.ts";
+
+const [LOWER, HIGHER] = [testKey("a"), testKey("b")].sort() as [PublicKey, PublicKey];
+const RELAYS = ["r1", "r2", "r3", "r4", "r5"].map(testKey);
+
+const facts = (change: Partial<PairFacts> = {}): PairFacts => ({
+  handshakeAgeMs: Number.POSITIVE_INFINITY,
+  ...{ hopeless: false, forced: false, relays: RELAYS },
+  traffic: () => null,
+  ...change,
+});
+const kinds = (effects: readonly PairEffect[]): string[] => effects.map((effect) => effect.do);
+
+describe("the order of relays", () => {
+  test("is the same for both ends, whatever the order in which they know them", () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray(RELAYS), (known) => {
+        const mine = orderRelays(LOWER, HIGHER, known);
+        expect(orderRelays(HIGHER, LOWER, [...known].reverse())).toEqual(mine);
+        // Who is missing moves no other.
+        expect(mine).toEqual(orderRelays(LOWER, HIGHER, RELAYS).filter((relay) => known.includes(relay)));
+      }),
+    );
+  });
+
+  test("spreads pairs over the relays", () => {
+    const firsts = Array.from(
+      { length: 200 },
+      (_, index) => orderRelays(LOWER, testKey(`n${index}`), RELAYS)[0],
+    );
+    for (const relay of RELAYS) expect(firsts.filter((first) => first === relay).length).toBeGreaterThan(15);
+  });
+});
+
+describe("RelayPair", () => {
+  test.each([
+    [
+      ["s1", "s2"],
+      ["s1", "s2"],
+    ],
+    [
+      ["s1", "s2"],
+      ["s2", "s1"],
+    ],
+    [
+      ["s2", "s1"],
+      ["s1", "s2"],
+    ],
+    [
+      ["s2", "s1"],
+      ["s2", "s1"],
+    ],
+  ])("both ends that asked at once end on one session (verified %j here, %j there)", (here, there) => {
+    const ends = [
+      { pair: new RelayPair(LOWER, HIGHER), order: here },
+      { pair: new RelayPair(HIGHER, LOWER), order: there },
+    ];
+    for (const { pair, order } of ends) {
+      pair.tick(facts(), 0);
+      pair.opened("s1", testKey("r1"), LOWER, 100);
+      pair.opened("s2", testKey("r2"), HIGHER, 120);
+      for (const [index, id] of order.entries()) pair.echoed(id, true, 200 + index * 50);
+    }
+    for (const { pair } of ends) {
+      for (let nowMs = 1_000; nowMs <= 8_000; nowMs += 1_000) {
+        pair.tick(facts(), nowMs);
+        if (pair.active) pair.echoed(pair.active.id, true, nowMs);
+      }
+      expect(pair.active?.id).toBe("s1");
+      expect(pair.size).toBe(1);
+    }
+  });
+
+  test("the lower key asks after 5 s, the other after 10 s more", () => {
+    for (const [own, peer, firstMs] of [
+      [LOWER, HIGHER, 5_000],
+      [HIGHER, LOWER, 15_000],
+    ] as const) {
+      const pair = new RelayPair(own, peer);
+      pair.tick(facts(), 0);
+      expect(kinds(pair.tick(facts(), firstMs - 1))).not.toContain("ask");
+      expect(kinds(pair.tick(facts(), firstMs))).toContain("ask");
+    }
+  });
+
+  test("asks each relay once a round, the next when one refuses or is silent, then pauses ever longer", () => {
+    const pair = new RelayPair(LOWER, HIGHER);
+    const asked: { relay: PublicKey; atMs: number }[] = [];
+    for (let nowMs = 0; nowMs < 300_000; nowMs += 250) {
+      for (const effect of pair.tick(facts({ relays: RELAYS.slice(0, 2) }), nowMs)) {
+        if (effect.do !== "ask") continue;
+        asked.push({ relay: effect.relay, atMs: nowMs });
+        if (effect.relay === RELAYS[0]) pair.refused(effect.relay, "full");
+      }
+    }
+    expect(asked.slice(0, 2).map(({ relay }) => relay)).toEqual(RELAYS.slice(0, 2));
+    const rounds = asked.filter(({ relay }) => relay === RELAYS[0]).map(({ atMs }) => atMs);
+    expect(rounds.length).toBeGreaterThan(4);
+    expect(rounds.length).toBeLessThan(9);
+    const pauses = rounds.slice(1).map((atMs, index) => atMs - (rounds[index] ?? 0));
+    expect(pauses).toEqual([...pauses].sort((x, y) => x - y));
+  });
+
+  test("an offer that was not asked for in our name is none", () => {
+    const pair = new RelayPair(LOWER, HIGHER);
+    pair.tick(facts(), 0);
+    expect(pair.wants("s1", testKey("r1"), LOWER, 100)).toBe(false);
+    expect(pair.wants("s1", testKey("r1"), testKey("third"), 100)).toBe(false);
+    expect(pair.wants("s1", testKey("r1"), HIGHER, 100)).toBe(true);
+  });
+
+  test("a session in use is asked only when what is sent goes unanswered, and given up after four echoes", () => {
+    const pair = new RelayPair(LOWER, HIGHER);
+    let sent = 0;
+    const now = (received: number): PairFacts =>
+      facts({ traffic: () => ({ rxPackets: received, txPackets: sent }) });
+    pair.tick(now(0), 0);
+    pair.opened("s1", testKey("r1"), HIGHER, 0);
+    pair.echoed("s1", true, 10);
+    for (let second = 1; second <= 20; second += 1) {
+      sent += 10;
+      expect(kinds(pair.tick(now(second), second * 1_000))).toEqual([]);
+    }
+    // Both at rest: nothing is sent for half a minute.
+    for (let second = 21; second < 50; second += 1)
+      expect(kinds(pair.tick(now(20), second * 1_000))).toEqual([]);
+    sent += 1;
+    const told = new Map<number, string[]>();
+    for (let second = 50; second <= 56; second += 1)
+      told.set(second, kinds(pair.tick(now(20), second * 1_000)));
+    expect([...told.values()].flat().filter((kind) => kind === "echo")).toHaveLength(4);
+    expect([...told.values()].flat()).toEqual(expect.arrayContaining(["close", "direct", "ask"]));
+  });
+});
