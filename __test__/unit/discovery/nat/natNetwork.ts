@@ -218,15 +218,22 @@ export class NatNetwork {
     };
   }
 
+  /** Puts a datagram on the Internet with any source, as one on the path could. */
+  inject(from: Endpoint, to: Endpoint, data: Buffer): void {
+    this.#clock.after(DELAY_MS, () => this.#arrive(from, to, data));
+  }
+
+  #arrive(from: Endpoint, to: Endpoint, data: Buffer): void {
+    const target = this.#outside.get(to.host);
+    const inside = target?.nat ? target.nat.in(from, to.port) : target && to;
+    this.trace(from, to, data, inside ? "passes" : "dropped");
+    if (target && inside) target.sockets.get(inside.port)?.(data, from);
+  }
+
   #send(host: Host, port: number, data: Buffer, to: Endpoint): void {
     this.packetsTo.set(to.host, (this.packetsTo.get(to.host) ?? 0) + 1);
     const from = host.nat?.out({ host: host.ip, port }, to) ?? { host: host.ip, port };
-    this.#clock.after(DELAY_MS, () => {
-      const target = this.#outside.get(to.host);
-      const inside = target?.nat ? target.nat.in(from, to.port) : target && to;
-      this.trace(from, to, data, inside ? "passes" : "dropped");
-      if (target && inside) target.sockets.get(inside.port)?.(data, from);
-    });
+    this.#clock.after(DELAY_MS, () => this.#arrive(from, to, data));
   }
 
   #host(name: string): Host {
