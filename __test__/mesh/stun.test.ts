@@ -98,6 +98,24 @@ describe("behind a router that keeps no ports", () => {
       now.endpoint.startsWith(`${site.address}:`),
     );
   });
+
+  test("while somebody waits for answers, a router that reboots is noticed within seconds", async () => {
+    const { site: far, node: carol } = nodeAt("carol", "O");
+    await carol.startAndWait();
+    const { site, node: dave } = nodeAt("dave", "PR", "--peer", far.address, "--no-punching");
+    const { mesh_ip: meshIp } = await carol.rpc<{ mesh_ip: string }>("daemon.status");
+    await dave.startAndWait();
+    await dave.pingUntilAnswered(meshIp, allowanceMs(2_000));
+    // All is calm: by itself STUN would ask again in five minutes.
+    const pings = dave.exec(["ping", "-n", "-q", "-i", "0.2", "-c", "100", meshIp]);
+    await delay(3_000);
+    site.reboot();
+    await untilStatus(dave, "the new address", allowanceMs(5_000), (now) =>
+      now.endpoint.startsWith(`${site.address}:`),
+    );
+    await dave.pingUntilAnswered(meshIp, allowanceMs(5_000));
+    await pings;
+  });
 });
 
 test("servers nobody can reach: degraded, nothing waits, and the daemon says so once", async () => {

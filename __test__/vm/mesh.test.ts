@@ -37,6 +37,7 @@ describe("on a kernel with WireGuard", () => {
       "foreign-change",
       "path-mtu",
     ],
+    ["STUN asks from the kernel's own WireGuard port", "mesh", "stun-linux-nat"],
     ["interfaces are adopted or refused, and backends mix", "inside-vm", "kernel"],
   ])("%s", async (_what, project, ...files) => {
     const { exitCode, stdout, stderr } = await vitestInVm(project, files);

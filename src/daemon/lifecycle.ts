@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { peerCachePath, pidFilePath } from "../config/paths.ts";
 import { sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
-import { SleepWatch } from "../core/sleepWatch.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { Prover } from "../discovery/seams.ts";
 import { Forwarding, linksToward } from "../mesh/forwarding.ts";
@@ -29,6 +28,7 @@ import { loadPeerCache, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
 import type { StepRunner } from "./stepRunner.ts";
 import type { Supervisor } from "./supervisor.ts";
+import { startWatches } from "./watches.ts";
 
 /** A node that has started. */
 export interface RunningNode {
@@ -309,16 +309,12 @@ class Lifecycle {
     return (await probe(probePaths(self.snapshot, peer), mesh.probePort, clock)) !== null;
   }
 
-  #startTasks({ reconciler, store, self, underlay }: RunningNode): void {
-    const { clock, log, mesh, options, system } = this.#parts;
+  #startTasks(node: RunningNode): void {
+    const { reconciler, store, self } = node;
+    const { clock, log, mesh, options } = this.#parts;
     const supervisor = this.#supervisor;
     supervisor.start("reconcile", "critical", (signal) => reconciler.run(signal));
-    const watch = new SleepWatch({
-      ...{ clock, log },
-      bootMs: () => system.bootMs(),
-      woke: () => underlay.woke(),
-    });
-    supervisor.start("sleep-watch", "restart", (signal) => watch.run(signal));
+    startWatches(this.#parts, node, this.#layers.discovery, supervisor);
     supervisor.start("probe-listener", "restart", async (signal) => {
       const { meshIp, meshIpv6 } = self.snapshot;
       const addresses = meshIpv6 === null ? [meshIp] : [meshIp, meshIpv6];

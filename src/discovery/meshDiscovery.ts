@@ -270,6 +270,10 @@ export class MeshDiscovery implements Discovery {
     this.#running?.lan?.burst();
   }
 
+  doubt(): void {
+    this.#running?.addresses.stun?.doubt();
+  }
+
   async goodbye(): Promise<void> {
     const running = this.#running;
     if (!running || this.#leaving) return;

@@ -103,6 +103,8 @@ export interface Discovery {
   goodbye(): Promise<void>;
   /** Closes the sockets. */
   stop(): Promise<void>;
+  /** Connected peers give no answer: our address outside may have changed. May be called often. */
+  doubt(): void;
   layers(): LayerStatus[];
   /** Finds out how NATs and firewalls treat our sockets; up to 15 s. Null unless it runs. */
   examine(): Promise<NatReport | null>;

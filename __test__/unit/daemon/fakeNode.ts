@@ -237,6 +237,7 @@ export class FakeNode {
       announce: () => this.did("announce"),
       goodbye: async () => this.did("goodbye"),
       stop: async () => this.did("discovery stop"),
+      doubt: () => this.did("doubt"),
       layers: () => [],
       examine: async () => null,
       counters: () => ({ received: 3 }),

@@ -5,6 +5,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import type { Counter, Metrics } from "../../core/metrics.ts";
 import type { Random } from "../../core/random.ts";
 import { type Endpoint, endpointText } from "../../core/types.ts";
 import { Pacemaker } from "../pacemaker.ts";
@@ -34,6 +35,7 @@ export interface StunLayerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly servers: StunServers;
   readonly sockets: readonly StunSocket[];
   /** Addresses of the host's links, canonical. */
@@ -44,10 +46,16 @@ export interface StunLayerOptions {
   found(findings: StunFindings | null): void;
 }
 
+const questionLabels = {
+  socket: ["control", "wireguard"],
+  outcome: ["answered", "unanswered"],
+} as const;
+
 /** Netlink tells of one change in several messages. */
 const SETTLE_MS = 60;
-/** Asked more often than this, servers would take us for an attacker. */
-const LEAST_PAUSE_MS = 1_000;
+/** Doubts that turn out to be none are listened to less and less often. */
+const DOUBT_FIRST_MS = 2_000;
+const DOUBT_MAX_MS = 5 * 60_000;
 
 interface Round {
   readonly abort: AbortController;
@@ -60,11 +68,14 @@ export class StunLayer {
   readonly #options: StunLayerOptions;
   readonly #clients: ReadonlyMap<SocketName, StunClient>;
   readonly #pacemaker: Pacemaker;
+  readonly #questions: Counter<typeof questionLabels>;
   #failures = 0;
   #dueAtMs: number;
   #lookAtMs = Number.POSITIVE_INFINITY;
   #endedAtMs = Number.NEGATIVE_INFINITY;
   #unit = 0;
+  #doubtPauseMs = DOUBT_FIRST_MS;
+  #seen = "";
   /** A round in this network has ended with an answer. */
   #known = false;
   #round: Round | null = null;
@@ -72,7 +83,12 @@ export class StunLayer {
 
   constructor(options: StunLayerOptions) {
     this.#options = options;
-    const { clock, random, sockets } = options;
+    const { clock, metrics, random, sockets } = options;
+    this.#questions = metrics.counter(
+      "wgmesh_stun_questions_total",
+      "questions to STUN servers",
+      questionLabels,
+    );
     this.#clients = new Map(
       sockets.map(({ name, socket }) => [name, new StunClient({ clock, random, socket })]),
     );
@@ -106,14 +122,17 @@ export class StunLayer {
     this.#round?.abort.abort();
     this.#failures = 0;
     this.#known = false;
+    this.#doubtPauseMs = DOUBT_FIRST_MS;
     this.#dueAtMs = this.#options.clock.monotonicMs() + SETTLE_MS;
     this.#pacemaker.wake();
   }
 
-  /** Somebody has reason to doubt the address: asks soon, unless that was done just now. */
-  refresh(): void {
-    const soonMs = Math.max(this.#options.clock.monotonicMs(), this.#endedAtMs + LEAST_PAUSE_MS);
-    this.#dueAtMs = Math.min(this.#dueAtMs, soonMs);
+  /** Somebody has reason to doubt the address: asks at once, unless the last doubts were none. */
+  doubt(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (this.#round !== null || nowMs < this.#endedAtMs + this.#doubtPauseMs) return;
+    this.#doubtPauseMs = Math.min(DOUBT_MAX_MS, this.#doubtPauseMs * 2);
+    this.#dueAtMs = nowMs;
     this.#pacemaker.wake();
   }
 
@@ -184,6 +203,7 @@ export class StunLayer {
   ): Promise<boolean> {
     const outcome = await client.request(server);
     if (round.abort.signal.aborted) return false;
+    this.#questions.add(1, { socket, outcome: outcome.ok ? "answered" : "unanswered" });
     if (!outcome.ok) {
       round.lastError = `${name}: ${outcome.reason}`;
       return false;
@@ -226,7 +246,10 @@ export class StunLayer {
     this.#failures = 0;
     this.#known = true;
     const findings = this.#findings(round);
-    const detail = `${seenText(findings)}; ${answered} of ${asked} servers answer`;
+    const seen = seenText(findings);
+    if (seen !== this.#seen) this.#doubtPauseMs = DOUBT_FIRST_MS;
+    this.#seen = seen;
+    const detail = `${seen}; ${answered} of ${asked} servers answer`;
     this.#status = { state: "running", detail, lastError: round.lastError };
     if (before === "degraded") log.info({}, "STUN servers answer again");
     found(findings);

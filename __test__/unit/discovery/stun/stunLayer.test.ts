@@ -3,6 +3,7 @@ import type { Endpoint } from "../../../../src/core/types.ts";
 import { StunServers } from "../../../../src/discovery/stun/servers.ts";
 import { StunLayer } from "../../../../src/discovery/stun/stunLayer.ts";
 import type { StunFindings } from "../../../../src/discovery/stun/verdict.ts";
+import { MetricsRegistry } from "../../../../src/observe/metrics.ts";
 import { MemoryLog } from "../../support/memoryLog.ts";
 import { FakeClock } from "../fakeClock.ts";
 import { seededRandom } from "../memoryMesh.ts";
@@ -19,6 +20,7 @@ let internet: FakeServers;
 let found: { atMs: number; findings: StunFindings | null }[];
 let needed: boolean;
 let log: MemoryLog;
+let metrics: MetricsRegistry;
 let layer: StunLayer;
 let end: AbortController;
 let task: Promise<void>;
@@ -32,6 +34,7 @@ beforeEach(() => {
   found = [];
   needed = true;
   log = new MemoryLog();
+  metrics = new MetricsRegistry();
   names = new Map();
   resolved = [];
 });
@@ -49,7 +52,7 @@ async function start(servers: readonly Endpoint[] = [FIRST, SECOND], own: string
     return names.get(name)?.() ?? Promise.reject(new Error("no such name"));
   };
   layer = new StunLayer({
-    ...{ clock, log, random: seededRandom("layer") },
+    ...{ clock, log, metrics, random: seededRandom("layer") },
     servers: new StunServers({ clock, servers, resolve }),
     sockets: [
       { name: "control", socket: internet.socket(OWN, () => 52_000), port: () => 52_000 },
@@ -123,6 +126,12 @@ describe("what is found", () => {
       detail: "203.0.113.9:51820 (cone); 2 of 3 servers answer",
       lastError: "198.51.100.3:3478: no answer",
     });
+    const questions = metrics.counter("wgmesh_stun_questions_total", "questions to STUN servers", {
+      socket: ["control", "wireguard"],
+      outcome: ["answered", "unanswered"],
+    });
+    expect(questions.value({ socket: "wireguard", outcome: "unanswered" })).toBe(1);
+    expect(questions.value({ socket: "control", outcome: "answered" })).toBe(2);
   });
 
   test("one server alone tells the address but not the kind", async () => {
@@ -273,14 +282,26 @@ describe("another network", () => {
     expect(resolved).toEqual(["stun.example", "stun.example"]);
   });
 
-  test("doubt asks soon, but not again and again", async () => {
+  test("doubt asks at once, but less and less often when it is none", async () => {
     await start();
-    await clock.advance(2_000);
-    for (let times = 0; times < 10; times += 1) {
-      layer.refresh();
-      await clock.advance(50);
-    }
+    await clock.advance(2_100);
+    layer.doubt();
+    await clock.advance(20);
     expect(internet.requests).toHaveLength(8);
+    needed = false;
+    await clock.advance(30_000);
+    const before = internet.requests.length;
+    for (let times = 0; times < 240; times += 1) {
+      layer.doubt();
+      await clock.advance(1_000);
+    }
+    expect(internet.requests.length - before).toBeLessThanOrEqual(4 * 7);
+    layer.networkChanged();
+    await clock.advance(2_100);
+    const later = internet.requests.length;
+    layer.doubt();
+    await clock.advance(10);
+    expect(internet.requests.length).toBe(later + 4);
   });
 });
 

@@ -1,0 +1,30 @@
+/**
+ * Tasks that notice from the outside that what is known of the network may not hold any more.
+ */
+import { SleepWatch } from "../core/sleepWatch.ts";
+import type { Discovery } from "../discovery/seams.ts";
+import { SilenceWatch } from "../mesh/silenceWatch.ts";
+import type { HostUnderlay } from "../mesh/underlay.ts";
+import type { Backend } from "../wireguard/backend.ts";
+import type { NodeParts } from "./parts.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+export function startWatches(
+  { clock, log, system }: NodeParts,
+  { backend, underlay }: { readonly backend: Backend; readonly underlay: HostUnderlay },
+  discovery: Discovery | null,
+  supervisor: Supervisor,
+): void {
+  const sleep = new SleepWatch({
+    ...{ clock, log },
+    bootMs: () => system.bootMs(),
+    woke: () => underlay.woke(),
+  });
+  supervisor.start("sleep-watch", "restart", (signal) => sleep.run(signal));
+  const silence = new SilenceWatch({
+    clock,
+    read: async () => (await backend.read()).peers,
+    silent: () => discovery?.doubt(),
+  });
+  supervisor.start("silence-watch", "restart", (signal) => silence.run(signal));
+}
