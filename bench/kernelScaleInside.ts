@@ -32,8 +32,8 @@ const RECONCILED_PEERS = 1_000;
 /** From here on a round takes half a minute or more: fewer are measured, by code that the smaller sizes have warmed up. */
 const MANY_PEERS = 5_000;
 const ROUNDS_OF_MANY = 3;
-/** Rounds before those that count: the first of a process compile our code and load theirs from the disk. */
-const WARM_UP = 2;
+/** Rounds before those that count: a daemon has run for long, and the first rounds of a process compile its code. */
+const WARM_UP = 4;
 /** The daemon's cycle has run for long whenever it matters. */
 const WARM_UP_CYCLES = 20;
 

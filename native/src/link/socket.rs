@@ -203,6 +203,10 @@ impl NetlinkSocket {
         header.set_flags(flags);
         header.set_sequence_number(self.sequence);
         message[NETLINK_HEADER_LEN..].copy_from_slice(body);
+        // strace shows requests of one part in words, which is how tests see what is written.
+        if rest.is_empty() {
+            return retry(|| self.socket.send(message, 0)).map(|_| ());
+        }
         let parts = [IoSlice::new(message), IoSlice::new(rest)];
         retry(|| send_parts(self.socket.as_raw_fd(), &parts)).map(|_| ())
     }
