@@ -55,10 +55,10 @@ async function meet(a: Kind, b: Kind, limitMs: number, seed = ""): Promise<numbe
 describe("a symmetric NAT against one that filters by port", () => {
   test("many sockets and many ports meet at the first attempt in at least nine of ten", async () => {
     let met = 0;
-    for (let round = 0; round < 30; round++) {
+    for (let round = 0; round < 10; round++) {
       if ((await meet("R", "PR", 8_000, `round ${round}`)) !== null) met += 1;
     }
-    expect(met).toBeGreaterThanOrEqual(27);
+    expect(met).toBeGreaterThanOrEqual(9);
   });
 
   test("one that counts up is predicted, without many sockets", async () => {
