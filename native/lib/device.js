@@ -25,10 +25,12 @@ function deviceFace(device, { PresharedKey }) {
   });
   define(device.prototype, "apply", async function (changes) {
     const { text, handles } = batch(changes, PresharedKey);
-    return JSON.parse(await Reflect.apply(apply, this, [text, handles]));
+    // Bytes: a string would be read character by character.
+    return JSON.parse(await Reflect.apply(apply, this, [Buffer.from(text), handles]));
   });
   define(device.prototype, "read", async function () {
-    return JSON.parse(await Reflect.apply(read, this, []));
+    const { peers, ...state } = JSON.parse(await Reflect.apply(read, this, []));
+    return { ...state, peers: peers.map(peerOf) };
   });
   define(device.prototype, "onEvent", function (callback) {
     if (typeof callback !== "function") {
@@ -37,6 +39,20 @@ function deviceFace(device, { PresharedKey }) {
     Reflect.apply(onEvent, this, [(text) => callback(JSON.parse(text))]);
   });
   return device;
+}
+
+/** A peer of its row (native/src/wireguard/json/state.rs). */
+function peerOf(row) {
+  return {
+    publicKey: row[0],
+    hasPresharedKey: row[1],
+    endpoint: row[2],
+    allowedIps: row[3],
+    keepaliveSeconds: row[4],
+    lastHandshakeMs: row[5],
+    rxBytes: row[6],
+    txBytes: row[7],
+  };
 }
 
 /** The text of the changes, and the keys its entries name by their places; a key that many peers share is there once. */

@@ -187,13 +187,13 @@ impl WireGuardDevice {
     #[napi]
     pub fn apply(
         &self,
-        changes_json: String,
+        changes_json: Buffer,
         preshared_keys: Vec<ClassInstance<'_, PresharedKey>>,
     ) -> AsyncTask<Call<String>> {
         let preshared_keys: Vec<keys::PresharedKey> =
             preshared_keys.iter().map(|handle| handle.key().clone()).collect();
         self.later("change the peers of", move |device| {
-            let (changes, mut refused) = json::changes(changes_json.as_bytes(), &preshared_keys)?;
+            let (changes, mut refused) = json::changes(&changes_json, &preshared_keys)?;
             let failures = device.apply(changes)?;
             refused.extend(failures.into_iter().map(json::Refused::from));
             Ok(json::refused(&refused))

@@ -11,7 +11,7 @@ use crate::identity::keys::PublicKey;
 use crate::wireguard::device::{DeviceState, PeerState};
 
 /// Bytes of JSON that a peer with two allowed IPs takes, roughly; more only costs another allocation.
-const PEER_BYTES: usize = 280;
+const PEER_BYTES: usize = 140;
 
 pub fn state(device: &DeviceState) -> String {
     let mut json = Json(String::with_capacity(128 + PEER_BYTES * device.peers.len()));
@@ -72,20 +72,20 @@ impl Json {
         self.text("\"");
     }
 
+    /// A row, whose members native/lib/device.js gives their names: with names in each the text is twice as long, and reading
+    /// it in JavaScript takes longer than all of this.
     fn peer(&mut self, peer: &PeerState) {
-        self.text("{\"publicKey\":");
+        self.text("[");
         self.key(&peer.public_key);
-        self.text(",\"hasPresharedKey\":");
-        self.text(if peer.has_preshared_key { "true" } else { "false" });
-        self.text(",\"endpoint\":");
+        self.text(if peer.has_preshared_key { ",true," } else { ",false," });
         self.or_null(peer.endpoint, |json, endpoint| json.quoted(&Text::of_endpoint(endpoint)));
-        self.text(",\"allowedIps\":");
+        self.text(",");
         self.list(&peer.allowed_ips, |json, ip| json.quoted(&Text::of_network(ip.address, ip.prefix)));
-        self.number(",\"keepaliveSeconds\":", peer.keepalive_seconds.into());
-        self.number(",\"lastHandshakeMs\":", peer.last_handshake_ms);
-        self.number(",\"rxBytes\":", peer.rx_bytes);
-        self.number(",\"txBytes\":", peer.tx_bytes);
-        self.text("}");
+        self.number(",", peer.keepalive_seconds.into());
+        self.number(",", peer.last_handshake_ms);
+        self.number(",", peer.rx_bytes);
+        self.number(",", peer.tx_bytes);
+        self.text("]");
     }
 }
 
@@ -127,16 +127,8 @@ mod tests {
             ],
         };
         let expected = |endpoint: Value, allowed_ips: Value| {
-            json!({
-                "publicKey": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=",
-                "hasPresharedKey": true,
-                "endpoint": endpoint,
-                "allowedIps": allowed_ips,
-                "keepaliveSeconds": 25,
-                "lastHandshakeMs": 1_700_000_000_250u64,
-                "rxBytes": u64::MAX,
-                "txBytes": 0,
-            })
+            let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+            json!([key, true, endpoint, allowed_ips, 25, 1_700_000_000_250u64, u64::MAX, 0])
         };
         assert_eq!(
             serde_json::from_str::<Value>(&super::state(&state)).unwrap(),
