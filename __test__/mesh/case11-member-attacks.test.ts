@@ -5,7 +5,7 @@ import { must, run } from "./harness/exec.ts";
 import type { Host } from "./harness/lab.ts";
 import type { PeerJson, StatusJson } from "./harness/node.ts";
 import { formMesh, type Member, SteadyPing } from "./harness/ping.ts";
-import { delay } from "./harness/time.ts";
+import { allowanceMs, delay, until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
 
 const lab = useLab();
@@ -28,9 +28,14 @@ const at = (host: Host, ...command: string[]): string[] => [
   host.namespace,
   ...command,
 ];
-const status = (): Promise<StatusJson> => victim.rpc<StatusJson>("daemon.status");
+/** A machine that is busy with the attack may need more than one call's time. */
+const ask = <T>(method: string, params = {}): Promise<T> =>
+  until(`an answer to ${method}`, allowanceMs(6_000), () =>
+    victim.rpc<T>(method, params).catch(() => null),
+  ) as Promise<T>;
+const status = (): Promise<StatusJson> => ask<StatusJson>("daemon.status");
 const keyOf = (index: number): string => (members[index] as Member).status.pubkey;
-const friendAtVictim = (): Promise<PeerJson> => victim.clientJson<PeerJson>("peers", "get", keyOf(1));
+const friendAtVictim = (): Promise<PeerJson> => ask<PeerJson>("peers.get", { pubkey: keyOf(1) });
 
 async function attack(from: Host, ...args: string[]): Promise<number> {
   const command = at(from, "/usr/bin/python3", "-B", script, lab.secretFile, victim.host.address, ...args);
@@ -174,7 +179,7 @@ test("messages that are sent again, from elsewhere and under other types, change
  * Whatever is said of an address: greetings and punches have budgets of their own (a burst of 150 packets, then 15 a second in all), and
  * 32 strangers at one address are tried at a time, each every 5 s.
  */
-const bounds = { most: 250, mean: 40, mostInitiations: 100 };
+const bounds = { most: 250, mean: 40, mostInitiations: 150 };
 
 function expectWithin({ most, mean, mostInitiations }: Flood): void {
   expect(most).toBeLessThanOrEqual(bounds.most);
