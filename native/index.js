@@ -9,6 +9,7 @@ const { redacted } = require("./lib/redacted.js");
 const { deviceFace } = require("./lib/device.js");
 const { networkFace } = require("./lib/network.js");
 const { relayFace } = require("./lib/relay.js");
+const { dhtFace } = require("./lib/dht.js");
 
 exports.PrivateKey = redacted(face("PrivateKey"));
 exports.PresharedKey = redacted(face("PresharedKey"));
@@ -47,6 +48,7 @@ const relay = relayFace({
 exports.RelayServer = relay.RelayServer;
 exports.Bridge = relay.Bridge;
 exports.Birthday = relay.Birthday;
+exports.DhtNode = dhtFace(face("DhtNode"));
 
 exports.FileLock = face("FileLock");
 exports.NamespaceLock = face("NamespaceLock");

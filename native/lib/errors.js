@@ -60,3 +60,4 @@ exports.coded = coded;
 exports.attempt = attempt;
 exports.checkedOptions = checkedOptions;
 exports.unsigned = unsigned;
+exports.withCode = withCode;

@@ -1,6 +1,7 @@
 //! The native half of wgmesh. This file only names the modules; every module is plain Rust with its own tests, and
 //! `bindings` is the only one that knows of Node.
 
+pub mod dht;
 pub mod error;
 // What fuzz targets reach, see docs/fuzzing.md; it opens internals, so no release has it.
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]

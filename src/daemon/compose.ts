@@ -26,6 +26,7 @@ import { UnixRpcServer } from "../rpc/server.ts";
 import { manySockets } from "../wireguard/manySockets.ts";
 import { relayPlane } from "../wireguard/relayPlane.ts";
 import { openBackend } from "../wireguard/select.ts";
+import { dhtOptions } from "./dht.ts";
 import { hostSystem } from "./hostSystem.ts";
 import { MeshNode } from "./meshNode.ts";
 import * as os from "./os.ts";
@@ -119,6 +120,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
         ? {}
         : { discoveryInterfaces: options.discoveryInterfaces }),
       excludeInterfaces: options.excludedInterfaces,
+      ...(options.dht ? { dht: dhtOptions(options, secret, mesh.networkId) } : {}),
     }),
   );
   node.setRpcServer(

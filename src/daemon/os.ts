@@ -122,3 +122,8 @@ export function hasCapability(name: string): boolean {
 export function endLeftoverChild(recordPath: string): number | null {
   return translated(() => native.endLeftoverChild(recordPath));
 }
+
+/** A node of the DHT; see {@link native.DhtNode.open}. */
+export function dhtNode(options: native.DhtOptions): native.DhtNode {
+  return translated(() => native.DhtNode.open(options));
+}

@@ -7,6 +7,7 @@ import { Addresses } from "./addresses.ts";
 import { Announcer } from "./announcer.ts";
 import { ControlSocket } from "./controlSocket.ts";
 import { Counters } from "./counters.ts";
+import { DhtLayer } from "./dht/layer.ts";
 import { resolveByDns } from "./dnsResolver.ts";
 import { Exchange } from "./exchange.ts";
 import { GoodbyeJudge } from "./goodbyeJudge.ts";
@@ -37,6 +38,7 @@ interface Running {
   readonly registry: Registry | null;
   readonly lan: Lan | null;
   readonly statics: StaticPeers;
+  readonly dht: DhtLayer | null;
   readonly addresses: Addresses;
   readonly rendezvous: Rendezvous | null;
   readonly relay: RelayLayer | null;
@@ -95,7 +97,10 @@ export class MeshDiscovery implements Discovery {
       noPunching: options.noPunching,
       send: (data, to) => this.#transmit(socket, data, to),
       reflected: (witness, observed) => addresses.keeper.observed(witness, observed),
-      concluded: (hello, publicKey) => statics.concluded(hello, publicKey),
+      concluded: (hello, publicKey) => {
+        statics.concluded(hello, publicKey);
+        dht?.concluded(hello, publicKey !== null);
+      },
       met: (publicKey) => rendezvous?.met(publicKey),
     });
     const { gossip: pace = "calm" } = options;
@@ -133,6 +138,14 @@ export class MeshDiscovery implements Discovery {
           ...options.registry,
           gossipPort: options.gossipPort,
           contact: (request) => exchange.contact(request),
+        })
+      : null;
+    const dht = options.dht
+      ? new DhtLayer({
+          ...context,
+          ...options.dht,
+          gossipPort: options.gossipPort,
+          contact: (request) => exchange.contact(request, 0),
         })
       : null;
     const goodbyes = new GoodbyeJudge({
@@ -213,6 +226,7 @@ export class MeshDiscovery implements Discovery {
         registry,
         lan,
         statics,
+        dht,
         addresses,
         rendezvous,
         relay,
@@ -259,8 +273,8 @@ export class MeshDiscovery implements Discovery {
         "restart",
         run((signal) => rendezvous.run(signal)),
       );
-    for (const { name, body } of [...statics.tasks(), ...addresses.tasks(), ...(relay?.tasks() ?? [])])
-      scope.start(`discovery.${name}`, "restart", run(body));
+    const tasks = [statics, addresses, relay, dht].flatMap((layer) => layer?.tasks() ?? []);
+    for (const { name, body } of tasks) scope.start(`discovery.${name}`, "restart", run(body));
     log.info({ port: options.gossipPort, lan: options.lan }, "discovery listens");
   }
 
@@ -306,13 +320,14 @@ export class MeshDiscovery implements Discovery {
   }
 
   layers(): LayerStatus[] {
-    const { gossip, gossipPort, lan, noPunching } = this.#options;
+    const { dht, gossip, gossipPort, lan, noPunching } = this.#options;
     const running = this.#running;
     const state = running ? "running" : this.#leaving ? "stopped" : "starting";
     const lanOff: LayerStatus = { name: "lan", state: "off", detail: "--no-lan-discovery", lastError: null };
     const gossipOff: LayerStatus = { name: "gossip", state: "off", detail: "--no-gossip", lastError: null };
     const problem = this.#lastSendError ?? running?.inbound.clockProblem() ?? null;
     const punchingOff: LayerStatus = { ...lanOff, name: "punching", detail: "--no-punching" };
+    const dhtOff: LayerStatus = { ...lanOff, name: "dht", detail: "--no-dht" };
     const idle = (name: string): LayerStatus => ({ name, state, detail: "", lastError: null });
     return [
       { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: problem },
@@ -320,6 +335,7 @@ export class MeshDiscovery implements Discovery {
       gossip === "off" ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
       running?.registry?.status() ?? { ...idle("registry"), state: "off", detail: "no --registry given" },
       running?.statics.status() ?? idle("static"),
+      dht ? (running?.dht?.status() ?? idle("dht")) : dhtOff,
       running?.addresses.status() ?? idle("stun"),
       noPunching ? punchingOff : (running?.rendezvous?.status() ?? idle("punching")),
       running ? relayStatus(running.relay, this.#options.relay) : idle("relay"),

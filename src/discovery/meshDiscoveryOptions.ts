@@ -1,7 +1,9 @@
 /**
  * What the discovery layer is told when it is made.
  */
+
 import type { PublicKey } from "../core/types.ts";
+import type { DhtOptions } from "./dht/options.ts";
 import type { RegistrySetting } from "./registry/registry.ts";
 import type { RelaySettings } from "./relay/relayLayer.ts";
 import type { Resolver, StaticPeer } from "./staticPeers.ts";
@@ -31,6 +33,8 @@ export interface MeshDiscoveryOptions {
   readonly discoveryInterfaces?: readonly string[];
   /** Links LAN discovery leaves alone. */
   readonly excludeInterfaces?: readonly string[];
+  /** Absent with `--no-dht`. */
+  readonly dht?: DhtOptions;
   /** Absent: neither relays nor is relayed. */
   readonly relay?: RelaySettings;
   /** Tests put a network in memory here. */

@@ -33,4 +33,6 @@ export interface DhtEngine {
 export type DhtOpener = (options: {
   readonly port: number;
   readonly bootstrap: readonly Endpoint[];
+  /** How long one node may take to answer; a look-up waits that long for dead ones. */
+  readonly requestTimeoutMs: number;
 }) => DhtEngine;

@@ -1,0 +1,66 @@
+// A node of the DHT. Each call tells what it finds as JSON texts; here they become promises and callbacks, none of which is called
+// once the node was closed.
+
+const { checkedOptions, coded, unsigned, withCode } = require("./errors.js");
+
+function dhtFace(node) {
+  const { open } = node;
+  const { lookup, announce, nodes, status, close } = node.prototype;
+  /** Nodes that were closed. */
+  const closed = new WeakSet();
+
+  define(node, "open", (options) => {
+    const known = ["address", "port", "bootstrap", "server", "requestTimeoutMs"];
+    const given = checkedOptions("open the DHT", options, known);
+    const { address = "0.0.0.0", port = 0, bootstrap = [], server = false, requestTimeoutMs = 1000 } = given;
+    const number = (name, value) => unsigned("open the DHT", name, value);
+    return open({
+      address,
+      port: number("port", port),
+      bootstrap,
+      server,
+      requestTimeoutMs: number("requestTimeoutMs", requestTimeoutMs),
+    });
+  });
+  define(node.prototype, "lookup", function (infoHash, onPeers) {
+    if (typeof onPeers !== "function") {
+      throw coded("EINVAL", "cannot look up in the DHT: the callback is no function");
+    }
+    return asked(this, lookup, [infoHash], onPeers).then(() => undefined);
+  });
+  define(node.prototype, "announce", function (infoHash, port) {
+    const number = unsigned("announce in the DHT", "port", port);
+    return asked(this, announce, [infoHash, number]).then(() => undefined);
+  });
+  define(node.prototype, "nodes", function () {
+    return asked(this, nodes, []).then((records) => Buffer.from(records, "hex"));
+  });
+  define(node.prototype, "status", function () {
+    return asked(this, status, []);
+  });
+  define(node.prototype, "close", async function () {
+    closed.add(this);
+    await Reflect.apply(close, this, []);
+  });
+
+  function asked(self, method, args, onPeers) {
+    return new Promise((resolve, reject) => {
+      Reflect.apply(method, self, [
+        ...args,
+        (text) => {
+          const { peers, error, value } = JSON.parse(text);
+          if (error !== undefined) reject(withCode(new Error(error), "DhtNode"));
+          else if (peers === undefined) resolve(value);
+          else if (!closed.has(self)) onPeers(peers);
+        },
+      ]);
+    });
+  }
+  return node;
+}
+
+function define(target, name, value) {
+  Object.defineProperty(target, name, { value, configurable: true });
+}
+
+exports.dhtFace = dhtFace;
