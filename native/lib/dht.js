@@ -22,18 +22,18 @@ function dhtFace(node) {
       requestTimeoutMs: number("requestTimeoutMs", requestTimeoutMs),
     });
   });
-  define(node.prototype, "lookup", function (infoHash, onPeers) {
+  define(node.prototype, "lookup", async function (infoHash, onPeers) {
     if (typeof onPeers !== "function") {
       throw coded("EINVAL", "cannot look up in the DHT: the callback is no function");
     }
-    return asked(this, lookup, [infoHash], onPeers).then(() => undefined);
+    await asked(this, lookup, [infoHash], onPeers);
   });
-  define(node.prototype, "announce", function (infoHash, port) {
+  define(node.prototype, "announce", async function (infoHash, port) {
     const number = unsigned("announce in the DHT", "port", port);
-    return asked(this, announce, [infoHash, number]).then(() => undefined);
+    await asked(this, announce, [infoHash, number]);
   });
-  define(node.prototype, "nodes", function () {
-    return asked(this, nodes, []).then((records) => Buffer.from(records, "hex"));
+  define(node.prototype, "nodes", async function () {
+    return Buffer.from(await asked(this, nodes, []), "hex");
   });
   define(node.prototype, "status", function () {
     return asked(this, status, []);

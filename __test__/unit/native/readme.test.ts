@@ -65,7 +65,7 @@ function run(file: string): ReturnType<typeof spawnSync> {
 
 test("there is an example for each area", () => {
   const areas = ["Keys", "Derivation", "A node's identity", "Links", "Addresses", "Routes"];
-  const more = ["Changes of the network", "WireGuard devices", "Beside WireGuard", "The system"];
+  const more = ["Changes of the network", "The DHT", "WireGuard devices", "Beside WireGuard", "The system"];
   const named = new Set(examples.map(({ name }) => name.replace(/, \d+$/, "")));
   expect([...named]).toEqual([...areas, ...more]);
   expect(examples).toHaveLength(readme.match(/^```js$/gm)?.length ?? 0);

@@ -166,10 +166,12 @@ export class DhtSession {
     };
     void engine
       .lookup(infoHash(hour), onPeers)
-      .catch((error: unknown) => this.#failed("look-up", error))
+      .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#schedule.lookedUp(hour);
         const nowMs = clock.monotonicMs();
+        // Perhaps somebody answered.
+        if (!this.#hasReached) this.#lookAtMs = nowMs;
         if (told) this.#silent = 0;
         else if (this.#schedule.isStored(hour)) this.#silent += 1;
         // The announcement may be that of an address we do not have any more.
@@ -193,7 +195,7 @@ export class DhtSession {
       },
       (error: unknown) => {
         this.#announceError = messageOf(error);
-        this.#failed("announcement", error);
+        this.#failed(error);
         ended(false);
       },
     );
@@ -289,9 +291,10 @@ export class DhtSession {
     }
   }
 
-  #failed(what: string, error: unknown): void {
+  /** Not when the end is the cause. */
+  #failed(error: unknown): void {
     if (this.#end.signal.aborted) return;
-    this.#options.log.debug({ what, reason: messageOf(error) }, "DHT did not answer");
+    this.#options.log.debug({ reason: messageOf(error) }, "DHT did not do what it was asked");
   }
 
   #endFor(reason: string): void {
