@@ -234,14 +234,45 @@ export class MeshDiscovery implements Discovery {
         unsubscribes,
       },
     };
-    const single = { exchange, goodbye: goodbyes, lost, registry, gossip, lan, punching: rendezvous };
-    for (const [name, part] of Object.entries(single))
-      if (part)
-        scope.start(
-          `discovery.${name}`,
-          "restart",
-          run((signal) => part.run(signal)),
-        );
+    scope.start(
+      "discovery.exchange",
+      "restart",
+      run((signal) => exchange.run(signal)),
+    );
+    scope.start(
+      "discovery.goodbye",
+      "restart",
+      run((signal) => goodbyes.run(signal)),
+    );
+    scope.start(
+      "discovery.lost",
+      "restart",
+      run((signal) => lost.run(signal)),
+    );
+    if (registry)
+      scope.start(
+        "discovery.registry",
+        "restart",
+        run((signal) => registry.run(signal)),
+      );
+    if (gossip)
+      scope.start(
+        "discovery.gossip",
+        "restart",
+        run((signal) => gossip.run(signal)),
+      );
+    if (lan)
+      scope.start(
+        "discovery.lan",
+        "restart",
+        run((signal) => lan.run(signal)),
+      );
+    if (rendezvous)
+      scope.start(
+        "discovery.punching",
+        "restart",
+        run((signal) => rendezvous.run(signal)),
+      );
     const tasks = [statics, addresses, relay, dht].flatMap((layer) => layer?.tasks() ?? []);
     for (const { name, body } of tasks) scope.start(`discovery.${name}`, "restart", run(body));
     log.info({ port: options.gossipPort, lan: options.lan }, "discovery listens");
