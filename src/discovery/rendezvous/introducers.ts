@@ -23,14 +23,17 @@ export interface IntroducerQuery {
  * not say so never do (weak point 21). Within a group both ends begin at the same place of the same list.
  */
 export function introducersFor({ ownKey, target, peers, answers, anybody }: IntroducerQuery): Peer[] {
-  const seed = pairSeed(ownKey, target);
   const able = peers.filter((peer) => {
+    // Said first, since it is true of nearly all where a member invents a thousand peers.
+    if (!peer.proven && !peer.introducer) return false;
     if (peer.publicKey === target || peer.publicKey === ownKey || peer.controlEndpoint === null) return false;
     const willing = peer.introducer
       ? peer.proven || isPublic(peer)
       : peer.proven && (anybody || isPublic(peer));
     return willing && answers(peer);
   });
+  if (able.length === 0) return able;
+  const seed = pairSeed(ownKey, target);
   const groups: Peer[][] = [[], [], []];
   for (const peer of able) groups[peer.introducer ? 0 : isPublic(peer) ? 1 : 2]?.push(peer);
   return groups.flatMap((group) => rotated(group, seed)).slice(0, ASK_AT_MOST);
