@@ -191,7 +191,7 @@ export class Introductions {
   };
 
   #endOf(peer: Peer): End {
-    const { controlEndpoints, isAllowed, isVerified, tunnelEndpoint } = this.#options;
+    const { controlEndpoints, isAllowed, tunnelEndpoint } = this.#options;
     const [control = null] = controlEndpoints(peer);
     const seen = tunnelEndpoint(peer.publicKey);
     const wireguard = [
@@ -201,8 +201,8 @@ export class Introductions {
     ];
     return {
       publicKey: peer.publicKey,
-      // To an address that never answered us nothing is sent on the word of a third.
-      control: control !== null && (isVerified(control) || !peer.proven) ? control : null,
+      // Where a node of ours itself has spoken from: it may never have had to answer us. A guess is none.
+      control: peer.proven && peer.controlEndpoint === null ? null : control,
       ours: peer.proven,
       wireguard: wireguard.filter(({ host }) => isAllowed(host)).slice(0, MAX_CANDIDATES),
       natType: peer.natType,
