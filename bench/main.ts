@@ -5,6 +5,7 @@ import { idle } from "./idle.ts";
 import { kernelScale } from "./kernelScale.ts";
 import { interfaceUp, mesh, restart } from "./launch.ts";
 import { line, rawSamples, rounds, table } from "./measure.ts";
+import { natIdle, natMeshes } from "./nat.ts";
 import { native } from "./native.ts";
 import { runBenches } from "./runBenches.ts";
 import { manyPeers } from "./tunnel/manyPeers.ts";
@@ -18,6 +19,8 @@ const benches = [
   mesh(30),
   restart,
   idle,
+  ...natMeshes,
+  natIdle,
   throughput,
   relay,
   manyPeers,

@@ -9,6 +9,7 @@ const digits = {
   MiB: 1,
   "Mbit/s": 0,
   "1/s": 0,
+  "1/min": 0,
 } as const;
 
 /** One row of the table. */

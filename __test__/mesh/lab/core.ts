@@ -2,8 +2,17 @@
  * The core of the Internet: one router with a link to every site, a route to every address that was given out, and none to
  * anything else: private addresses lead nowhere here, and nothing leads out of the machine.
  */
+import { must } from "../harness/exec.ts";
 import type { Lab } from "../harness/lab.ts";
-import { type Attachment, type AttachOptions, ip, LossyPorts, type Network, settle } from "./network.ts";
+import {
+  type Attachment,
+  type AttachOptions,
+  ip,
+  LossyPorts,
+  type Network,
+  rules,
+  settle,
+} from "./network.ts";
 
 /** What the core is called on each of its links. */
 const gateway = "203.0.113.254";
@@ -31,6 +40,31 @@ export class Core implements Network {
   attachServer(namespace: string, count: number): Attachment {
     const addresses = Array.from({ length: count }, () => `192.0.2.${++this.#givenToServers}`);
     return this.#attach(namespace, "eth0", addresses, {});
+  }
+
+  /** Packets to a whole network go to the link of that address. */
+  routeTo(network: string, address: string): void {
+    const [port = ""] =
+      /dev (\S+)/.exec(must(["ip", "-n", this.namespace, "route", "get", address]))?.slice(1) ?? [];
+    ip(this.namespace, `route add ${network} via ${address} dev ${port} onlink`);
+  }
+
+  /** Nothing passes between these links and those, until `join`; the servers are of neither half. */
+  part(some: readonly string[], others: readonly string[]): void {
+    const names = (ports: readonly string[]): string => `{ ${ports.map((port) => `"${port}"`).join(", ")} }`;
+    const lines = [
+      `iifname ${names(some)} oifname ${names(others)} drop`,
+      `iifname ${names(others)} oifname ${names(some)} drop`,
+    ];
+    rules(
+      this.namespace,
+      "parted",
+      `chain parted { type filter hook forward priority filter;\n${lines.join("\n")}\n}`,
+    );
+  }
+
+  join(): void {
+    rules(this.namespace, "parted", "");
   }
 
   #attach(namespace: string, link: string, addresses: readonly string[], options: AttachOptions): Attachment {

@@ -69,9 +69,12 @@ export class Internet {
     return verifyKind(this, site);
   }
 
-  /** Verifies all sites at once. */
-  async verifyAll(): Promise<void> {
-    await Promise.all(this.sites.filter(({ hosts }) => hosts.length > 0).map((site) => this.verify(site)));
+  /** Verifies all sites at once, or those of some hosts. */
+  async verifyAll(only: readonly Host[] | null = null): Promise<void> {
+    const wanted = this.sites.filter(({ hosts }) =>
+      hosts.some((host) => only === null || only.includes(host)),
+    );
+    await Promise.all(wanted.map((site) => this.verify(site)));
   }
 
   dispose(): void {

@@ -60,12 +60,17 @@ export class Site implements Network {
     if (this.router !== null) this.#setUpRouter(this.router);
   }
 
-  /** The public IPv4 address: the router's, or the first host's. */
+  /** The IPv4 address the Internet sees: that of the outermost router, or the first host's. */
   get address(): string {
-    if (this.#outer !== null) return this.#outer.address;
+    if (this.#core instanceof Site) return this.#core.address;
     const address = this.router === null ? this.hosts[0]?.address : this.#wan?.addresses[0];
     if (address === undefined) throw new Error(`site ${this.name} has no address yet`);
     return address;
+  }
+
+  /** Another router stands between this one and the Internet. */
+  get isNested(): boolean {
+    return this.#core instanceof Site;
   }
 
   /** Adds a host. A static forward leads to the first one. */
@@ -95,6 +100,11 @@ export class Site implements Network {
     this.#nat?.kill("SIGKILL");
     this.#wan?.detach();
     this.#connect(this.router);
+  }
+
+  /** The other end of its link upstream. */
+  get port(): string {
+    return this.#upstream().port;
   }
 
   /** Cuts the site off, or mends that. */

@@ -25,6 +25,9 @@ def settings(address: str, port: int) -> dict:
         "dht_restrict_routing_ips": False,
         "dht_restrict_search_ips": False,
         "dht_ignore_dark_internet": False,
+        # Several nodes share an address here, and a whole Internet few DHT nodes: 5 datagrams a second would be too many.
+        "dht_block_ratelimit": 1000,
+        "dht_upload_rate_limit": 1_000_000,
         "alert_mask": 0,
     }
 

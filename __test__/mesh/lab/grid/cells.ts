@@ -1,0 +1,79 @@
+/** The grid: what becomes of two nodes at two places, and what must at least. */
+
+import { type KindName, kinds } from "../kinds.ts";
+import { expectedPunch, punchKinds } from "../punchTable.ts";
+
+/** Worst first. */
+export const outcomes = ["impossible", "relayed", "direct"] as const;
+export type Outcome = (typeof outcomes)[number];
+export const isWorse = (a: Outcome, b: Outcome): boolean => outcomes.indexOf(a) < outcomes.indexOf(b);
+
+/** Alone: nothing but DHT and STUN servers; else one more node of the mesh, which is public. */
+export const companies = ["alone", "introducer"] as const;
+export type Company = (typeof companies)[number];
+
+export interface Cell {
+  readonly one: KindName;
+  readonly other: KindName;
+  readonly company: Company;
+}
+
+export const cellName = ({ one, other, company }: Cell): string => `${one}×${other} ${company}`;
+
+/**
+ * What plain hole punching opens must be direct; what it does not must go through the public node when there is one. Alone, two kinds
+ * more may fail: nobody tells the side of kind I to send first, and a forward of WireGuard's ports leads no HELLO in.
+ */
+export function leastOutcome({ one, other, company }: Cell): Outcome {
+  const punch = expectedPunch(one, other);
+  const pair = [one, other];
+  const unsignalled = punch === "one side first" || (pair.includes("S") && pair.includes("R"));
+  if (company === "alone" && unsignalled) return "impossible";
+  if (punch !== "never") return "direct";
+  return company === "alone" ? "impossible" : "relayed";
+}
+
+/** Each kind with each. */
+export const allCells: readonly Cell[] = companies.flatMap((company) =>
+  punchKinds.flatMap((one, index) => punchKinds.slice(index).map((other) => ({ one, other, company }))),
+);
+
+/** Those that tell most, for every run. */
+export const tellingCells: readonly Cell[] = [
+  { one: "PR", other: "PR", company: "alone" },
+  { one: "M", other: "M", company: "alone" },
+  { one: "O", other: "R", company: "alone" },
+  { one: "PR", other: "PR", company: "introducer" },
+  { one: "R", other: "R", company: "introducer" },
+  { one: "R", other: "PR", company: "introducer" },
+];
+
+/** The grid as Markdown; `seen` tells what became of a cell. */
+export function gridText(company: Company, seen: (cell: Cell) => Outcome): string {
+  const rows = punchKinds.map((one, index) => {
+    const cells = punchKinds.map((other, column) => (column < index ? "" : seen({ one, other, company })));
+    return `| ${one} | ${cells.join(" | ")} |`;
+  });
+  const line = `|-|${punchKinds.map(() => "-").join("|")}|`;
+  return [`| | ${punchKinds.join(" | ")} |`, line, ...rows].join("\n");
+}
+
+/** Reads back what `gridText` wrote. */
+export function readGrid(company: Company, text: string): Map<string, Outcome> {
+  const rows = text.split("\n").flatMap((line) => {
+    const [, one, ...cells] = line.split("|").map((part) => part.trim());
+    return punchKinds
+      .filter((kind) => kind === one)
+      .flatMap((kind) =>
+        punchKinds.map((other, column) => [{ one: kind, other, company }, cells[column]] as const),
+      );
+  });
+  return new Map(
+    rows.flatMap(([cell, text]) =>
+      outcomes.filter((outcome) => outcome === text).map((outcome) => [cellName(cell), outcome] as const),
+    ),
+  );
+}
+
+export const kindsText = (): string =>
+  [...punchKinds].map((kind) => `| ${kind} | ${kinds[kind].what} |`).join("\n");
