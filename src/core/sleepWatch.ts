@@ -10,6 +10,8 @@ export interface SleepWatchOptions {
   readonly log: Log;
   /** Milliseconds since the machine was started, its sleep included; may step by a little. Never a clock that can be set. */
   bootMs(): number;
+  /** Milliseconds of CPU that this process has used. */
+  cpuMs(): number;
   woke(): void;
 }
 
@@ -17,6 +19,11 @@ export interface SleepWatchOptions {
 const LOOK_EVERY_MS = 1_000;
 /** A busy machine delays a timer; mappings of NATs and sessions last longer than this. */
 const SLEPT_MS = 8_000;
+/**
+ * Who sleeps uses no CPU; who is merely late, because the machine has too much to do, does. Work that follows waking would make such
+ * a machine still slower.
+ */
+const BUSY_SHARE = 0.05;
 
 export class SleepWatch {
   readonly #options: SleepWatchOptions;
@@ -27,14 +34,16 @@ export class SleepWatch {
 
   /** The body of its task. */
   async run(signal: AbortSignal): Promise<void> {
-    const { bootMs, clock, log, woke } = this.#options;
+    const { bootMs, clock, cpuMs, log, woke } = this.#options;
     while (!signal.aborted) {
       const beforeMs = bootMs();
+      const cpuBeforeMs = cpuMs();
       await sleep(clock, LOOK_EVERY_MS, signal).catch((error) => {
         if (!signal.aborted) throw new Error(messageOf(error), { cause: error });
       });
       const durationMs = Math.round(bootMs() - beforeMs - LOOK_EVERY_MS);
       if (signal.aborted || durationMs < SLEPT_MS) continue;
+      if (cpuMs() - cpuBeforeMs > durationMs * BUSY_SHARE) continue;
       log.info({ durationMs }, "woke from sleep");
       woke();
     }

@@ -31,6 +31,10 @@ export const linuxSystem: System = {
   notify: (state) => void os.sdNotify(state),
   setNonDumpable: os.setNonDumpable,
   bootMs: () => uptime() * 1000,
+  cpuMs: () => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
   memoryBytes: () => process.memoryUsage.rss(),
   openFiles: () => readdirSync("/proc/self/fd").length,
 };

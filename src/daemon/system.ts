@@ -37,6 +37,8 @@ export interface System {
   setNonDumpable(): void;
   /** Milliseconds since the machine was started, its sleep included. */
   bootMs(): number;
+  /** Milliseconds of CPU that this process has used, in user mode and in the kernel. */
+  cpuMs(): number;
   memoryBytes(): number;
   openFiles(): number;
 }

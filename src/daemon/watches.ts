@@ -18,6 +18,7 @@ export function startWatches(
   const sleep = new SleepWatch({
     ...{ clock, log },
     bootMs: () => system.bootMs(),
+    cpuMs: () => system.cpuMs(),
     woke: () => underlay.woke(),
   });
   supervisor.start("sleep-watch", "restart", (signal) => sleep.run(signal));

@@ -8,6 +8,7 @@ import { MemoryLog } from "../support/memoryLog.ts";
 let clock: FakeClock;
 let log: MemoryLog;
 let asleepMs: number;
+let cpuMs: number;
 let wakings: number[];
 let end: AbortController;
 let task: Promise<void>;
@@ -16,11 +17,13 @@ beforeEach(async () => {
   clock = new FakeClock();
   log = new MemoryLog();
   asleepMs = 0;
+  cpuMs = 0;
   wakings = [];
   end = new AbortController();
   const watch = new SleepWatch({
     ...{ clock, log },
     bootMs: () => clock.monotonicMs() + asleepMs,
+    cpuMs: () => cpuMs,
     woke: () => void wakings.push(clock.monotonicMs()),
   });
   task = watch.run(end.signal);
@@ -54,6 +57,17 @@ test("a second sleep is noticed too, a slow machine is none", async () => {
   asleepMs += 20_000;
   await clock.advance(5_000);
   expect(wakings).toHaveLength(2);
+});
+
+test("late because there was too much to do is no sleep", async () => {
+  asleepMs += 20_000;
+  cpuMs += 2_000;
+  await clock.advance(5_000);
+  expect(wakings).toEqual([]);
+  asleepMs += 20_000;
+  cpuMs += 100;
+  await clock.advance(5_000);
+  expect(wakings).toHaveLength(1);
 });
 
 test("ends at once when told to", async () => {

@@ -68,8 +68,8 @@ function contents(tarball: string): string[] {
 describe("the tarballs", { timeout: timeoutMs }, () => {
   test("hold what belongs there and nothing else", () => {
     const legal = ["LICENSE", "NOTICE", "README.md", "package.json"];
-    const code = ["device", "dht", "errors", "face", "load", "network", "node-version", "redacted"];
-    const types = ["dht", "errors", "keys", "links", "mesh", "routes", "system", "wireguard"];
+    const code = ["device", "dht", "errors", "face", "load", "network", "node-version", "redacted", "relay"];
+    const types = ["dht", "errors", "keys", "links", "mesh", "relay", "routes", "system", "wireguard"];
     expect(contents(tarballs.main)).toEqual(
       [
         ...legal,
