@@ -11,8 +11,11 @@ import type { DhtNodesStore } from "../discovery/dht/nodesFile.ts";
 import type { DhtOptions } from "../discovery/dht/options.ts";
 import { resolveName } from "../discovery/dht/resolver.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
+import { hostSystem } from "./hostSystem.ts";
 import { dhtNode } from "./os.ts";
 
+/** Stands for the Internet in a look-up of routes: a root name server, whose address stays. Nothing is sent there. */
+const INTERNET = "198.41.0.4";
 /** As the Go peer has it: its group may read which nodes of the DHT there are. */
 const NODES_MODE = 0o640;
 /** Far more than the records that are used. */
@@ -26,6 +29,8 @@ export function dhtOptions(options: DaemonOptions, secret: MeshSecret, networkId
     infoHash: (hour) => secret.infohash(hour),
     bootstrap: options.dhtBootstrap.length > 0 ? options.dhtBootstrap : PUBLIC_BOOTSTRAP,
     resolve: resolveName,
+    hasRoute: (hosts) =>
+      (hosts.length > 0 ? hosts : [INTERNET]).some((host) => hostSystem.pathTo(host) !== null),
     nodes: nodesFile(dhtNodesPath(options, networkId)),
   };
 }

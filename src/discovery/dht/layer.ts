@@ -2,6 +2,7 @@
  * The DHT layer (row D3): keeps an engine open, announces us under the mesh's hourly ids, looks others up, and has whoever is found
  * greeted by a HELLO. Where nothing answers it is degraded and tries again; nothing else waits for it.
  */
+import { isIPv4 } from "node:net";
 import { sleep } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Endpoint } from "../../core/types.ts";
@@ -97,6 +98,9 @@ export class DhtLayer {
   async #attempt(signal: AbortSignal): Promise<{ readonly reached: boolean; readonly reason: string }> {
     const options = this.#options;
     const known = await this.#knownNodes();
+    // Names, sockets and timeouts cost something, every few seconds, on a LAN that leads nowhere; a route that comes up wakes us.
+    const places = [...options.bootstrap, ...known].map(({ host }) => host).filter(isIPv4);
+    if (!options.hasRoute(places)) return { reached: false, reason: "no route leads to any of its nodes" };
     const { endpoints, problem } = await gatherBootstrap(
       { ...options, configured: options.bootstrap },
       known,

@@ -20,6 +20,8 @@ export interface DhtOptions {
   /** Names or addresses. */
   readonly bootstrap: readonly Endpoint[];
   readonly resolve: NameResolver;
+  /** Whether the host has a route to one of these IPv4 addresses, or to the Internet when none is given; asks nobody. */
+  hasRoute(hosts: readonly string[]): boolean;
   readonly nodes: DhtNodesStore;
 }
 

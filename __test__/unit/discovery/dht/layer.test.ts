@@ -43,6 +43,7 @@ async function startNode(name: string, last: number, change: DhtChange = {}): Pr
       port: 0,
       infoHash,
       bootstrap: BOOTSTRAP,
+      hasRoute: () => true,
       resolve: () => Promise.reject(new Error("no such name")),
       nodes: new MemoryNodes(),
       ...change,
@@ -81,6 +82,24 @@ describe("two nodes that know only the DHT", () => {
     node.self.update({ externalControl: { host: "203.0.113.5", port: 40_123 } });
     await clock.advance(200);
     expect(dht.announced(current())).toEqual([{ host: "192.0.2.1", port: 40_123 }]);
+  });
+
+  test("open nothing and ask for no name while no route leads anywhere, and begin soon when one does", async () => {
+    let routed = false;
+    let opened = 0;
+    const open = dht.openerAt("192.0.2.1");
+    const node = await startNode("a", 1, {
+      hasRoute: () => routed,
+      open: (options) => {
+        opened += 1;
+        return open(options);
+      },
+    });
+    await clock.advance(60_000);
+    expect(opened).toBe(0);
+    expect(layer(node)).toMatchObject({ state: "degraded", lastError: "no route leads to any of its nodes" });
+    routed = true;
+    expect(await clock.until(() => layer(node)?.state === "running", 20_000)).toBeLessThanOrEqual(10_000);
   });
 
   test("do not greet themselves", async () => {
