@@ -179,7 +179,7 @@ test("messages that are sent again, from elsewhere and under other types, change
  * Whatever is said of an address: greetings and punches have budgets of their own (a burst of 150 packets, then 15 a second in all), and
  * 32 strangers at one address are tried at a time, each every 5 s.
  */
-const bounds = { most: 250, mean: 40, mostInitiations: 150 };
+const bounds = { most: 250, mean: 40, mostInitiations: 100 };
 
 function expectWithin({ most, mean, mostInitiations }: Flood): void {
   expect(most).toBeLessThanOrEqual(bounds.most);

@@ -1,5 +1,5 @@
 /**
- * From what the store knows to what the interface should hold (row E2, first third). Pure.
+ * From what the store knows to what the interface should hold (row E2, first third). Pure, but for the memory of whose turn it is.
  */
 import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
 import { parseIp } from "../core/types.ts";
@@ -7,7 +7,7 @@ import { isConnected } from "../peers/connected.ts";
 import { bridgeOf, type PeerPath } from "../peers/paths.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { WantedPeer } from "../wireguard/backend.ts";
-import { leftOut } from "./crowds.ts";
+import type { Crowds } from "./crowds.ts";
 
 export interface DesiredInput {
   readonly peers: readonly Peer[];
@@ -22,6 +22,8 @@ export interface DesiredInput {
   /** Unix time in milliseconds. */
   readonly nowMs: number;
   readonly pathTo: (publicKey: PublicKey) => PeerPath;
+  /** Whose turn it is where many strangers are said to be at one address. */
+  readonly crowds: Crowds;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface DesiredInput {
 export function desiredPeers(input: DesiredInput): WantedPeer[] {
   const holders = addressHolders(input);
   const wanted = new Map<PublicKey, WantedPeer>();
-  const later = leftOut(input.peers, (peer) => strangersHost(peer, input), input.nowMs);
+  const later = input.crowds.leftOut(input.peers, (peer) => strangersHost(peer, input), input.nowMs);
   for (const peer of input.peers) {
     if (peer.publicKey === input.own.publicKey || later.has(peer.publicKey)) continue;
     const addresses = addressesOf(peer, input).filter((address) => holders.get(address) === peer);

@@ -14,6 +14,7 @@ import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { ActualDevice, ActualPeer, WantedPeer } from "../wireguard/backend.ts";
 import type { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
+import { Crowds } from "./crowds.ts";
 import { desiredPeers } from "./desired.ts";
 import { type Backoff, type Failure, FailureBook } from "./failures.ts";
 import type { InterfaceAddress } from "./interfaceDifference.ts";
@@ -109,6 +110,7 @@ export class Reconciler {
   readonly #pacer: MendPacer;
   readonly #interface: InterfaceSync;
   readonly #mtu: MtuPolicy;
+  readonly #crowds = new Crowds();
 
   #actual: ReadonlyMap<PublicKey, ActualPeer> = new Map();
   #refused: readonly RefusedNetwork[] = [];
@@ -293,6 +295,7 @@ export class Reconciler {
       ...{ peers, own, keepaliveSeconds, nowMs },
       accepted: accepted.byPeer,
       pathTo: (publicKey) => paths.get(publicKey),
+      crowds: this.#crowds,
     });
     return { wanted, networks: accepted.networks };
   }

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { leftOut, MAX_STRANGERS_AT_ADDRESS, TURN_MS } from "../../../src/mesh/crowds.ts";
+import { beforeEach, expect, test } from "vitest";
+import { Crowds, MAX_STRANGERS_AT_ADDRESS, TURN_MS } from "../../../src/mesh/crowds.ts";
 import type { Peer } from "../../../src/peers/peer.ts";
 import { peer as peerOf } from "./peers.ts";
 
@@ -7,6 +7,12 @@ const NOW = 1_767_225_600_000;
 const hostOf = ({ endpoint }: Peer): string | null => endpoint?.host ?? null;
 const at = (number: number, host: string, change: Partial<Peer> = {}): Peer =>
   peerOf(number, { endpoint: { host, port: 51_820 }, ...change });
+
+let crowds: Crowds;
+beforeEach(() => {
+  crowds = new Crowds();
+});
+const leftOut: Crowds["leftOut"] = (...args) => crowds.leftOut(...args);
 
 const crowd = (count: number, host: string, from = 0): Peer[] =>
   Array.from({ length: count }, (_, index) => at(from + index, host));
@@ -40,4 +46,22 @@ test("who has a tunnel is no stranger, and makes room", () => {
   const out = leftOut([...connected, ...strangers], hostOf, NOW);
   expect(out.size).toBe(3);
   expect(connected.filter(({ publicKey }) => out.has(publicKey))).toEqual([]);
+});
+
+test("who comes and goes takes nobody's place, and a turn lets in only so many", () => {
+  const first = crowd(MAX_STRANGERS_AT_ADDRESS, "192.0.2.1", 500);
+  expect(leftOut(first, hostOf, NOW).size).toBe(0);
+  // Names that sort before and after them.
+  const all = [...crowd(300, "192.0.2.1"), ...first, ...crowd(300, "192.0.2.1", 1000)];
+  const out = leftOut(all, hostOf, NOW + 5);
+  expect(first.filter(({ publicKey }) => out.has(publicKey))).toEqual([]);
+  expect(out.size).toBe(600);
+  // All new ones again and again.
+  const seen = new Set<string>();
+  for (let round = 0; round < 10; round += 1) {
+    const peers = crowd(100, "192.0.2.1", 2000 + 100 * round);
+    const later = leftOut(peers, hostOf, NOW + 10 + round);
+    for (const { publicKey } of peers) if (!later.has(publicKey)) seen.add(publicKey);
+  }
+  expect(seen.size).toBe(MAX_STRANGERS_AT_ADDRESS);
 });

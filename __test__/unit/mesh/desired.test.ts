@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { Cidr, PublicKey } from "../../../src/core/types.ts";
+import { Crowds } from "../../../src/mesh/crowds.ts";
 import { type DesiredInput, desiredPeers } from "../../../src/mesh/desired.ts";
 import { PathTable } from "../../../src/peers/paths.ts";
 import { keyOf, peer } from "./peers.ts";
@@ -15,7 +16,16 @@ const paths = new PathTable();
 const pathTo = (publicKey: PublicKey) => paths.get(publicKey);
 
 function desired(peers: DesiredInput["peers"], change: Partial<DesiredInput> = {}) {
-  return desiredPeers({ peers, own, accepted: new Map(), keepaliveSeconds: 25, nowMs, pathTo, ...change });
+  return desiredPeers({
+    peers,
+    own,
+    accepted: new Map(),
+    keepaliveSeconds: 25,
+    nowMs,
+    pathTo,
+    crowds: new Crowds(),
+    ...change,
+  });
 }
 
 afterEach(() => {
