@@ -62,7 +62,11 @@ describe("two nodes that cannot reach each other, and two that both reach", () =
     const startMs = nowMs();
     await alice.pingUntilAnswered(there.mesh_ip, allowanceMs(8_000));
     console.log(`relayed after ${Math.round(nowMs() - startMs)} ms`);
-    const [toBob, toAlice] = [await pathTo(alice, there.pubkey), await pathTo(bob, here.pubkey)];
+    // Each end says so when it has heard of the other's frames itself; the first answer may come before that.
+    const [toBob, toAlice] = await until("both ends say the same relay", allowanceMs(2_000), async () => {
+      const ends = [await pathTo(alice, there.pubkey), await pathTo(bob, here.pubkey)] as const;
+      return ends.every((end) => end?.path === "relayed") && ends[0]?.relay === ends[1]?.relay ? ends : null;
+    });
     expect(toBob).toMatchObject({ path: "relayed", endpoint: expect.stringMatching(/^127\.0\.0\.1:/) });
     expect(toAlice).toMatchObject({ path: "relayed", relay: toBob?.relay });
   });
