@@ -158,6 +158,7 @@ export class Rendezvous {
       // It tells other addresses than before, so it has moved, or its router has.
       const moved = event.changed.has("candidates") && (event.before?.candidates.length ?? 0) > 0;
       if (moved) this.#doubt(publicKey);
+      if (moved && hostsOf(event.peer) !== hostsOf(event.before)) this.#renew(publicKey);
       this.#look(publicKey);
     }
   }
@@ -171,8 +172,17 @@ export class Rendezvous {
       if (now === null || now === before) return;
       const moved = before !== null;
       before = now;
-      if (moved) for (const { publicKey } of store.list()) this.#doubt(publicKey, true);
+      if (!moved) return;
+      for (const { publicKey } of store.list()) {
+        this.#doubt(publicKey, true);
+        this.#renew(publicKey);
+      }
     });
+  }
+
+  #renew(publicKey: PublicKey): void {
+    this.#seeker.renew(publicKey, this.#context.clock.monotonicMs());
+    this.#pacemaker.wake();
   }
 
   #doubt(publicKey: PublicKey, moved = false): void {
@@ -379,4 +389,9 @@ export class Rendezvous {
 /** Go nodes prove nothing and tell no candidates. */
 function isOurs(peer: Peer): boolean {
   return peer.proven || peer.candidates.length > 0;
+}
+
+/** Ports left out: a symmetric NAT changes them all the time. */
+function hostsOf(peer: Peer | null): string {
+  return [...new Set(peer?.candidates.map(({ host }) => host))].sort().join(" ");
 }

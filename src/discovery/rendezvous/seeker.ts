@@ -29,6 +29,8 @@ interface Need {
   failures: number;
   attemptEndedAtMs: number;
   busy: boolean;
+  /** What the attempt under way knows is out of date. */
+  stale: boolean;
 }
 
 export class Seeker {
@@ -64,7 +66,16 @@ export class Seeker {
       failures: 0,
       attemptEndedAtMs: Number.NEGATIVE_INFINITY,
       busy: false,
+      stale: false,
     });
+  }
+
+  /** One side is elsewhere now: what failed before says nothing about it, so nothing is waited for. */
+  renew(publicKey: PublicKey, nowMs: number): void {
+    const need = this.#needs.get(publicKey);
+    if (need === undefined) return;
+    if (need.busy) need.stale = true;
+    else restart(need, nowMs);
   }
 
   /** It has one, or the peer has gone. */
@@ -91,6 +102,7 @@ export class Seeker {
     const need = this.#needs.get(publicKey);
     if (need === undefined) return;
     need.busy = true;
+    need.stale = false;
     need.beginAtMs = null;
     need.seeks = 0;
   }
@@ -99,6 +111,10 @@ export class Seeker {
     const need = this.#needs.get(publicKey);
     if (need === undefined) return;
     need.busy = false;
+    if (failed && need.stale) {
+      restart(need, nowMs);
+      return;
+    }
     need.attemptEndedAtMs = nowMs;
     need.failures = failed ? need.failures + 1 : 0;
     // Both sides look again at much the same time, and either is enough.
@@ -150,6 +166,14 @@ export class Seeker {
   get size(): number {
     return this.#needs.size;
   }
+}
+
+function restart(need: Need, nowMs: number): void {
+  need.stale = false;
+  need.failures = 0;
+  need.seeks = 0;
+  need.attemptEndedAtMs = Number.NEGATIVE_INFINITY;
+  need.seekAtMs = nowMs + FIRST_SEEK_MS;
 }
 
 /** From the end of one attempt to the next that this side begins. */
