@@ -41,7 +41,7 @@ export type UnderlayEvent = "changed" | "woke";
 export interface Underlay {
   /** Links that are up, multicast, not loopback, not point-to-point, not WireGuard, with an IPv4 address. */
   suitableLinks(): UnderlayLink[];
-  /** Of links that are up, neither loopback nor WireGuard; without link-local ones. */
+  /** Of links that are up, neither loopback nor tunnels; without link-local ones. */
   addresses(): readonly UnderlayAddress[];
   /** True when the IP lies in a mesh network or in one advertised by a peer: never an endpoint (weak point 27). */
   isInsideMesh(ip: string): boolean;

@@ -36,6 +36,9 @@ export type UnderlayEvent = "changed" | "woke";
 /** Of networks that are not routed; a hostile member can advertise many. */
 const MAX_REFUSED = 1_000;
 
+/** Kinds of links: the kernel's WireGuard, and programs that move packets, such as our embedded one. */
+const TUNNELS: ReadonlySet<string> = new Set(["wireguard", "tun"]);
+
 export interface UnderlayOptions {
   readonly host: HostNetwork;
   /** Our own interface: never underlay. */
@@ -91,12 +94,15 @@ export class HostUnderlay {
       .filter((link) => link.ipv4.length > 0);
   }
 
-  /** Where this host may be reached: addresses of links that are up, neither loopback nor WireGuard nor our own; none link-local. */
+  /**
+   * Where this host may be reached: addresses of links that are up, neither loopback nor tunnels; none link-local. A path inside
+   * another tunnel, be it that of a second mesh on this host, would end with it.
+   */
   addresses(): { linkName: string; address: string }[] {
     const usable = new Set(
       this.#options.host
         .links()
-        .filter(({ up, loopback, kind }) => up && !loopback && kind !== "wireguard")
+        .filter(({ up, loopback, kind }) => up && !loopback && !TUNNELS.has(kind))
         .map(({ name }) => name),
     );
     usable.delete(this.#options.interfaceName);

@@ -48,6 +48,7 @@ describe("HostUnderlay", () => {
       link("lo", { loopback: true }),
       link("wg1", { kind: "wireguard" }),
       link("wg0", { kind: "tun" }),
+      link("wg2", { kind: "tun" }),
     ];
     const addresses = links.map(({ name }, index) => address(name, `192.0.2.${index}/24`));
     const further = [
