@@ -68,7 +68,7 @@ describe.concurrent("sizes", () => {
     await allAnswered(a.inside, b4);
     await a.inside.ip("link set wg0 mtu 1281");
     // The interface is asked for its MTU now and then, as long as there is traffic.
-    await ping(a.inside, b4, { count: 6 });
+    await ping(a.inside, b4, { count: 6, more: "-i 1" });
     const sniffer = await Sniffer.on(a.outside, "eth0", b.outside);
     await allAnswered(a.inside, b4, { size: 1253 });
     expect((await sniffer.sent()).map(messageBytes)).toContain(1281 + WIREGUARD);

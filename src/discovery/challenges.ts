@@ -25,11 +25,14 @@ export class Challenges {
     return true;
   }
 
-  /** The peer has proved itself: the next doubt is a first one again, but not before the pause is over. */
-  proved(publicKey: PublicKey, nowMs: number): void {
+  /**
+   * The peer has proved itself: the next doubt is a first one again, but not before the pause is over; unless it has restarted indeed,
+   * which it may do again at once and nobody else can say with a proof.
+   */
+  proved(publicKey: PublicKey, restarted: boolean, nowMs: number): void {
     const pause = this.#pauses.get(publicKey);
     if (!pause) return;
-    if (nowMs >= pause.untilMs) this.#pauses.delete(publicKey);
+    if (restarted || nowMs >= pause.untilMs) this.#pauses.delete(publicKey);
     else this.#pauses.set(publicKey, { untilMs: pause.untilMs, lengthMs: FIRST_PAUSE_MS / 2 });
   }
 

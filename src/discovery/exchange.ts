@@ -241,7 +241,8 @@ export class Exchange {
       // Gossip comes through the tunnel: it tells neither where the peer is, nor who speaks in its name outside.
       this.#plan.word(peer.publicKey, announcement.timestampSeconds);
     } else {
-      if (message.proven) this.#challenges.proved(peer.publicKey, nowMs);
+      const restarted = before !== undefined && before.instance !== announcement.instance;
+      if (message.proven) this.#challenges.proved(peer.publicKey, restarted, nowMs);
       this.#plan.heard(peer.publicKey, type === "HELLO", announcement.timestampSeconds, nowMs);
     }
     const news = this.#mentions(announcement, method === "gossip" ? "gossip-transitive" : "dht-transitive");
