@@ -34,7 +34,7 @@ export interface Bench {
 }
 
 /** How often each thing is measured; the table shows the median. */
-export const rounds = 5;
+export const rounds = Number(process.env.WGMESH_BENCH_ROUNDS || 5);
 
 /** Runs `sample` for each round, in turn. */
 export async function sampled(sample: (round: number) => Promise<number>): Promise<number[]> {
