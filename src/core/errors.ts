@@ -69,6 +69,7 @@ export const errorTable = {
   ERR_STATE_UNREADABLE: kind(ExitCode.state, "check the owner and mode of the file and its folder"),
   ERR_STATE_PERMISSIONS: kind(ExitCode.state, "chmod 600 FILE, and chown it to the user that runs wgmeshd"),
   ERR_STATE_WRITE: kind(ExitCode.state, "check free space and the owner of the folder"),
+  ERR_LOG_FILE: kind(ExitCode.state, "name a file in a folder that exists and that wgmeshd may write"),
 
   ERR_ALREADY_RUNNING: kind(ExitCode.alreadyRunning, "stop it with 'wgmesh down', or choose another --iface"),
   ERR_STATE_IN_USE: kind(ExitCode.alreadyRunning, "give this node a --state-dir of its own"),
