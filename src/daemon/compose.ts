@@ -5,6 +5,7 @@ import type { DaemonOptions } from "../config/options.ts";
 import { childRecordPath, rpcSocketPath, stateFilePath } from "../config/paths.ts";
 import { registryPlace } from "../config/registry.ts";
 import { systemClock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import { systemRandom } from "../core/random.ts";
 import { parsePublicKey } from "../core/types.ts";
 import { version } from "../core/version.ts";
@@ -19,6 +20,7 @@ import {
   type NodeIdentity,
   saveNodeIdentity,
 } from "../identity/nodeIdentity.ts";
+import { EventLog } from "../observe/events.ts";
 import { createLog, writeToStderr } from "../observe/log.ts";
 import { MetricsRegistry } from "../observe/metrics.ts";
 import { goPathFor } from "../rpc/goPath.ts";
@@ -66,6 +68,10 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
     random: systemRandom,
     log,
     metrics: new MetricsRegistry(),
+    events: new EventLog({
+      clock,
+      onListenerError: (error) => log.error({ reason: messageOf(error) }, "listener of the events failed"),
+    }),
     setLogLevel: (level) => {
       nodeLog.level = level;
     },

@@ -28,6 +28,7 @@ import { loadPeerCache, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
 import type { StepRunner } from "./stepRunner.ts";
 import type { Supervisor } from "./supervisor.ts";
+import { tellEvents } from "./tellEvents.ts";
 import { startWatches } from "./watches.ts";
 
 /** A node that has started. */
@@ -129,7 +130,7 @@ class Lifecycle {
     made: InterfaceSteps,
     forwarding: Forwarding,
   ): Promise<RunningNode> {
-    const { options, clock, log, metrics, system } = this.#parts;
+    const { options, clock, log, metrics, system, events } = this.#parts;
     const { backend } = made;
     const self = this.#localNode(identity, made);
     const measureCycle = cycleMeter(metrics);
@@ -146,6 +147,7 @@ class Lifecycle {
     });
     publishNode(metrics, store, self);
     const paths = new PathTable();
+    tellEvents(events, { store, paths, self });
     store.subscribe((event) => {
       if (event.type === "removed") paths.forget(event.peer.publicKey);
     });
@@ -170,6 +172,7 @@ class Lifecycle {
           meshNetworks: this.#meshNetworks,
           underlay,
           onReport: ({ durationMs }) => measureCycle(durationMs),
+          onMended: (found) => events.emit("interface.mended", { data: { found } }),
           forward: (networks) => forwarding.ensure(networks),
           interface: this.#interfaceOptions(made, self),
           ...(this.#parts.reconcile === undefined ? {} : { settings: this.#parts.reconcile }),

@@ -23,7 +23,7 @@ export class MeshNode {
   constructor(parts: NodeParts) {
     this.#parts = parts;
     this.#steps = new StepRunner(parts.clock, parts.log, parts.signals.stopSignal);
-    this.#supervisor = new Supervisor(parts.clock, parts.log.child({ module: "tasks" }));
+    this.#supervisor = new Supervisor(parts.clock, parts.log.child({ module: "tasks" }), parts.events);
   }
 
   /** Before `open`. A node without discovery knows only the peers of its cache. */
@@ -41,7 +41,7 @@ export class MeshNode {
    * the startup: `serve` returns at once then.
    */
   async open(): Promise<void> {
-    const { log, options, version, system, clock, signals } = this.#parts;
+    const { log, options, version, system, clock, signals, events } = this.#parts;
     const startedAtMs = clock.monotonicMs();
     log.info({ interfaceName: options.interfaceName, version, pid: system.pid }, "wgmeshd starts");
     try {
@@ -60,7 +60,9 @@ export class MeshNode {
       return;
     }
     system.notify("READY=1");
-    log.info({ durationMs: Math.round(clock.monotonicMs() - startedAtMs) }, "wgmeshd is ready");
+    const durationMs = Math.round(clock.monotonicMs() - startedAtMs);
+    log.info({ durationMs }, "wgmeshd is ready");
+    events.emit("node.ready", { data: { version, duration_ms: durationMs } });
   }
 
   /**
@@ -82,8 +84,9 @@ export class MeshNode {
   }
 
   async #close(): Promise<void> {
-    const { system, signals, log } = this.#parts;
+    const { system, signals, log, events } = this.#parts;
     log.info({}, "wgmeshd stops");
+    events.emit("node.stopping");
     system.notify("STOPPING=1");
     const failures = await this.#steps.unwind(signals.hurrySignal);
     signals.close();
@@ -129,14 +132,14 @@ export class MeshNode {
   }
 
   #reloader({ self, reconciler }: RunningNode): Reloader {
-    const { options, setLogLevel, system, log } = this.#parts;
+    const { options, setLogLevel, system, log, events } = this.#parts;
     const target = {
       setNetworks: (networks: typeof options.advertiseRoutes) => self.update({ networks }),
       setLogLevel,
       reconcile: () => reconciler.runOnce(),
       announce: () => this.#discovery?.announce(),
     };
-    return new Reloader(reloadFilePath(options), target, (state) => system.notify(state), log);
+    return new Reloader(reloadFilePath(options), target, (state) => system.notify(state), log, events);
   }
 
   #stopRequested(): Promise<null> {

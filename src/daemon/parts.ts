@@ -11,6 +11,7 @@ import type { RelayPlane } from "../discovery/relay/plane.ts";
 import type { OpenManySockets } from "../discovery/rendezvous/birthday.ts";
 import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
 import type { ReconcileSettings } from "../mesh/reconciler.ts";
+import type { EventLog } from "../observe/events.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import type { Backend } from "../wireguard/backend.ts";
@@ -43,6 +44,8 @@ export interface NodeParts {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Where every part tells what happened, and whoever asks reads it. */
+  readonly events: EventLog;
   readonly setLogLevel: (level: LogLevel) => void;
   readonly system: System;
   readonly signals: Signals;

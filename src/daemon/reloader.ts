@@ -2,6 +2,7 @@
  * Applies the reload file to a running node (row C5): all of it or nothing, then one reconcile, then the others are told.
  */
 import { parseReloadFile } from "../config/reload.ts";
+import { type Events, silentEvents } from "../core/events.ts";
 import { readSteeringFile } from "../core/files.ts";
 import type { Log, LogLevel } from "../core/log.ts";
 import type { Cidr } from "../core/types.ts";
@@ -24,14 +25,22 @@ export class Reloader {
   readonly #target: ReloadTarget;
   readonly #notify: (state: string) => void;
   readonly #log: Log;
+  readonly #events: Events;
   /** Reloads asked for at the same time run one after another. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(path: string, target: ReloadTarget, notify: (state: string) => void, log: Log) {
+  constructor(
+    path: string,
+    target: ReloadTarget,
+    notify: (state: string) => void,
+    log: Log,
+    events: Events = silentEvents,
+  ) {
     this.#path = path;
     this.#target = target;
     this.#notify = notify;
     this.#log = log;
+    this.#events = events;
   }
 
   /**
@@ -74,6 +83,8 @@ export class Reloader {
     await this.#target.reconcile();
     this.#target.announce();
     this.#log.info({ changed }, "reloaded");
+    if (changed.length > 0) this.#events.emit("config.changed", { data: { changed } });
+    this.#events.emit("node.reloaded", { data: { changed } });
     return { changed, warning: null };
   }
 }

@@ -3,6 +3,7 @@
  */
 import { type Clock, sleep } from "../core/clock.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
+import { type Events, silentEvents } from "../core/events.ts";
 import type { Log } from "../core/log.ts";
 import type { TaskBody, TaskPolicy, TaskScope, TaskStatus } from "../core/tasks.ts";
 
@@ -27,6 +28,7 @@ interface Task {
 export class Supervisor implements TaskScope {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #events: Events;
   readonly #abort = new AbortController();
   /** In the order of start; ended ones stay a while. */
   readonly #tasks = new Map<string, Task>();
@@ -35,9 +37,10 @@ export class Supervisor implements TaskScope {
   /** Resolves with the cause when a critical task fails; stays pending otherwise. Later failures are only logged. */
   readonly criticalFailure: Promise<WgmeshError>;
 
-  constructor(clock: Clock, log: Log) {
+  constructor(clock: Clock, log: Log, events: Events = silentEvents) {
     this.#clock = clock;
     this.#log = log;
+    this.#events = events;
     this.criticalFailure = new Promise((resolve) => {
       this.#reportFailure = resolve;
     });
@@ -117,6 +120,7 @@ export class Supervisor implements TaskScope {
         { task: task.name, reason: task.lastError, retryInMs: pauseMs },
         "task failed, starting it again",
       );
+      this.#emitFailure(task.name, task.lastError, pauseMs);
       await sleep(this.#clock, pauseMs, this.signal).catch(() => {});
       if (this.signal.aborted) return this.#enter(task, "done");
       pauseMs = Math.min(pauseMs * 2, RESTART_MAX_MS);
@@ -148,6 +152,7 @@ export class Supervisor implements TaskScope {
   #endedByFailure(task: Task, error: unknown): void {
     this.#enter(task, "failed");
     this.#log.error({ task: task.name, reason: messageOf(error) }, "task failed");
+    this.#emitFailure(task.name, messageOf(error), null);
     if (task.policy !== "critical") return;
     const cause =
       error instanceof WgmeshError
@@ -156,6 +161,10 @@ export class Supervisor implements TaskScope {
             cause: error,
           });
     this.#reportFailure(cause);
+  }
+
+  #emitFailure(task: string, reason: string, retryInMs: number | null): void {
+    this.#events.emit("task.failed", { data: { task, reason, retry_in_ms: retryInMs } });
   }
 
   #enter(task: Task, state: Task["state"]): void {

@@ -66,6 +66,8 @@ export interface ReconcilerOptions {
   readonly settings?: ReconcileSettings;
   /** Told of every cycle, for the metrics. */
   readonly onReport?: (report: ReconcileReport) => void;
+  /** Told what others had done to the interface, in words, once it is mended. */
+  readonly onMended?: (found: readonly string[]) => void;
 }
 
 /** What the interface is to be, apart from its peers. */
@@ -231,6 +233,7 @@ export class Reconciler {
     try {
       const { present, remade, found } = await this.#interface.ensure();
       if (remade) this.#forgetInterface();
+      if (remade) this.#options.onMended?.(found);
       if (present) changes = await this.#applyDifference(remade ? [] : [...found]);
       else error = this.#interface.warnings()[0] ?? "the interface is not there";
     } catch (cause) {
@@ -273,7 +276,10 @@ export class Reconciler {
       this.#failures.succeeded("interface");
       return mendedBefore + mtuChanges + settings.length + peers.changes + routes.changes;
     } finally {
-      if (found.length > 0) log.warn({ found }, "foreign change mended");
+      if (found.length > 0) {
+        log.warn({ found }, "foreign change mended");
+        this.#options.onMended?.(found);
+      }
     }
   }
 

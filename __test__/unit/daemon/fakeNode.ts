@@ -11,6 +11,7 @@ import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
 import { Signals } from "../../../src/daemon/signals.ts";
 import type { System } from "../../../src/daemon/system.ts";
 import type { Discovery, DiscoveryContext } from "../../../src/discovery/seams.ts";
+import { EventLog } from "../../../src/observe/events.ts";
 import { MetricsRegistry } from "../../../src/observe/metrics.ts";
 import type { DaemonView, RpcServer } from "../../../src/rpc/daemonView.ts";
 import type { Backend } from "../../../src/wireguard/backend.ts";
@@ -73,6 +74,8 @@ export class FakeNode {
   readonly events: string[] = [];
   readonly notified: string[] = [];
   readonly log = new MemoryLog();
+  /** What operators are told. */
+  readonly happened = new EventLog({ clock: systemClock });
   readonly source = new EventEmitter();
   readonly settings = new FakeSettings();
   readonly routes = new FakeRoutes();
@@ -123,6 +126,7 @@ export class FakeNode {
       random: systemRandom,
       log: this.log,
       metrics: new MetricsRegistry(),
+      events: this.happened,
       setLogLevel: (level) => this.levels.push(level),
       system: this.#system(),
       signals: new Signals(this.source),

@@ -1,0 +1,59 @@
+/**
+ * What happens to a node, as operators and their tools want to know it (row G5). Parts tell it through the seam {@link Events};
+ * observe/events.ts keeps the last of it and passes it on.
+ */
+import type { PublicKey } from "./types.ts";
+
+/** All of them, with what their data says. docs/rpc.md describes them for others. */
+export const EVENT_TYPES = [
+  /** A peer became known: `hostname`, `mesh_ip`, `endpoint`, `discovered_via`. */
+  "peer.added",
+  /** What is known of it changed: the new values, and only those. */
+  "peer.updated",
+  /** It is known no more: `reason`, `hostname`, `mesh_ip`. */
+  "peer.removed",
+  /** Its tunnel works. */
+  "peer.connected",
+  /** Its tunnel works no more: `reason`. */
+  "peer.disconnected",
+  /** It is reached in another way: `from`, `to`, `relay`, `reason`. */
+  "peer.path",
+  /** `version`, `duration_ms` of the startup. */
+  "node.ready",
+  "node.stopping",
+  /** `changed`. */
+  "node.reloaded",
+  /** Our own: `from`, `to`, `nat_type`. */
+  "endpoint.changed",
+  /** What others had done to the interface: `found`. */
+  "interface.mended",
+  /** `text`. */
+  "warning.raised",
+  /** `text`. */
+  "warning.cleared",
+  /** Names and new values of settings: `changed`. */
+  "config.changed",
+  /** `task`, `reason`, `retry_in_ms` (null for one that stays down). */
+  "task.failed",
+] as const;
+
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** Never a secret: it is shown to whoever may read. */
+export type EventData = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
+
+export interface NodeEvent {
+  /** Unix time in milliseconds. */
+  readonly atMs: number;
+  readonly type: EventType;
+  /** Whom it is about. */
+  readonly peer?: PublicKey;
+  readonly data: EventData;
+}
+
+/** Where parts tell what happened. Synchronous; never throws. */
+export interface Events {
+  emit(type: EventType, about?: { readonly peer?: PublicKey; readonly data?: EventData }): void;
+}
+
+export const silentEvents: Events = { emit() {} };
