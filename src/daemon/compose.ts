@@ -23,6 +23,7 @@ import {
 import { EventLog } from "../observe/events.ts";
 import { createLog, writeToStderr } from "../observe/log.ts";
 import { MetricsRegistry } from "../observe/metrics.ts";
+import { TroubleRegistry } from "../observe/troubles.ts";
 import { goPathFor } from "../rpc/goPath.ts";
 import { UnixRpcServer } from "../rpc/server.ts";
 import { manySockets } from "../wireguard/manySockets.ts";
@@ -72,6 +73,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
       clock,
       onListenerError: (error) => log.error({ reason: messageOf(error) }, "listener of the events failed"),
     }),
+    troubles: new TroubleRegistry(clock, log),
     setLogLevel: (level) => {
       nodeLog.level = level;
     },

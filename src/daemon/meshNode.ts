@@ -10,7 +10,7 @@ import { defaultTiming, type NodeParts } from "./parts.ts";
 import { Reloader } from "./reloader.ts";
 import { StepRunner } from "./stepRunner.ts";
 import { Supervisor } from "./supervisor.ts";
-import { NodeView } from "./view.ts";
+import { nodeView } from "./views/view.ts";
 
 export class MeshNode {
   readonly #parts: NodeParts;
@@ -102,7 +102,7 @@ export class MeshNode {
     const reloader = this.#reloader(node);
     const rpcServer = this.#rpcServer;
     if (rpcServer !== null) {
-      const view = new NodeView({
+      const view = nodeView({
         parts: this.#parts,
         node,
         discovery: this.#discovery,

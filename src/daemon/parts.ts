@@ -12,6 +12,7 @@ import type { OpenManySockets } from "../discovery/rendezvous/birthday.ts";
 import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
 import type { ReconcileSettings } from "../mesh/reconciler.ts";
 import type { EventLog } from "../observe/events.ts";
+import type { TroubleRegistry } from "../observe/troubles.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import type { Backend } from "../wireguard/backend.ts";
@@ -46,6 +47,7 @@ export interface NodeParts {
   readonly metrics: Metrics;
   /** Where every part tells what happened, and whoever asks reads it. */
   readonly events: EventLog;
+  readonly troubles: TroubleRegistry;
   readonly setLogLevel: (level: LogLevel) => void;
   readonly system: System;
   readonly signals: Signals;

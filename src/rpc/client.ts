@@ -5,7 +5,8 @@ import { lstat } from "node:fs/promises";
 import net from "node:net";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
-import type { MethodName, MethodResults } from "./methods.ts";
+import type { MethodName, MethodResults } from "./methods/table.ts";
+import { Notifications } from "./notifications.ts";
 import { type ErrorBody, errorFromBody, type Params, type RequestId } from "./protocol.ts";
 
 export type * from "./results.ts";
@@ -20,6 +21,9 @@ export interface ClientOptions {
 
 interface Answer {
   readonly id?: RequestId;
+  /** Of a notification, which has no id. */
+  readonly method?: string;
+  readonly params?: unknown;
   readonly result?: unknown;
   readonly error?: ErrorBody;
 }
@@ -36,6 +40,7 @@ export class RpcClient {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
+  readonly #notifications = new Notifications();
   #nextId = FIRST_ID;
   #unread = "";
 
@@ -47,7 +52,11 @@ export class RpcClient {
     socket.setEncoding("utf8");
     socket.on("data", (text: string) => this.#take(text));
     socket.on("error", () => {});
-    socket.on("close", () => this.#fail(this.#notRunning("the daemon closed the connection")));
+    socket.on("close", () => {
+      const error = this.#notRunning("the daemon closed the connection");
+      this.#fail(error);
+      this.#notifications.end(error);
+    });
   }
 
   /**
@@ -68,7 +77,18 @@ export class RpcClient {
     return answer.result as MethodResults[Name];
   }
 
+  /**
+   * Calls a method whose answer notifications follow, and gives their params, among them `{ lagged: N }` when N were lost
+   * because they were not taken in time. Ends without error when the loop is left or {@link close} called; throws
+   * ERR_NOT_RUNNING when the daemon goes. A connection follows one thing: open another for a second.
+   */
+  async follow(method: MethodName, params?: Params): Promise<AsyncIterable<unknown>> {
+    await this.call(method, params);
+    return this.#notifications;
+  }
+
   close(): void {
+    this.#notifications.end(null);
     this.#socket.destroy();
   }
 
@@ -108,6 +128,10 @@ export class RpcClient {
     } catch {
       this.#fail(new WgmeshError("ERR_INTERNAL", `${this.#path} does not speak JSON-RPC`));
       this.#socket.destroy();
+      return;
+    }
+    if (answer.method !== undefined) {
+      this.#notifications.push(answer.params);
       return;
     }
     const id = Number(answer.id);

@@ -3,11 +3,14 @@
  */
 import type net from "node:net";
 import type { Clock } from "../core/clock.ts";
-import { messageOf, WgmeshError } from "../core/errors.ts";
+import { type ErrorCode, messageOf, WgmeshError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { type Audit, withoutSecrets } from "./audit.ts";
+import { type Caller, callerText, mayCall } from "./caller.ts";
 import type { DaemonView } from "./daemonView.ts";
 import { LineLimitError, readLines } from "./lines.ts";
-import { changesSomething, findMethod } from "./methods.ts";
+import { findMethod, type MethodRow, type MethodRows } from "./methods/method.ts";
+import { Outgoing } from "./outgoing.ts";
 import { errorResponse, parseRequest, type Request, type Response, resultResponse } from "./protocol.ts";
 
 /** Times in milliseconds. Defaults in {@link defaultLimits}. */
@@ -28,38 +31,40 @@ export const defaultLimits: RpcLimits = {
   callTimeMs: 30_000,
 };
 
-/** Who is on the other end (SO_PEERCRED). */
-export interface PeerCredentials {
-  readonly pid: number;
-  readonly uid: number;
-}
-
 export interface ConnectionContext {
   readonly view: DaemonView;
   readonly version: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: RpcLimits;
+  readonly audit: Audit;
+  readonly methods: MethodRows;
 }
 
 export class Connection {
   readonly #socket: net.Socket;
-  readonly #caller: PeerCredentials;
+  readonly #caller: Caller;
   readonly #context: ConnectionContext;
+  readonly #outgoing: Outgoing;
+  readonly #ended = new AbortController();
   #busy = false;
   #stopping = false;
+  #following = false;
 
-  constructor(socket: net.Socket, caller: PeerCredentials, context: ConnectionContext) {
+  constructor(socket: net.Socket, caller: Caller, context: ConnectionContext) {
     this.#socket = socket;
     this.#caller = caller;
     this.#context = context;
+    this.#outgoing = new Outgoing(socket, context.clock);
+    socket.once("close", () => this.#ended.abort());
   }
 
   /** Serves until the client leaves, breaks a limit, or {@link finish} is called. Never rejects. */
   async serve(): Promise<void> {
     const { clock, limits, log } = this.#context;
+    const { lineTimeMs } = limits;
+    const idleTimeMs = (): number | null => (this.#following ? null : limits.idleTimeMs);
     try {
-      const { lineTimeMs, idleTimeMs } = limits;
       for await (const line of readLines(this.#socket, { clock, lineTimeMs, idleTimeMs })) {
         this.#busy = true;
         await this.#handle(line);
@@ -69,19 +74,23 @@ export class Connection {
       this.#socket.end();
     } catch (error) {
       const expected = error instanceof LineLimitError;
-      if (expected) log.warn({ pid: this.#caller.pid, reason: error.message }, "RPC client cut off");
-      else log.debug({ pid: this.#caller.pid, reason: messageOf(error) }, "RPC connection broke");
+      const fields = { caller: callerText(this.#caller), reason: messageOf(error) };
+      if (expected) log.warn(fields, "RPC client cut off");
+      else log.debug(fields, "RPC connection broke");
       this.#socket.destroy();
+    } finally {
+      this.#ended.abort();
     }
   }
 
   /** Ends at once when idle, after the call in flight otherwise. */
   finish(): void {
     this.#stopping = true;
-    if (!this.#busy) this.#socket.destroy();
+    if (!this.#busy) this.destroy();
   }
 
   destroy(): void {
+    this.#ended.abort();
     this.#socket.destroy();
   }
 
@@ -91,23 +100,59 @@ export class Connection {
     const response = parsed.ok
       ? await this.#call(parsed.request, (action) => after.push(action))
       : errorResponse(parsed.id, parsed.error);
-    await this.#write(`${JSON.stringify(response)}\n`);
+    await this.#outgoing.write(`${JSON.stringify(response)}\n`, this.#context.limits.callTimeMs);
     for (const action of after) action();
   }
 
   async #call(request: Request, afterAnswer: (action: () => void) => void): Promise<Response> {
-    const { view, version, log } = this.#context;
-    const { pid, uid } = this.#caller;
+    let method: MethodRow | null = null;
     try {
-      const method = findMethod(request.method);
-      if (changesSomething(request.method)) log.info({ method: request.method, pid, uid }, "RPC call");
-      const answer = Promise.resolve(method({ view, version, afterAnswer }, request.params));
-      return resultResponse(request.id, await this.#within(answer));
+      method = findMethod(this.#context.methods, request.method);
+      this.#checkRole(request.method, method);
+      const result = await this.#within(this.#run(method, request, afterAnswer));
+      if (method.follows === true) this.#following = true;
+      this.#audit(method, request, "ok");
+      return resultResponse(request.id, result);
     } catch (error) {
       const known = error instanceof WgmeshError;
-      if (!known) log.error({ method: request.method, reason: messageOf(error) }, "RPC method failed");
+      if (!known) {
+        this.#context.log.error({ method: request.method, reason: messageOf(error) }, "RPC method failed");
+      }
+      this.#audit(method, request, known ? error.code : "ERR_INTERNAL");
       return errorResponse(request.id, error);
     }
+  }
+
+  async #run(
+    method: MethodRow,
+    request: Request,
+    afterAnswer: (action: () => void) => void,
+  ): Promise<unknown> {
+    const { view, version } = this.#context;
+    const context = {
+      view,
+      version,
+      caller: this.#caller,
+      signal: this.#ended.signal,
+      afterAnswer,
+      notify: (name: string, params: object) => this.#outgoing.notify(name, params),
+    };
+    return await method.call(context, request.params);
+  }
+
+  #checkRole(name: string, method: MethodRow): void {
+    if (mayCall(this.#caller, method.role)) return;
+    throw new WgmeshError("ERR_RPC_ROLE", `${name} needs the role ${method.role}`);
+  }
+
+  #audit(method: MethodRow | null, { method: name, params }: Request, outcome: "ok" | ErrorCode): void {
+    if (method?.changing !== true) return;
+    this.#context.audit({
+      caller: this.#caller,
+      method: name,
+      params: withoutSecrets(params, method.secrets ?? []),
+      outcome,
+    });
   }
 
   /** The value, or ERR_TIMEOUT after the call time. */
@@ -118,18 +163,6 @@ export class Connection {
         reject(new WgmeshError("ERR_TIMEOUT", `no result after ${limits.callTimeMs} ms`)),
       );
       promise.then(resolve, reject).finally(cancel);
-    });
-  }
-
-  /** Resolves when the kernel has it all, or the socket is gone; a client that does not read is cut off. */
-  #write(text: string): Promise<void> {
-    const { clock, limits } = this.#context;
-    return new Promise((resolve) => {
-      const cancel = clock.after(limits.callTimeMs, () => this.#socket.destroy());
-      this.#socket.write(text, () => {
-        cancel();
-        resolve();
-      });
     });
   }
 }

@@ -14,8 +14,8 @@ export interface LineLimits {
   readonly clock: Clock;
   /** From the first byte of a line to its LF. */
   readonly lineTimeMs: number;
-  /** Without any byte, between lines. */
-  readonly idleTimeMs: number;
+  /** Without any byte, between lines; asked each time, null for no limit. */
+  readonly idleTimeMs: () => number | null;
 }
 
 /**
@@ -30,8 +30,9 @@ export async function* readLines(source: Readable, limits: LineLimits): AsyncGen
     disarm();
     const [limitMs, what] =
       pending.length === 0
-        ? [limits.idleTimeMs, "idle for too long"]
-        : [limits.lineTimeMs, "a line took too long"];
+        ? ([limits.idleTimeMs(), "idle for too long"] as const)
+        : ([limits.lineTimeMs, "a line took too long"] as const);
+    if (limitMs === null) return;
     disarm = limits.clock.after(limitMs, () => {
       violated = what;
       source.destroy();

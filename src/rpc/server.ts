@@ -5,16 +5,20 @@ import net from "node:net";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import type { Audit } from "./audit.ts";
 import { listenOn } from "./bind.ts";
-import {
-  Connection,
-  type ConnectionContext,
-  defaultLimits,
-  type PeerCredentials,
-  type RpcLimits,
-} from "./connection.ts";
+import { type Caller, callerText } from "./caller.ts";
+import { Connection, type ConnectionContext, defaultLimits, type RpcLimits } from "./connection.ts";
 import type { DaemonView, RpcServer } from "./daemonView.ts";
 import type { GoPath } from "./goPath.ts";
+import { methods } from "./methods/table.ts";
+
+/** Who is on the other end (SO_PEERCRED). */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
 
 export interface RpcServerOptions {
   readonly socketPath: string;
@@ -30,6 +34,8 @@ export interface RpcServerOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly limits?: Partial<RpcLimits>;
+  /** Told of every call that changes something, besides the log. */
+  readonly audit?: Audit;
 }
 
 /** What one bound path needs at its end. */
@@ -92,7 +98,12 @@ export class UnixRpcServer implements RpcServer {
 
   async #listen(path: string, view: DaemonView): Promise<void> {
     const { clock, log, version } = this.#options;
-    const context: ConnectionContext = { view, version, clock, log, limits: this.#limits };
+    const audit: Audit = (record) => {
+      const { caller, method, outcome } = record;
+      log.info({ method, caller: callerText(caller), outcome }, "RPC call");
+      this.#options.audit?.(record);
+    };
+    const context: ConnectionContext = { view, version, clock, log, limits: this.#limits, audit, methods };
     // Half-open: a client that closes its writing side still gets its answer.
     const server = net.createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, context));
     await listenOn(server, path);
@@ -115,16 +126,16 @@ export class UnixRpcServer implements RpcServer {
   }
 
   /** The caller, or null when there are too many connections or the user is neither root nor the daemon's own. */
-  #admit(socket: net.Socket): PeerCredentials | null {
+  #admit(socket: net.Socket): Caller | null {
     const { credentialsOf, ownUid, log } = this.#options;
     if (this.#connections.size >= this.#limits.connections) {
       log.warn({ limit: this.#limits.connections }, "RPC has too many connections");
       return null;
     }
     try {
-      const caller = credentialsOf(descriptorOf(socket));
-      if (caller.uid === 0 || caller.uid === ownUid) return caller;
-      log.warn({ pid: caller.pid, uid: caller.uid }, "RPC refused to another user");
+      const { pid, uid, gid } = credentialsOf(descriptorOf(socket));
+      if (uid === 0 || uid === ownUid) return { kind: "socket", pid, uid, gid, role: "admin" };
+      log.warn({ pid, uid }, "RPC refused to another user");
     } catch (error) {
       log.warn({ reason: messageOf(error) }, "RPC caller is unknown");
     }

@@ -13,6 +13,7 @@ import type { System } from "../../../src/daemon/system.ts";
 import type { Discovery, DiscoveryContext } from "../../../src/discovery/seams.ts";
 import { EventLog } from "../../../src/observe/events.ts";
 import { MetricsRegistry } from "../../../src/observe/metrics.ts";
+import { TroubleRegistry } from "../../../src/observe/troubles.ts";
 import type { DaemonView, RpcServer } from "../../../src/rpc/daemonView.ts";
 import type { Backend } from "../../../src/wireguard/backend.ts";
 import type { MemoryBackend, MemoryBackendOptions } from "../../../src/wireguard/memoryBackend.ts";
@@ -127,6 +128,7 @@ export class FakeNode {
       log: this.log,
       metrics: new MetricsRegistry(),
       events: this.happened,
+      troubles: new TroubleRegistry(systemClock, this.log),
       setLogLevel: (level) => this.levels.push(level),
       system: this.#system(),
       signals: new Signals(this.source),

@@ -30,7 +30,7 @@ describe("the rule itself", () => {
     ["mesh/apply.ts", 'import { MeshSecret } from "@wgmesh/native";'],
     ["daemon/compose.ts", 'import * as native from "@wgmesh/native";'],
     ["rpc/server.ts", 'import type { Discovery } from "../discovery/seams.ts";'],
-    ["rpc/daemonView.ts", 'import { x } from "../discovery/seams.ts";'],
+    ["rpc/views/status.ts", 'import { x } from "../../discovery/seams.ts";'],
     ["cli/wgmesh.ts", 'const door = await import("../daemon/compose.ts");'],
     ["wire/open.ts", 'export { PeerStore } from "../peers/store.ts";'],
     ["strange/new.ts", 'import "../core/log.ts";'],
@@ -41,7 +41,7 @@ describe("the rule itself", () => {
   test.each([
     ["wireguard/nativeBackend.ts", 'import { WireGuardDevice } from "@wgmesh/native";'],
     ["daemon/os.ts", 'import { FileLock } from "@wgmesh/native";'],
-    ["rpc/daemonView.ts", 'import type { LayerStatus } from "../discovery/seams.ts";'],
+    ["rpc/views/status.ts", 'import type { LayerStatus } from "../../discovery/seams.ts";'],
     ["discovery/lan.ts", 'import { seal } from "../wire/seal.ts";\nimport dgram from "node:dgram";'],
   ])("lets a good import in %s pass", (file, text) => {
     expect(plant(file, text)).toEqual([]);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { findMethod } from "../../../src/rpc/methods.ts";
+import { type MethodName, methods } from "../../../src/rpc/methods/table.ts";
 import { readRepositoryFile } from "../layout/repository.ts";
-import { vectorView } from "./fixtures.ts";
+import { methodContext, vectorView } from "./fixtures.ts";
 
 const known = "42bZrfQyvO3RRyhGMazdDhDijZ1O4Luu/1r354JJAiw=";
 
@@ -15,20 +15,9 @@ function names(value: unknown): string[] {
   ]);
 }
 
-test.each([
-  "daemon.ping",
-  "daemon.status",
-  "peers.list",
-  "peers.get",
-  "peers.count",
-  "peers.ping",
-  "net.check",
-  "daemon.reload",
-  "daemon.shutdown",
-])("docs/rpc.md tells every member of %s", async (method) => {
+test.each(Object.keys(methods) as MethodName[])("docs/rpc.md tells every member of %s", async (method) => {
   const text = readRepositoryFile("docs/rpc.md");
-  const context = { view: vectorView(), version: "dev", afterAnswer: () => {} };
-  const members = names(await findMethod(method)(context, { pubkey: known }));
+  const members = names(await methods[method].call(methodContext(vectorView()), { pubkey: known }));
   expect(members.length).toBeGreaterThan(0);
   expect(text).toContain(`\`${method}\``);
   expect(members.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);

@@ -9,6 +9,7 @@ import { silentLog } from "../../../src/core/log.ts";
 import type { Finding, NetReport } from "../../../src/core/netReport.ts";
 import type { Cidr, IpAddress, PublicKey } from "../../../src/core/types.ts";
 import type { DaemonStatus, DaemonView, PeerView } from "../../../src/rpc/daemonView.ts";
+import type { MethodContext } from "../../../src/rpc/methods/method.ts";
 import { type RpcServerOptions, UnixRpcServer } from "../../../src/rpc/server.ts";
 
 /** 2026-01-01T00:00:00Z, the instant of the vectors. */
@@ -137,6 +138,18 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
   };
 }
 
+/** The context of a call by root. */
+export function methodContext(view: DaemonView): MethodContext {
+  return {
+    view,
+    version: "dev",
+    caller: { kind: "socket", pid: 1, uid: 0, gid: 0, role: "admin" },
+    signal: new AbortController().signal,
+    afterAnswer: () => {},
+    notify: () => {},
+  };
+}
+
 /** A folder of its own, gone after the test. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), "wgmesh-rpc-"));
@@ -159,7 +172,7 @@ export async function startServer(
     socketPath,
     goPath: null,
     tryLock: () => ({ release() {} }),
-    credentialsOf: () => ({ pid: process.pid, uid: 0 }),
+    credentialsOf: () => ({ pid: process.pid, uid: 0, gid: 0 }),
     ownUid: 0,
     version: "dev",
     clock: systemClock,

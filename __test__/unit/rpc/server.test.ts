@@ -165,7 +165,7 @@ describe("who may call", () => {
   ])("uid %i at a daemon of uid %i: %s", async (uid, ownUid, admitted) => {
     const { socketPath } = await startServer(vectorView(), {
       ownUid,
-      credentialsOf: () => ({ pid: 1, uid }),
+      credentialsOf: () => ({ pid: 1, uid, gid: uid }),
     });
     const client = new RawClient(socketPath);
     client.send(ping);
@@ -191,7 +191,7 @@ describe("who may call", () => {
     const descriptors: number[] = [];
     const credentialsOf = (fd: number) => {
       descriptors.push(fd);
-      return { pid: 1, uid: 0 };
+      return { pid: 1, uid: 0, gid: 0 };
     };
     const { socketPath } = await startServer(vectorView(), { credentialsOf });
     await callOnce({ socketPath }, "daemon.ping");

@@ -1,0 +1,65 @@
+import { endpointText } from "../../core/types.ts";
+import { ownEndpoint } from "../../peers/localNode.ts";
+import type { PeersView } from "../../rpc/views/peers.ts";
+import type { StatusView } from "../../rpc/views/status.ts";
+import type { ViewParts } from "./viewParts.ts";
+
+export function statusView(view: ViewParts, peers: PeersView): StatusView {
+  const { parts, node, discovery, supervisor, startedAtMs } = view;
+  return {
+    status: () => {
+      const { options, system, clock, mesh, signals } = parts;
+      const own = node.self.snapshot;
+      const all = peers.peers();
+      return {
+        state: signals.stopSignal.aborted ? "stopping" : "running",
+        pid: system.pid,
+        version: parts.version,
+        uptimeMs: clock.monotonicMs() - startedAtMs,
+        interfaceName: options.interfaceName,
+        interfaceIndex: node.backend.interfaceIndex,
+        backend: node.backend.name,
+        meshIp: own.meshIp,
+        meshIpv6: own.meshIpv6,
+        publicKey: own.publicKey,
+        hostname: own.hostname,
+        listenPort: own.wireguardPort,
+        endpoint: endpointText(ownEndpoint(own)),
+        natType: own.natType,
+        networkId: mesh.networkId,
+        advertisedNetworks: own.networks,
+        peers: {
+          total: all.length,
+          active: all.filter((peer) => peers.isActive(peer)).length,
+          connected: all.filter((peer) => peer.state === "connected").length,
+        },
+        memoryBytes: system.memoryBytes(),
+        openFiles: system.openFiles(),
+        lastReconcile: node.reconciler.lastReport(),
+        failing: node.reconciler.failing(),
+        layers: discovery?.layers() ?? [],
+        counters: discovery?.counters() ?? {},
+        tasks: supervisor.statuses(),
+        warnings: warnings(view),
+        mtu: node.reconciler.mtu(),
+      };
+    },
+  };
+}
+
+function warnings({ parts, node }: ViewParts): string[] {
+  const { listenPort } = parts.options;
+  const warnings = node.reconciler
+    .refusedNetworks()
+    .map(
+      ({ network, publicKey, reason }) => `network ${network} of peer ${publicKey} is not routed: ${reason}`,
+    );
+  const bound = node.self.snapshot.wireguardPort;
+  if (listenPort !== null && listenPort !== bound) {
+    warnings.push(`UDP port ${listenPort} was in use: WireGuard listens on ${bound}`);
+  }
+  for (const [publicKey, path] of node.paths.entries()) {
+    if (path.kind === "impossible") warnings.push(`no path to peer ${publicKey}: ${path.reason}`);
+  }
+  return [...warnings, ...node.reconciler.warnings(), ...parts.troubles.list().map(({ text }) => text)];
+}

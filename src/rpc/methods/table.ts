@@ -1,0 +1,19 @@
+/**
+ * The methods by name. A new area is a file beside this one, and a line here.
+ */
+import { daemonMethods } from "./daemon.ts";
+import { netMethods } from "./net.ts";
+import { peersMethods } from "./peers.ts";
+
+export const methods = {
+  ...daemonMethods,
+  ...peersMethods,
+  ...netMethods,
+} as const;
+
+export type MethodName = keyof typeof methods;
+
+/** Name to answer, for the typed client. */
+export type MethodResults = {
+  readonly [Name in MethodName]: Awaited<ReturnType<(typeof methods)[Name]["call"]>>;
+};

@@ -1,0 +1,48 @@
+/**
+ * The node as a whole.
+ */
+import type { TaskStatus } from "../../core/tasks.ts";
+import type { LayerStatus } from "../../discovery/seams.ts";
+import type { NatType } from "../../peers/peer.ts";
+
+export interface DaemonStatus {
+  readonly state: "starting" | "running" | "stopping";
+  readonly pid: number;
+  readonly version: string;
+  readonly uptimeMs: number;
+  readonly interfaceName: string;
+  readonly interfaceIndex: number;
+  readonly backend: string;
+  readonly meshIp: string;
+  readonly meshIpv6: string | null;
+  readonly publicKey: string;
+  readonly hostname: string;
+  readonly listenPort: number;
+  /** `host:port`, host 0.0.0.0 until learned. */
+  readonly endpoint: string;
+  readonly natType: NatType;
+  readonly networkId: string;
+  readonly advertisedNetworks: readonly string[];
+  readonly peers: { readonly total: number; readonly active: number; readonly connected: number };
+  readonly memoryBytes: number;
+  readonly openFiles: number;
+  readonly lastReconcile: {
+    readonly atMs: number;
+    readonly durationMs: number;
+    readonly changes: number;
+    readonly error: string | null;
+  } | null;
+  /** Peers and routes that keep failing, with the reason (row E2). */
+  readonly failing: readonly { readonly object: string; readonly reason: string; readonly sinceMs: number }[];
+  readonly layers: readonly LayerStatus[];
+  readonly counters: Readonly<Record<string, number>>;
+  readonly tasks: readonly TaskStatus[];
+  readonly warnings: readonly string[];
+  /** Bytes, of the interface; null while there is none. */
+  readonly mtu: number | null;
+}
+
+export interface StatusView {
+  /** Null until the node is ready to say (answered as -32603, PROTOCOL.md section 15). */
+  status(): DaemonStatus | null;
+}
