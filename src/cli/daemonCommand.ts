@@ -16,6 +16,9 @@ import { exitCodesText, makeCommand, runCommand } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 
 const sources = `
+Each option but --secret also has a variable: --listen-port is $WGMESH_LISTEN_PORT, --no-dht is $WGMESH_DHT=false; lists have commas
+between. Options marked [live] can be changed while the daemon runs.
+
 The secret comes from the first of these that is there: --secret, --secret-file, $WGMESH_SECRET, $WGMESH_SECRET_FILE,
 a systemd credential named wgmesh.secret or secret, a prompt.
 `;

@@ -1,36 +1,40 @@
 /**
  * Option tables on a commander command: declares the flags, and makes the checked object from what was typed and from the
- * environment.
+ * layers below.
  */
 import { type Command, Option } from "commander";
 import { WgmeshError } from "../core/errors.ts";
-import { notBuiltFlags, type OptionForm, type OptionRow, type OptionTable } from "./options.ts";
+import { type Layer, optionsOf, type Setting, settingsOf } from "./layers.ts";
+import { notBuiltFlags, type OptionForm, type OptionTable } from "./options.ts";
+import { rowsOf, type SchemaRow } from "./schema.ts";
+import { type Environment, variableLayer } from "./variables.ts";
 
-/** Environment variables as `process.env` has them. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type { Environment } from "./variables.ts";
 
-function flagText(row: OptionRow<unknown>): string {
-  const names = row.alias === undefined ? row.flag : `${row.flag}, ${row.alias}`;
-  return row.form.kind === "switch" ? names : `${names} <${row.form.placeholder}>`;
-}
-
-function rowsOf<Options>(table: OptionTable<Options>): [keyof Options, OptionRow<unknown>][] {
-  return Object.entries(table) as [keyof Options, OptionRow<unknown>][];
-}
+/** The second flag of a pair. */
+const contraryFlag = (flag: string): string => `--no-${flag.slice(2)}`;
 
 /** Declares every row of a table. Values stay text; {@link readOptions} checks them. */
 export function addOptions<Options>(command: Command, table: OptionTable<Options>): Command {
-  for (const [, row] of rowsOf(table)) {
-    const notes = [
-      row.defaultText === undefined ? "" : ` (default: ${row.defaultText})`,
-      row.env === undefined ? "" : ` [$${row.env}]`,
-    ];
-    const option = new Option(flagText(row), row.help + notes.join("")).helpGroup(`${row.group}:`);
-    if (row.form.kind === "list")
-      option.argParser((text: string, before?: string[]) => [...(before ?? []), text]);
-    command.addOption(option);
-  }
+  for (const [, row] of rowsOf(table)) addRow(command, row);
   return command;
+}
+
+function addRow(command: Command, { row, reload }: SchemaRow): void {
+  const { flag, alias, form, group } = row;
+  const names = alias === undefined ? flag : `${flag}, ${alias}`;
+  const notes = [
+    row.defaultText === undefined ? "" : ` (default: ${row.defaultText})`,
+    // The systematic names are a rule, told once.
+    row.env === undefined ? "" : ` [$${row.env}]`,
+    reload === "live" ? " [live]" : "",
+  ];
+  const text = "placeholder" in form ? `${names} <${form.placeholder}>` : names;
+  const option = new Option(text, row.help + notes.join("")).helpGroup(`${group}:`);
+  if (form.kind === "list") option.argParser((word: string, before?: string[]) => [...(before ?? []), word]);
+  command.addOption(option);
+  if (form.kind !== "pair") return;
+  command.addOption(new Option(contraryFlag(flag), form.contraryHelp).helpGroup(`${group}:`));
 }
 
 /** Declares the flags that are refused (hidden from the help), so that the refusal can name them. */
@@ -60,31 +64,40 @@ function typed(command: Command, flag: string): unknown {
   return option.negate === (value === false) ? value : undefined;
 }
 
+/** What was typed. Throws a WgmeshError that names the flag and its value. */
+export function flagLayer<Options>(command: Command, table: OptionTable<Options>): Layer {
+  const layer = new Map<string, Setting>();
+  for (const [, { key, row }] of rowsOf(table)) {
+    const flags = row.form.kind === "pair" ? [row.flag, contraryFlag(row.flag)] : [row.flag];
+    for (const flag of flags) {
+      const given = typed(command, flag);
+      if (given === undefined) continue;
+      const name = flag === row.flag ? (row.alias ?? flag) : flag;
+      layer.set(key, { value: parseTypedWords(row.form, given, name), origin: { kind: "flag", flag: name } });
+    }
+  }
+  return layer;
+}
+
+function parseTypedWords(form: OptionForm<unknown>, given: unknown, source: string): unknown {
+  if (form.kind === "switch") return form.present;
+  if (form.kind === "pair") return given === false ? form.contrary : form.present;
+  if (form.kind === "value") return form.parse(String(given), source);
+  const texts = Array.isArray(given) ? given : [given];
+  return texts.flatMap((text) => form.parse(String(text), source));
+}
+
 /**
- * The checked, frozen options: flag, else variable (unless empty), else default. Throws a WgmeshError that names the flag or
- * variable and its value.
+ * The checked, frozen options: flag, else variable (unless empty), else the layers in their order, else default. Throws a WgmeshError
+ * that names the flag or variable and its value.
  */
 export function readOptions<Options>(
   command: Command,
   table: OptionTable<Options>,
   env: Environment,
+  below: readonly Layer[] = [],
 ): Readonly<Options> {
-  const entries = rowsOf(table).map(([key, row]) => [key, readRow(command, row, env)]);
-  return Object.freeze(Object.fromEntries(entries)) as Readonly<Options>;
-}
-
-function readRow(command: Command, row: OptionRow<unknown>, env: Environment): unknown {
-  const given = typed(command, row.flag);
-  if (given !== undefined)
-    return parseForm(row.form, given as string | string[] | boolean, row.alias ?? row.flag);
-  const variable = row.env === undefined ? undefined : env[row.env];
-  if (variable !== undefined && variable !== "") return parseForm(row.form, variable, `$${row.env}`);
-  return row.default;
-}
-
-function parseForm(form: OptionForm<unknown>, given: string | string[] | boolean, source: string): unknown {
-  if (form.kind === "switch") return form.present;
-  if (form.kind === "value") return form.parse(String(given), source);
-  const texts = Array.isArray(given) ? given : [String(given)];
-  return texts.flatMap((text) => form.parse(text, source));
+  const rows = rowsOf(table).map(([, row]) => row);
+  const layers = [flagLayer(command, table), variableLayer(rows, env), ...below];
+  return optionsOf(table, settingsOf(table, layers));
 }

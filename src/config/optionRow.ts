@@ -1,7 +1,7 @@
 /**
  * What a row of an option table is (config/options.ts).
  */
-import type { ValueParser } from "./values.ts";
+import type { ValueParser, ValueShape } from "./shape.ts";
 
 export type OptionGroup = "Interface" | "Discovery" | "Relay" | "Routes" | "Secret" | "Files" | "Log";
 
@@ -13,19 +13,31 @@ export interface OptionRow<T> {
   readonly alias?: `--${string}`;
   readonly group: OptionGroup;
   readonly help: string;
-  /** Environment variable that gives the value when the flag is absent. */
-  readonly env?: string;
+  /** A second name of its variable, from before there were systematic ones ({@link variableName}). */
+  readonly env?: `WGMESH_${string}`;
   readonly default: T;
   /** How the help shows the default; absent shows none. */
   readonly defaultText?: string;
-  /** True when a reload may change it while the daemon runs (row C5). */
+  /** May change while the daemon runs (row C5): needs a line in daemon/liveSettings.ts. */
   readonly live?: true;
+  /** Makes another node of this one, or is needed to find the kept settings: `config set` refuses it. */
+  readonly fixed?: true;
+  /** Why it cannot stand in a file or in a variable; such an option is not shown either. */
+  readonly flagOnly?: string;
   readonly form: OptionForm<T>;
 }
 
 export type OptionForm<T> =
   /** No argument; its presence means `present`. */
   | { readonly kind: "switch"; readonly present: T }
+  /** Two flags without arguments, `--x` and `--no-x`, the last of which counts; elsewhere one word. */
+  | {
+      readonly kind: "pair";
+      readonly present: T;
+      readonly contrary: T;
+      readonly contraryHelp: string;
+      readonly parse: ValueParser<T>;
+    }
   /** One argument; the last one counts. */
   | { readonly kind: "value"; readonly placeholder: string; readonly parse: ValueParser<T> }
   /** May be repeated; what `parse` makes of each argument is joined into one list. */
@@ -46,3 +58,28 @@ export const list = <T>(placeholder: string, parse: ValueParser<readonly T[]>): 
   placeholder,
   parse,
 });
+
+/** `live`: at once; `restart`: from the next start on; `fixed`: only by a flag, a variable or the file. */
+export type ReloadClass = "live" | "restart" | "fixed";
+
+export function reloadClass(row: Pick<OptionRow<unknown>, "live" | "fixed">): ReloadClass {
+  if (row.fixed) return "fixed";
+  return row.live ? "live" : "restart";
+}
+
+/** Its name in the file and for `config set`: the flag, said positively. `--no-dht` is `dht`. */
+export function configKey({ flag, form }: Pick<OptionRow<unknown>, "flag" | "form">): string {
+  const name = flag.slice(2);
+  return form.kind === "switch" && form.present === false ? name.replace(/^no-/, "") : name;
+}
+
+/** `listen-port` is `WGMESH_LISTEN_PORT`. */
+export function variableName(key: string): `WGMESH_${string}` {
+  return `WGMESH_${key.replaceAll("-", "_").toUpperCase()}`;
+}
+
+export function shapeOf(form: OptionForm<unknown>): ValueShape {
+  if (form.kind === "switch") return { kind: "boolean" };
+  if (form.kind === "list") return { kind: "list" };
+  return form.parse.shape ?? { kind: "text" };
+}

@@ -21,6 +21,10 @@ const BACKEND_CHOICES = ["auto", "kernel", "embedded", "wireguard-go"] as const;
 /** `auto` is the first of the others that works. */
 export type BackendChoice = (typeof BACKEND_CHOICES)[number];
 
+const GOSSIP_PACES = ["calm", "steady", "off"] as const;
+/** In-mesh gossip: `steady` is the Go peer's pace, to Go peers too; `calm` is between nodes of ours alone. */
+export type GossipPace = (typeof GOSSIP_PACES)[number];
+
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
 export interface DaemonOptions extends RelayOptions {
   readonly interfaceName: InterfaceName;
@@ -43,11 +47,8 @@ export interface DaemonOptions extends RelayOptions {
   readonly lanDiscovery: boolean;
   /** Look for the mesh in the registry (config/registry.ts). */
   readonly registry: boolean;
-  /** In-mesh gossip at the Go peer's pace, to Go peers too. */
   readonly introducer: boolean;
-  readonly gossip: boolean;
-  /** False with `--no-gossip`: not even the calm one between nodes of ours. */
-  readonly meshGossip: boolean;
+  readonly gossip: GossipPace;
   /** Links discovery may use; empty means every suitable one. */
   readonly discoveryInterfaces: readonly string[];
   readonly excludedInterfaces: readonly string[];
@@ -93,6 +94,7 @@ export const locationOptions: OptionTable<LocationOptions> = {
     help: "name of the WireGuard interface",
     default: "wg0" as InterfaceName,
     defaultText: "wg0",
+    fixed: true,
     form: value("NAME", values.interfaceName),
   },
   runDir: {
@@ -101,6 +103,7 @@ export const locationOptions: OptionTable<LocationOptions> = {
     help: "folder of the lock, the PID file and the socket",
     default: DEFAULT_RUN_DIR,
     defaultText: DEFAULT_RUN_DIR,
+    fixed: true,
     form: value("DIR", values.path),
   },
   socketPath: {
@@ -109,6 +112,7 @@ export const locationOptions: OptionTable<LocationOptions> = {
     help: "RPC socket (default: <run-dir>/<interface>.sock)",
     env: "WGMESH_SOCKET",
     default: null,
+    fixed: true,
     form: value("PATH", values.socketPath),
   },
 };
@@ -192,15 +196,14 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     flag: "--gossip",
     group: "Discovery",
     help: "tell a random peer what is known every 10 s, through the tunnel; Go peers too (default: calmly, and not them)",
-    default: false,
-    form: on,
-  },
-  meshGossip: {
-    flag: "--no-gossip",
-    group: "Discovery",
-    help: "do not pass on through the tunnels what is known of other peers",
-    default: true,
-    form: off,
+    default: "calm",
+    form: {
+      kind: "pair",
+      present: "steady",
+      contrary: "off",
+      contraryHelp: "do not pass on through the tunnels what is known of other peers",
+      parse: values.oneOf(GOSSIP_PACES),
+    },
   },
   discoveryInterfaces: {
     flag: "--discovery-iface",
@@ -292,6 +295,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     help: "folder of the key, the peer cache and the reload file",
     default: DEFAULT_STATE_DIR,
     defaultText: DEFAULT_STATE_DIR,
+    fixed: true,
     form: value("DIR", values.path),
   },
   runDir: locationOptions.runDir,
@@ -347,12 +351,14 @@ export const secretOptions: OptionTable<SecretOptions> = {
     group: "Secret",
     help: "read the secret from a file only its owner can read, or from standard input with '-'",
     default: null,
+    fixed: true,
     form: value("FILE", (text, source) => (text === "-" ? text : values.path(text, source))),
   },
   secret: {
     flag: "--secret",
     group: "Secret",
     help: "the secret itself; other users can see it in the process list, so better use --secret-file",
+    flagOnly: "the secret itself does not belong into a configuration file; name its file with secret-file",
     default: null,
     form: value("SECRET", (text) => text),
   },

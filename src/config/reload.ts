@@ -8,7 +8,8 @@ import { messageOf, WgmeshError } from "../core/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../core/log.ts";
 import type { Cidr } from "../core/types.ts";
 import { daemonOptions } from "./options.ts";
-import { advertisedNetworks, oneOf, type ValueParser } from "./values.ts";
+import type { ValueParser } from "./shape.ts";
+import { advertisedNetworks, oneOf } from "./values.ts";
 
 /** Absent members stay as they are. */
 export interface ReloadChange {

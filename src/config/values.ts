@@ -16,8 +16,7 @@ import {
   parsePort,
   parsePublicKey,
 } from "../core/types.ts";
-
-export type ValueParser<T> = (text: string, source: string) => T;
+import { shaped, type ValueParser } from "./shape.ts";
 
 /** A node named by the operator. `port` null stands for the control port derived from the secret. */
 export interface StaticPeer {
@@ -54,29 +53,38 @@ const linkName: ValueParser<string> = (text, source) => {
   return text;
 };
 
-export const port: ValueParser<number> = (text, source) => parsePort(text, source);
+export const port: ValueParser<number> = shaped(
+  { kind: "integer", minimum: 1, maximum: 65535 },
+  (text, source) => parsePort(text, source),
+);
 
 /** 576..65535: what IPv4 needs at least, and the largest a link can have. */
-export const mtu: ValueParser<number> = (text, source) => {
-  const bytes = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(bytes >= 576 && bytes <= 65535)) {
-    throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not an MTU`, {
-      hint: "use a number of bytes from 576 (1280 with IPv6) to 65535",
-    });
-  }
-  return bytes;
-};
+export const mtu: ValueParser<number> = shaped(
+  { kind: "integer", minimum: 576, maximum: 65535 },
+  (text, source) => {
+    const bytes = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(bytes >= 576 && bytes <= 65535)) {
+      throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not an MTU`, {
+        hint: "use a number of bytes from 576 (1280 with IPv6) to 65535",
+      });
+    }
+    return bytes;
+  },
+);
 
 /** 10,000 to 10^12 bytes per second; below, not even a handshake and a ping would pass. */
-export const byteRate: ValueParser<number> = (text, source) => {
-  const bytes = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(bytes >= 10_000 && bytes <= 1e12)) {
-    throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a rate`, {
-      hint: "use a number of bytes per second, at least 10000",
-    });
-  }
-  return bytes;
-};
+export const byteRate: ValueParser<number> = shaped(
+  { kind: "integer", minimum: 10_000, maximum: 1e12 },
+  (text, source) => {
+    const bytes = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(bytes >= 10_000 && bytes <= 1e12)) {
+      throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a rate`, {
+        hint: "use a number of bytes per second, at least 10000",
+      });
+    }
+    return bytes;
+  },
+);
 
 export const publicKey: ValueParser<PublicKey> = (text, source) => {
   const key = parsePublicKey(text.trim());
@@ -117,7 +125,7 @@ function commaList<T>(entry: ValueParser<T>): ValueParser<readonly T[]> {
 export const linkNames = commaList(linkName);
 
 /** Networks to advertise, without repeats; an empty text is none. At most {@link MAX_ADVERTISED_NETWORKS}. */
-export const advertisedNetworks: ValueParser<readonly Cidr[]> = (text, source) => {
+export const advertisedNetworks: ValueParser<readonly Cidr[]> = shaped({ kind: "list" }, (text, source) => {
   const networks = commaList(cidr)(text, source);
   if (networks.length > MAX_ADVERTISED_NETWORKS) {
     throw new WgmeshError("ERR_CIDR", `${source}: ${networks.length} networks are too many`, {
@@ -125,18 +133,21 @@ export const advertisedNetworks: ValueParser<readonly Cidr[]> = (text, source) =
     });
   }
   return networks;
-};
+});
 
-export const routePolicy: ValueParser<RoutePolicy> = (text, source) => {
-  if (text === "all" || text === "none") return text;
-  const networks = commaList(cidr)(text, source);
-  if (networks.length === 0) {
-    throw new WgmeshError("ERR_CIDR", `${source}: no network given`, {
-      hint: "use all, none, or networks with commas between",
-    });
-  }
-  return networks;
-};
+export const routePolicy: ValueParser<RoutePolicy> = shaped(
+  { kind: "list", words: ["all", "none"] },
+  (text, source) => {
+    if (text === "all" || text === "none") return text;
+    const networks = commaList(cidr)(text, source);
+    if (networks.length === 0) {
+      throw new WgmeshError("ERR_CIDR", `${source}: no network given`, {
+        hint: "use all, none, or networks with commas between",
+      });
+    }
+    return networks;
+  },
+);
 
 /** `host`, `host:port`, `[IPv6]` or `[IPv6]:port`. A bare IPv6 address is refused: its last group could be a port. */
 export const staticPeer: ValueParser<StaticPeer> = (text, source) =>
@@ -215,7 +226,7 @@ export const socketPath: ValueParser<string> = (text, source) => {
 
 /** One of a few words. */
 export function oneOf<const Word extends string>(words: readonly Word[]): ValueParser<Word> {
-  return (text, source) => {
+  return shaped({ kind: "text", words }, (text, source) => {
     const word = words.find((candidate) => candidate === text);
     if (word === undefined) {
       throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a choice`, {
@@ -223,5 +234,5 @@ export function oneOf<const Word extends string>(words: readonly Word[]): ValueP
       });
     }
     return word;
-  };
+  });
 }

@@ -118,7 +118,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
         forced: options.forceRelay,
         plaintextAllowed: options.allowPlaintextRelay,
       },
-      gossip: options.gossip ? "steady" : options.meshGossip ? "calm" : "off",
+      gossip: options.gossip,
       ...(options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),
       noIpv6: !options.ipv6,
       noPunching: !options.punching,

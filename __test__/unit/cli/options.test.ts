@@ -22,8 +22,7 @@ describe("options of wgmeshd", () => {
       peers: [],
       lanDiscovery: true,
       registry: false,
-      gossip: false,
-      meshGossip: true,
+      gossip: "calm",
       discoveryInterfaces: [],
       excludedInterfaces: [],
       dht: true,
@@ -91,8 +90,7 @@ describe("options of wgmeshd", () => {
       ],
       lanDiscovery: false,
       registry: true,
-      gossip: true,
-      meshGossip: true,
+      gossip: "steady",
       discoveryInterfaces: ["eth0", "eth1.100", "br-1a2b"],
       excludedInterfaces: ["docker0"],
       dht: false,
@@ -125,9 +123,9 @@ describe("options of wgmeshd", () => {
   });
 
   test("of --gossip and --no-gossip the last one counts", async () => {
-    expect(await options("--no-gossip")).toMatchObject({ gossip: false, meshGossip: false });
-    expect(await options("--no-gossip", "--gossip")).toMatchObject({ gossip: true, meshGossip: true });
-    expect(await options("--gossip", "--no-gossip")).toMatchObject({ gossip: false, meshGossip: false });
+    expect(await options("--no-gossip")).toMatchObject({ gossip: "off" });
+    expect(await options("--no-gossip", "--gossip")).toMatchObject({ gossip: "steady" });
+    expect(await options("--gossip", "--no-gossip")).toMatchObject({ gossip: "off" });
   });
 
   test("--interface is --iface", async () => {
