@@ -4,7 +4,7 @@
  * A value is text until its row's `parse` has seen it, whatever layer it comes from (flag, variable, later a file).
  */
 import { WgmeshError } from "../core/errors.ts";
-import { LOG_LEVELS, type LogLevel } from "../core/log.ts";
+import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
@@ -73,7 +73,7 @@ export interface DaemonOptions extends RelayOptions {
   readonly runDir: string;
   /** Absolute; null stands for `<run-dir>/<interface>.sock`. */
   readonly socketPath: string | null;
-  readonly logLevel: LogLevel;
+  readonly logLevel: LogLevels;
   readonly logFormat: LogFormat;
 }
 
@@ -304,12 +304,12 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   logLevel: {
     flag: "--log-level",
     group: "Log",
-    help: `least severity that is logged: ${LOG_LEVELS.join(", ")}`,
+    help: `least severity that is logged: ${LOG_LEVELS.join(", ")}; others for parts of the log: info,discovery=debug`,
     env: "WGMESH_LOG",
     default: "info",
     defaultText: "info",
     live: true,
-    form: value("LEVEL", values.oneOf(LOG_LEVELS)),
+    form: value("LEVELS", values.logLevels),
   },
   logFormat: {
     flag: "--log-format",

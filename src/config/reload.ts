@@ -5,21 +5,21 @@
  * the others withdrawn.
  */
 import { messageOf, WgmeshError } from "../core/errors.ts";
-import { LOG_LEVELS, type LogLevel } from "../core/log.ts";
+import type { LogLevels } from "../core/log.ts";
 import type { Cidr } from "../core/types.ts";
 import { daemonOptions } from "./options.ts";
 import type { ValueParser } from "./shape.ts";
-import { advertisedNetworks, oneOf } from "./values.ts";
+import { advertisedNetworks, logLevels } from "./values.ts";
 
 /** Absent members stay as they are. */
 export interface ReloadChange {
   readonly advertiseRoutes?: readonly Cidr[];
-  readonly logLevel?: LogLevel;
+  readonly logLevel?: LogLevels;
 }
 
 const liveKeys = new Map<string, ValueParser<ReloadChange>>([
   ["advertise-routes", (text, source) => ({ advertiseRoutes: advertisedNetworks(text, source) })],
-  ["log-level", (text, source) => ({ logLevel: oneOf(LOG_LEVELS)(text, source) })],
+  ["log-level", (text, source) => ({ logLevel: logLevels(text, source) })],
 ]);
 
 /**

@@ -4,7 +4,8 @@
  */
 import { isIPv6 } from "node:net";
 import { resolve } from "node:path";
-import { WgmeshError } from "../core/errors.ts";
+import { messageOf, WgmeshError } from "../core/errors.ts";
+import { type LogLevels, parseLogLevels } from "../core/log.ts";
 import {
   type Cidr,
   type Endpoint,
@@ -222,6 +223,18 @@ export const socketPath: ValueParser<string> = (text, source) => {
     );
   }
   return absolute;
+};
+
+/** `info`, or `info,discovery=debug`. */
+export const logLevels: ValueParser<LogLevels> = (text, source) => {
+  try {
+    return parseLogLevels(text);
+  } catch (cause) {
+    throw new WgmeshError("ERR_USAGE", `${source}: ${messageOf(cause)}`, {
+      cause,
+      hint: "use one of: debug, info, warn, error; for parts of the log too: info,discovery=debug",
+    });
+  }
 };
 
 /** One of a few words. */

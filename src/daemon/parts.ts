@@ -3,7 +3,7 @@
  */
 import type { DaemonOptions } from "../config/options.ts";
 import type { Clock } from "../core/clock.ts";
-import type { Log, LogLevel } from "../core/log.ts";
+import type { Log, LogLevels } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { Random } from "../core/random.ts";
 import type { PublicKey } from "../core/types.ts";
@@ -48,7 +48,7 @@ export interface NodeParts {
   /** Where every part tells what happened, and whoever asks reads it. */
   readonly events: EventLog;
   readonly troubles: TroubleRegistry;
-  readonly setLogLevel: (level: LogLevel) => void;
+  readonly setLogLevel: (level: LogLevels) => void;
   readonly system: System;
   readonly signals: Signals;
   readonly mesh: MeshFacts;

@@ -4,12 +4,12 @@
 import { parseReloadFile } from "../config/reload.ts";
 import { type Events, silentEvents } from "../core/events.ts";
 import { readSteeringFile } from "../core/files.ts";
-import type { Log, LogLevel } from "../core/log.ts";
+import type { Log, LogLevels } from "../core/log.ts";
 import type { Cidr } from "../core/types.ts";
 
 export interface ReloadTarget {
   setNetworks(networks: readonly Cidr[]): void;
-  setLogLevel(level: LogLevel): void;
+  setLogLevel(level: LogLevels): void;
   reconcile(): Promise<unknown>;
   announce(): void;
 }

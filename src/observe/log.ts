@@ -5,13 +5,13 @@
 import { writeSync } from "node:fs";
 import { type Logger, pino } from "pino";
 import type { Clock } from "../core/clock.ts";
-import { LOG_LEVELS, type Log, type LogLevel } from "../core/log.ts";
+import { LOG_LEVELS, type Log, type LogLevels, tableOfLevels } from "../core/log.ts";
 import { redact } from "./redact.ts";
 import { RepeatLimiter } from "./repeats.ts";
 import { formatText } from "./textFormat.ts";
 
 export interface LogOptions {
-  readonly level: LogLevel;
+  readonly level: LogLevels;
   /** `auto`: text on a terminal, JSON elsewhere. */
   readonly format: "auto" | "text" | "json";
   /** Whether the lines end on a terminal, which gets text and, unless `noColour`, colours. */
@@ -26,7 +26,7 @@ export interface LogOptions {
 /** The root log, and its level, which a reload may change for every child at once. */
 export interface NodeLog {
   readonly log: Log;
-  level: LogLevel;
+  level: LogLevels;
 }
 
 export function createLog(options: LogOptions): NodeLog {
@@ -34,7 +34,7 @@ export function createLog(options: LogOptions): NodeLog {
   const text = format === "text" || (format === "auto" && terminal);
   const colour = terminal && !noColour;
   const repeats = new RepeatLimiter(clock);
-  let threshold = pino.levels.values[options.level] ?? 0;
+  let thresholds = new Thresholds(options.level);
   let level = options.level;
 
   const log = pino(
@@ -46,7 +46,7 @@ export function createLog(options: LogOptions): NodeLog {
       formatters: { level: (label) => ({ level: label }) },
       hooks: {
         logMethod(args, method, severity) {
-          if (severity < threshold) return;
+          if (!thresholds.admit(severity, this)) return;
           const suppressed = severity === pino.levels.values.warn ? repeats.admit(keyOf(this, args)) : 0;
           if (suppressed === null) return;
           const [fields, ...rest] = args as unknown as [object, ...string[]];
@@ -70,9 +70,38 @@ export function createLog(options: LogOptions): NodeLog {
     },
     set level(next) {
       level = next;
-      threshold = pino.levels.values[next] ?? 0;
+      thresholds = new Thresholds(next);
     },
   };
+}
+
+/** From which severity on lines are let through, module by module. */
+class Thresholds {
+  readonly #base: number;
+  readonly #modules: ReadonlyMap<string, number>;
+  /** Below it nobody speaks, so that no module need be looked up for most lines that are held back. */
+  readonly #least: number;
+  /** Of each logger that was asked for: pino reads a logger's bindings out of text every time. */
+  readonly #known = new WeakMap<Logger, number>();
+
+  constructor(levels: LogLevels) {
+    const { base, modules } = tableOfLevels(levels);
+    const severity = (level: string): number => pino.levels.values[level] ?? 0;
+    this.#base = severity(base);
+    this.#modules = new Map([...modules].map(([name, level]) => [name, severity(level)]));
+    this.#least = Math.min(this.#base, ...this.#modules.values());
+  }
+
+  admit(severity: number, logger: Logger): boolean {
+    if (severity < this.#least) return false;
+    if (this.#modules.size === 0) return true;
+    let threshold = this.#known.get(logger);
+    if (threshold === undefined) {
+      threshold = this.#modules.get(String(logger.bindings().module ?? "daemon")) ?? this.#base;
+      this.#known.set(logger, threshold);
+    }
+    return severity >= threshold;
+  }
 }
 
 /** Warnings of one module with one message are of a kind, whatever their fields. */

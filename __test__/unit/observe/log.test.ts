@@ -3,7 +3,9 @@ import { buildSync } from "esbuild";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Clock } from "../../../src/core/clock.ts";
+import { LOG_MODULES, parseLogLevels } from "../../../src/core/log.ts";
 import { createLog, type LogOptions } from "../../../src/observe/log.ts";
+import { sourcesBelow } from "../layout/repository.ts";
 
 /** A clock that stands until it is moved. */
 function fakeClock(): Clock & { nowMs: number } {
@@ -66,6 +68,62 @@ describe("the level", () => {
     child.error({}, "four");
     expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(["two", "four"]);
     expect(node.level).toBe("error");
+  });
+});
+
+describe("levels of single modules", () => {
+  const said = (lines: readonly string[]): string[] =>
+    lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+
+  test("hold for that module and what is below it; the rest follows the first", () => {
+    const { node, lines } = makeLog({ level: parseLogLevels("warn,discovery=debug,daemon=error") });
+    const discovery = node.log.child({ module: "discovery" });
+    discovery.debug({}, "discovery debug");
+    discovery.child({ link: "eth0" }).debug({}, "discovery child debug");
+    node.log.child({ module: "mesh" }).info({}, "mesh info");
+    node.log.child({ module: "mesh" }).warn({}, "mesh warn");
+    node.log.warn({}, "daemon warn");
+    node.log.error({}, "daemon error");
+    expect(said(lines)).toEqual(["discovery debug", "discovery child debug", "mesh warn", "daemon error"]);
+  });
+
+  test("change live for children made before", () => {
+    const { node, lines } = makeLog();
+    const mesh = node.log.child({ module: "mesh" });
+    mesh.debug({}, "one");
+    node.level = parseLogLevels("mesh=debug");
+    mesh.debug({}, "two");
+    node.level = parseLogLevels("info,mesh=error");
+    mesh.warn({}, "three");
+    node.log.info({}, "four");
+    expect(said(lines)).toEqual(["two", "four"]);
+    expect(node.level).toBe("info,mesh=error");
+  });
+
+  test.each([
+    ["debug", "debug"],
+    ["mesh=debug", "info,mesh=debug"],
+    [" rpc = warn , error , rpc=debug", "error,rpc=debug"],
+  ])("%j is %j", (text, levels) => {
+    expect(parseLogLevels(text)).toBe(levels);
+  });
+
+  test.each([
+    ["loud", '"loud" is not a level'],
+    ["", '"" is not a level'],
+    ["info,mesh=loud", '"mesh=loud" is not a level'],
+    ["mesh=info=info", '"mesh=info=info" is not a level'],
+    ["info,mash=debug", '"mash" is not a part of the log; those are daemon, discovery, mesh'],
+  ])("%j is refused", (text, reason) => {
+    expect(() => parseLogLevels(text)).toThrow(reason);
+  });
+
+  test("know every module that the sources name", () => {
+    const named = [...sourcesBelow("src", ".ts")].flatMap(([, text]) =>
+      [...text.matchAll(/child\(\{ module: "(\w+)"/g)].map((match) => match[1]),
+    );
+    expect(named.length).toBeGreaterThan(3);
+    expect(LOG_MODULES).toEqual(expect.arrayContaining(named));
   });
 });
 
