@@ -204,6 +204,8 @@ test("10,000 invented contacts at one address: it is asked a little, and nobody 
   expectWithin(flood);
 });
 
-test("a crowd of invented members at a bystander's address, too", async () => {
+test("a crowd of invented members at a bystander's address, too, and the status tells of it", async () => {
   expectWithin(await floodOf(() => unharmed(() => attack(liar, "crowd", "120", bystander.address))));
+  const told = (await status()).warnings.find((text) => text.includes(`said to be at ${bystander.address}`));
+  expect(told).toMatch(/^\d+ peers without a tunnel .*: \d+ of them wait for their turn$/);
 });

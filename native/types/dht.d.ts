@@ -49,7 +49,7 @@ export class DhtNode {
    * `requestTimeoutMs` or more when some are dead, at most 30 s. A look-up for an id that is being looked up joins that one.
    *
    * @param infoHash - 40 hex digits.
-   * @param onPeers - Gets each address once, as `a.b.c.d:port`, as answers come in; at most 2,000. Not called after `close`.
+   * @param onPeers - Gets the answers as they come in, that of one node at a time, as `a.b.c.d:port`; at most 256. Not called after `close`.
    *
    * Errors: `ECANCELED` (closed meanwhile), `ETIMEDOUT`, `EBADF`, `EAGAIN` (16 calls are under way), `EINVAL`.
    */

@@ -25,6 +25,8 @@ export interface ContactRequest {
   readonly purpose: "meet" | "ask" | "tell";
   /** Nobody is mentioned: the address has not answered yet and may be a victim's. */
   readonly small: boolean;
+  /** Sent less often than others: one of many addresses of which few may be true. */
+  readonly brief?: boolean;
 }
 
 const WEIGHT = { meet: 0, ask: 1, tell: 2 } as const;

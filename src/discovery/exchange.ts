@@ -351,7 +351,8 @@ export class Exchange {
     const justMet = publicKey !== null && nowMs - this.#plan.lastHelloAtMs(publicKey) < JUST_MET_MS;
     if (purpose === "meet" && justMet && peer?.knowsUs) return false;
     const datagram = announcer.hello(publicKey, request.small);
-    this.#hellos.open({ to, publicKey, reason: request.reason, datagram, openedAtMs: nowMs });
+    const brief = request.brief === true;
+    this.#hellos.open({ to, publicKey, reason: request.reason, datagram, openedAtMs: nowMs, brief });
     if (peer) this.#plan.tried(peer.publicKey, nowMs);
     return true;
   }

@@ -6,6 +6,10 @@ import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
 
 /** When the datagram goes out, counted from the first time. The Go peer's 100 ms would spend its own limiter (weak point 33). */
 const SEND_AT_MS = [0, 200, 500, 1000, 2000, 3000] as const;
+/** Where there are many to ask: one datagram opens our NAT for the other's, the second makes up for a loss. */
+const SEND_BRIEFLY_AT_MS = [0, 1000] as const;
+/** What a HELLO costs that nobody answers. */
+export const DATAGRAMS_OF_HELLO = { full: SEND_AT_MS.length, brief: SEND_BRIEFLY_AT_MS.length } as const;
 const GIVE_UP_MS = 4000;
 /** HELLOs open at once; more wait for their turn elsewhere. */
 const MAX_OPEN = 2048;
@@ -20,6 +24,8 @@ export interface OpenHello {
   readonly reason: HelloReason;
   readonly datagram: Buffer;
   readonly openedAtMs: number;
+  /** Sent twice in place of six times. */
+  readonly brief: boolean;
 }
 
 interface Entry {
@@ -30,11 +36,11 @@ interface Entry {
 
 export class HelloTable {
   readonly #open = new Map<string, Entry>();
-  readonly #schedule: readonly number[];
+  readonly #once: boolean;
 
   /** `once`: one send, then only waiting (`--no-punching`). */
   constructor(once: boolean) {
-    this.#schedule = once ? SEND_AT_MS.slice(0, 1) : SEND_AT_MS;
+    this.#once = once;
   }
 
   has(to: Endpoint): boolean {
@@ -84,7 +90,7 @@ export class HelloTable {
         continue;
       }
       const before = entry.sends;
-      while (openedAtMs + (this.#schedule[entry.sends] ?? GIVE_UP_MS) <= nowMs) entry.sends += 1;
+      while (openedAtMs + this.#sendAfterMs(entry) <= nowMs) entry.sends += 1;
       // After a stall several sends are due; one is enough.
       if (entry.sends > before) send.push(entry.hello);
     }
@@ -94,10 +100,16 @@ export class HelloTable {
   /** When `tick` has work next; null when nothing is open. */
   nextAtMs(): number | null {
     let next: number | null = null;
-    for (const { hello, sends } of this.#open.values()) {
-      const atMs = hello.openedAtMs + (this.#schedule[sends] ?? GIVE_UP_MS);
+    for (const entry of this.#open.values()) {
+      const atMs = entry.hello.openedAtMs + this.#sendAfterMs(entry);
       if (next === null || atMs < next) next = atMs;
     }
     return next;
+  }
+
+  /** When its next datagram is due, counted from its opening; its end when there is none. */
+  #sendAfterMs({ hello, sends }: Entry): number {
+    if (this.#once && sends > 0) return GIVE_UP_MS;
+    return (hello.brief ? SEND_BRIEFLY_AT_MS : SEND_AT_MS)[sends] ?? GIVE_UP_MS;
   }
 }

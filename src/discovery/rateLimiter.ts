@@ -46,10 +46,10 @@ export class TokenBucket {
     return this.#tokens >= cost;
   }
 
-  /** When one token will be there: `nowMs`, or later. */
-  nextAtMs(nowMs: number): number {
-    if (this.has(nowMs)) return nowMs;
-    return nowMs + Math.ceil(((1 - this.#tokens) * 1000) / this.#ratePerSecond);
+  /** When so many tokens will be there: `nowMs`, or later. */
+  nextAtMs(nowMs: number, cost = 1): number {
+    if (this.has(nowMs, cost)) return nowMs;
+    return nowMs + Math.ceil(((cost - this.#tokens) * 1000) / this.#ratePerSecond);
   }
 }
 

@@ -15,8 +15,18 @@ export const TURN_MS = 30_000;
 /** Who comes in a turn in place of others that went: a member that invents names faster must wait for the next turn. */
 const MAX_IN_TURN = 2 * MAX_STRANGERS_AT_ADDRESS;
 
+/** Peers without a tunnel that are all said to be at one address. */
+export interface Crowd {
+  readonly host: string;
+  readonly strangers: number;
+  /** How many of them wait for their turn. */
+  readonly waiting: number;
+}
+
 /** Remembers whose turn it is. */
 export class Crowds {
+  /** Where somebody waits, as of the last look. */
+  waiting: readonly Crowd[] = [];
   #turn = Number.NaN;
   /** Those who were let in during this turn, by host, but those who have a tunnel now. */
   readonly #letIn = new Map<string, Set<PublicKey>>();
@@ -34,6 +44,7 @@ export class Crowds {
     if (turn !== this.#turn) this.#letIn.clear();
     this.#turn = turn;
     const out = new Set<PublicKey>();
+    const waiting: Crowd[] = [];
     for (const [host, crowd] of this.#crowds(peers, hostOf, nowMs)) {
       const letIn = this.#letIn.get(host) ?? new Set();
       this.#letIn.set(host, letIn);
@@ -45,7 +56,10 @@ export class Crowds {
           places -= 1;
         } else out.add(publicKey);
       }
+      const left = crowd.filter((publicKey) => out.has(publicKey)).length;
+      if (left > 0) waiting.push({ host, strangers: crowd.length, waiting: left });
     }
+    this.waiting = waiting;
     return out;
   }
 
@@ -69,6 +83,10 @@ export class Crowds {
     return crowds;
   }
 }
+
+/** For the operator. */
+export const crowdText = ({ host, strangers, waiting }: Crowd): string =>
+  `${strangers} peers without a tunnel are said to be at ${host}: ${waiting} of them wait for their turn`;
 
 /** In the order of the keys, begun elsewhere in each turn. */
 function inTurn(crowd: PublicKey[], turn: number): PublicKey[] {

@@ -14,7 +14,7 @@ import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { ActualDevice, ActualPeer, WantedPeer } from "../wireguard/backend.ts";
 import type { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
-import { Crowds } from "./crowds.ts";
+import { Crowds, crowdText } from "./crowds.ts";
 import { desiredPeers } from "./desired.ts";
 import { type Backoff, type Failure, FailureBook } from "./failures.ts";
 import type { InterfaceAddress } from "./interfaceDifference.ts";
@@ -216,7 +216,7 @@ export class Reconciler {
 
   /** Sentences for the operator on what is being worked against, or missing. */
   warnings(): string[] {
-    return this.#interface.warnings();
+    return [...this.#interface.warnings(), ...this.#crowds.waiting.map(crowdText)];
   }
 
   /** Bytes, of the interface as it was seen last; null while there is none. */

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import type { Lab } from "../harness/lab.ts";
 import type { Core } from "./core.ts";
 import { settle } from "./network.ts";
@@ -41,14 +41,47 @@ export async function startDhtNodes(
   count: number,
 ): Promise<readonly string[]> {
   if (count === 0) return [];
+  return (await startDht(lab, core, name, count, "dht_nodes.py")).addresses;
+}
+
+/** DHT nodes that lie (programs/dht_liars.py). */
+export interface Liars {
+  readonly addresses: readonly string[];
+  /** How many addresses they have told so far. */
+  told(): number;
+}
+
+/** Starts so many liars, with so many lies in all; some of these are ports of the victim's. */
+export async function startDhtLiars(
+  lab: Lab,
+  core: Core,
+  name: string,
+  { count, lies, victim }: { readonly count: number; readonly lies: number; readonly victim: string },
+): Promise<Liars> {
+  let told = 0;
+  const { addresses, lines } = await startDht(lab, core, name, count, "dht_liars.py", String(lies), victim);
+  lines.on("line", (line: string) => {
+    told = Number(/^told (\d+)$/.exec(line)?.[1] ?? told);
+  });
+  return { addresses, told: () => told };
+}
+
+async function startDht(
+  lab: Lab,
+  core: Core,
+  name: string,
+  count: number,
+  script: string,
+  ...args: readonly string[]
+): Promise<{ readonly addresses: readonly string[]; readonly lines: Interface }> {
   const namespace = lab.addNamespace(name);
   settle(namespace);
   const { addresses } = core.attachServer(namespace, count);
-  const command = ["netns", "exec", namespace, ...program("dht_nodes.py"), String(dhtPort), ...addresses];
+  const command = ["netns", "exec", namespace, ...program(script), String(dhtPort), ...args, ...addresses];
   const child = spawn("ip", command, { stdio: ["ignore", "pipe", "inherit"] });
-  const ready = once(createInterface(child.stdout), "line");
-  const failed = once(child, "exit").then(() => Promise.reject(new Error("the DHT nodes ended")));
-  await Promise.race([ready, failed]);
+  const lines = createInterface(child.stdout);
+  const failed = once(child, "exit").then(() => Promise.reject(new Error(`${script} ended`)));
+  await Promise.race([once(lines, "line"), failed]);
   failed.catch(() => {});
-  return addresses;
+  return { addresses, lines };
 }

@@ -106,6 +106,7 @@ describe("an open HELLO", () => {
     reason: "dht",
     datagram: Buffer.from("x"),
     openedAtMs: 0.3,
+    brief: false,
   } as const;
 
   /** The times at which it is sent, and the one at which it is given up. */

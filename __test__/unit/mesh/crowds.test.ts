@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { Crowds, MAX_STRANGERS_AT_ADDRESS, TURN_MS } from "../../../src/mesh/crowds.ts";
+import { Crowds, crowdText, MAX_STRANGERS_AT_ADDRESS, TURN_MS } from "../../../src/mesh/crowds.ts";
 import type { Peer } from "../../../src/peers/peer.ts";
 import { peer as peerOf } from "./peers.ts";
 
@@ -25,6 +25,21 @@ test("a few strangers at one address all have their turn at once", () => {
   }));
   expect(leftOut(scattered, hostOf, NOW).size).toBe(0);
   expect(leftOut(crowd(500, "x"), () => null, NOW).size).toBe(0);
+});
+
+test("a crowd is told of while somebody waits", () => {
+  const peers = [...crowd(40, "192.0.2.1"), ...crowd(5, "192.0.2.2", 500)];
+  leftOut(peers, hostOf, NOW);
+  expect(crowds.waiting).toEqual([{ host: "192.0.2.1", strangers: 40, waiting: 8 }]);
+  expect(crowds.waiting.map(crowdText)).toEqual([
+    "40 peers without a tunnel are said to be at 192.0.2.1: 8 of them wait for their turn",
+  ]);
+  leftOut(
+    peers.map((peer) => ({ ...peer, lastHandshakeMs: NOW - 1000 })),
+    hostOf,
+    NOW,
+  );
+  expect(crowds.waiting).toEqual([]);
 });
 
 test("of a crowd one part at a time has, and each of it within a round", () => {

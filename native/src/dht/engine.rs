@@ -28,8 +28,8 @@ const ANNOUNCE_LIMIT: Duration = Duration::from_secs(20);
 const NODES_LIMIT: Duration = Duration::from_secs(10);
 /// The crate's thread looks for requests every 50 ms; more only on a machine that is very busy.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// A look-up that has told so many addresses is over: more would only fill memory.
-const MAX_PEERS: usize = 2_000;
+/// A look-up that has told so many answers is over: more would only fill memory. One has 2,048 bytes at most.
+const MAX_ANSWERS: usize = 256;
 /// How long `close` waits for the socket to be closed.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 const CLOSE_LOOK: Duration = Duration::from_millis(5);
@@ -83,6 +83,7 @@ pub enum Answer {
 /// What a call tells: any number of `Peers`, then one of the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// What one node answered.
     Peers(Vec<SocketAddrV4>),
     Answer(Answer),
     Failed(Error),
@@ -215,15 +216,13 @@ impl Call {
     fn lookup(&mut self, id: Id) -> Result<Answer> {
         let until = Instant::now() + LOOKUP_LIMIT;
         let mut peers = self.dht.get_peers(id);
-        let mut told = HashSet::new();
-        while let Some(found) = self.wait("look up in", next(&mut peers), until)? {
-            let news: Vec<_> =
+        for _ in 0..MAX_ANSWERS {
+            let Some(found) = self.wait("look up in", next(&mut peers), until)? else { break };
+            let mut told = HashSet::new();
+            let usable: Vec<_> =
                 found.into_iter().filter(|peer| records::is_usable(*peer) && told.insert(*peer)).collect();
-            if !news.is_empty() {
-                (self.sink)(Event::Peers(news));
-            }
-            if told.len() >= MAX_PEERS {
-                break;
+            if !usable.is_empty() {
+                (self.sink)(Event::Peers(usable));
             }
         }
         Ok(Answer::Done)

@@ -1,38 +1,74 @@
 /**
  * Addresses found in the DHT that are to get a HELLO. Anybody can put addresses there, of victims too, so all of it is bounded: how
- * many are kept, how many of one host, how many are asked in a second, and how often the same one. Pure: time and chance come in.
+ * many are kept, how many of one host, how many datagrams go out in a second, and how often one address is asked.
+ *
+ * Lies cost their teller nothing, so numbers do not count: every answer of a node has its turn, whatever its length. A node that
+ * tells the truth names few, and each of them is asked in one of its first turns. Whom several nodes name has several chances.
+ * Pure: time and chance come in.
  */
 import { ipKind } from "../../core/ipKind.ts";
 import { type Endpoint, endpointText, parseIp } from "../../core/types.ts";
+import { DATAGRAMS_OF_HELLO } from "../helloTable.ts";
 import { TokenBucket } from "../rateLimiter.ts";
 
-/** New HELLOs a second; each is repeated for four seconds (helloTable.ts). */
-const RATE_PER_SECOND = 10;
-const BURST = 20;
-const MAX_KEPT = 512;
+/** First datagrams of HELLOs and their repetitions: ten new addresses a second, or thirty when there are many. */
+const DATAGRAMS_PER_SECOND = 60;
+const BURST_DATAGRAMS = 120;
+/** With more addresses waiting than this each is asked briefly, and so all of them sooner. */
+const FEW = 20;
+const MAX_KEPT = 4_096;
 /** Many nodes may share a NAT's address, and many bogus ports a victim's. */
 const MAX_PER_HOST = 16;
+/** So many addresses of one host are asked in so long a time. */
+const MAX_ASKED_OF_HOST = 4;
+const HOST_WINDOW_MS = 5_000;
+/** Answers that wait, and how many addresses of each; chance decides which. */
+const MAX_ANSWERS = 128;
+const MAX_OF_ANSWER = 32;
+/** Who may not be asked for longer than this does not wait for it: somebody will name him again. */
+const WAIT_MS = 5_000;
 /** How long an address that does not answer is left alone, by how often it did not. A HELLO gives up after four seconds. */
 const AGAIN_AFTER_MS = [5_000, 5_000, 15_000, 60_000, 60_000, 60_000, 300_000] as const;
 
+interface HostRecord {
+  /** How many addresses of it are kept. */
+  kept: number;
+  /** When it was asked, the latest times. */
+  readonly askedAtMs: number[];
+}
+
 interface Contact {
   readonly endpoint: Endpoint;
+  readonly host: HostRecord;
   /** -Infinity for never. */
   askedAtMs: number;
   tries: number;
-  isWanted: boolean;
+}
+
+/** What one node has answered. */
+interface Answer {
+  /** Whom it names and who was not asked since, in an order of chance. */
+  waiting: Contact[];
+  /** How many of it were asked. */
+  turns: number;
+}
+
+/** Somebody to be sent a HELLO; `brief` when others wait too. */
+export interface DhtContact {
+  readonly to: Endpoint;
+  readonly brief: boolean;
 }
 
 export class DhtContacts {
+  /** By address; who was named longest ago comes first. */
   readonly #contacts = new Map<string, Contact>();
-  /** The keys of that map, so that a random one is found at once. */
-  readonly #keys: string[] = [];
-  readonly #perHost = new Map<string, number>();
+  readonly #hosts = new Map<string, HostRecord>();
+  #answers: Answer[] = [];
   readonly #bucket: TokenBucket;
   readonly #unit: () => number;
 
   constructor(nowMs: number, unit: () => number) {
-    this.#bucket = new TokenBucket(RATE_PER_SECOND, BURST, nowMs);
+    this.#bucket = new TokenBucket(DATAGRAMS_PER_SECOND, BURST_DATAGRAMS, nowMs);
     this.#unit = unit;
   }
 
@@ -41,45 +77,47 @@ export class DhtContacts {
     return this.#contacts.size;
   }
 
-  /** A node of the DHT named this address. False when it was left out. */
-  found(endpoint: Endpoint): boolean {
-    const text = endpointText(endpoint);
-    const known = this.#contacts.get(text);
-    if (known) {
-      known.isWanted = true;
-      return true;
+  /** What one node of the DHT has answered. Returns how many of it were taken up. */
+  found(endpoints: readonly Endpoint[], nowMs: number): number {
+    const waiting: Contact[] = [];
+    for (const endpoint of this.#shuffled(endpoints)) {
+      const contact = this.#contact(endpoint);
+      if (contact === null || freeAtMs(contact) > nowMs + WAIT_MS || waiting.includes(contact)) continue;
+      if (waiting.push(contact) >= MAX_OF_ANSWER) break;
     }
-    if (!isPossible(endpoint)) return false;
-    const ofHost = this.#perHost.get(endpoint.host) ?? 0;
-    if (ofHost >= MAX_PER_HOST) return false;
-    this.#keys[this.#freePlace()] = text;
-    this.#perHost.set(endpoint.host, (this.#perHost.get(endpoint.host) ?? 0) + 1);
-    this.#contacts.set(text, { endpoint, askedAtMs: Number.NEGATIVE_INFINITY, tries: 0, isWanted: true });
-    return true;
+    if (waiting.length === 0) return 0;
+    this.#answers.push({ waiting, turns: 0 });
+    if (this.#answers.length > MAX_ANSWERS) this.#dropAnswer();
+    return waiting.length;
   }
 
-  /** Whom to send a HELLO now, those first who were asked least; the rest waits. */
-  take(nowMs: number): Endpoint[] {
-    const wanted = [...this.#contacts.values()].filter(
-      (contact) => contact.isWanted && freeAtMs(contact) <= nowMs,
-    );
-    const due: Endpoint[] = [];
-    for (const contact of wanted.sort((a, b) => a.tries - b.tries)) {
-      if (!this.#bucket.take(nowMs)) break;
-      contact.isWanted = false;
+  /** Whom to send a HELLO now; the rest waits. */
+  take(nowMs: number): DhtContact[] {
+    const due: DhtContact[] = [];
+    const brief = this.#isMany();
+    const cost = DATAGRAMS_OF_HELLO[brief ? "brief" : "full"];
+    while (this.#bucket.has(nowMs, cost)) {
+      const contact = this.#next(nowMs);
+      if (contact === null) break;
+      this.#bucket.take(nowMs, cost);
       contact.askedAtMs = nowMs;
       contact.tries += 1;
-      due.push(contact.endpoint);
+      const { askedAtMs } = contact.host;
+      askedAtMs.push(nowMs);
+      if (askedAtMs.length > MAX_ASKED_OF_HOST) askedAtMs.shift();
+      this.#forgetWaiting(contact);
+      due.push({ to: contact.endpoint, brief });
     }
     return due;
   }
 
-  /** The address has answered: it is known now, and only to be asked again when it is lost. */
-  answered(endpoint: Endpoint): void {
+  /** The address has answered: it is known now, and only to be asked again when it is lost. False for one that is not of ours. */
+  answered(endpoint: Endpoint): boolean {
     const contact = this.#contacts.get(endpointText(endpoint));
-    if (!contact) return;
+    if (!contact) return false;
     contact.tries = 0;
-    contact.isWanted = false;
+    this.#forgetWaiting(contact);
+    return true;
   }
 
   /** The network changed: whoever did not answer may do so now. */
@@ -90,30 +128,98 @@ export class DhtContacts {
   /** When `take` has something next; Infinity for never. */
   nextAtMs(nowMs: number): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const contact of this.#contacts.values()) {
-      if (contact.isWanted) next = Math.min(next, freeAtMs(contact));
+    for (const { waiting } of this.#answers) {
+      for (const contact of waiting) next = Math.min(next, freeAtMs(contact));
+      if (next <= nowMs) break;
     }
-    return next === Number.POSITIVE_INFINITY ? next : Math.max(next, this.#bucket.nextAtMs(nowMs));
+    if (next === Number.POSITIVE_INFINITY) return next;
+    const cost = DATAGRAMS_OF_HELLO[this.#isMany() ? "brief" : "full"];
+    return Math.max(next, this.#bucket.nextAtMs(nowMs, cost));
   }
 
-  /** Where a key can be put: under a flood a random one makes room, so that every address has the same chance. */
-  #freePlace(): number {
-    if (this.#keys.length < MAX_KEPT) return this.#keys.length;
-    const place = Math.floor(this.#unit() * this.#keys.length);
-    const text = this.#keys[place] ?? "";
-    const host = this.#contacts.get(text)?.endpoint.host ?? "";
+  #isMany(): boolean {
+    let count = 0;
+    for (const { waiting } of this.#answers) count += waiting.length;
+    return count > FEW;
+  }
+
+  /** The answer that had the fewest turns, of those with somebody who may be asked now. */
+  #next(nowMs: number): Contact | null {
+    let best: Contact | null = null;
+    let fewest = Number.POSITIVE_INFINITY;
+    let chosen: Answer | null = null;
+    let equals = 0;
+    for (const answer of this.#answers) {
+      if (answer.turns > fewest) continue;
+      const contact = answer.waiting.find((waiting) => freeAtMs(waiting) <= nowMs);
+      if (contact === undefined) continue;
+      equals = answer.turns === fewest ? equals + 1 : 1;
+      fewest = answer.turns;
+      if (this.#unit() * equals >= 1) continue;
+      best = contact;
+      chosen = answer;
+    }
+    if (chosen !== null) chosen.turns += 1;
+    return best;
+  }
+
+  /** Null for an address that is left out. */
+  #contact(endpoint: Endpoint): Contact | null {
+    const text = endpointText(endpoint);
+    let contact = this.#contacts.get(text);
+    if (contact) {
+      this.#contacts.delete(text);
+      this.#contacts.set(text, contact);
+      return contact;
+    }
+    if (!isPossible(endpoint)) return null;
+    const host = this.#hosts.get(endpoint.host) ?? { kept: 0, askedAtMs: [] };
+    if (host.kept >= MAX_PER_HOST) return null;
+    host.kept += 1;
+    this.#hosts.set(endpoint.host, host);
+    contact = { endpoint, host, askedAtMs: Number.NEGATIVE_INFINITY, tries: 0 };
+    this.#contacts.set(text, contact);
+    if (this.#contacts.size > MAX_KEPT) this.#dropOldest();
+    return contact;
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#contacts;
+    if (oldest === undefined) return;
+    const [text, contact] = oldest;
     this.#contacts.delete(text);
-    const left = (this.#perHost.get(host) ?? 1) - 1;
-    if (left === 0) this.#perHost.delete(host);
-    else this.#perHost.set(host, left);
-    return place;
+    this.#forgetWaiting(contact);
+    contact.host.kept -= 1;
+    if (contact.host.kept === 0) this.#hosts.delete(contact.endpoint.host);
+  }
+
+  /** One of those that had the most turns. */
+  #dropAnswer(): void {
+    const most = Math.max(...this.#answers.map(({ turns }) => turns));
+    const worst = [...this.#answers.keys()].filter((index) => this.#answers[index]?.turns === most);
+    this.#answers.splice(worst[Math.floor(this.#unit() * worst.length)] ?? 0, 1);
+  }
+
+  #forgetWaiting(contact: Contact): void {
+    for (const answer of this.#answers) {
+      const place = answer.waiting.indexOf(contact);
+      if (place !== -1) answer.waiting.splice(place, 1);
+    }
+    this.#answers = this.#answers.filter(({ waiting }) => waiting.length > 0);
+  }
+
+  #shuffled(endpoints: readonly Endpoint[]): Endpoint[] {
+    const order = endpoints.map((endpoint) => ({ endpoint, at: this.#unit() }));
+    return order.sort((a, b) => a.at - b.at).map(({ endpoint }) => endpoint);
   }
 }
 
-function freeAtMs({ askedAtMs, tries }: Contact): number {
-  if (tries === 0) return askedAtMs === Number.NEGATIVE_INFINITY ? 0 : askedAtMs + AGAIN_AFTER_MS[0];
+function freeAtMs({ askedAtMs, tries, host }: Contact): number {
   const last = AGAIN_AFTER_MS.length - 1;
-  return askedAtMs + (AGAIN_AFTER_MS[Math.min(tries - 1, last)] ?? 0);
+  const pauseMs = AGAIN_AFTER_MS[Math.min(Math.max(tries, 1) - 1, last)] ?? 0;
+  const own = askedAtMs === Number.NEGATIVE_INFINITY ? 0 : askedAtMs + pauseMs;
+  const [first = 0] = host.askedAtMs;
+  return host.askedAtMs.length < MAX_ASKED_OF_HOST ? own : Math.max(own, first + HOST_WINDOW_MS);
 }
 
 /** No host has these addresses; the port 0 is none. */

@@ -14,8 +14,8 @@ export interface DhtEngineStatus {
  */
 export interface DhtEngine {
   /**
-   * Asks the nodes nearest to the id who has announced itself there. `onPeers` gets answers as they come in, unfiltered:
-   * nodes may say what they like. Resolves when nobody nearer is left to ask.
+   * Asks the nodes nearest to the id who has announced itself there. `onPeers` gets the answer of each node by itself, as they
+   * come in, unfiltered: nodes may say what they like. Resolves when nobody nearer is left to ask.
    *
    * @param infoHash 40 hex digits.
    */

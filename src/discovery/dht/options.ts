@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
 import type { Random } from "../../core/random.ts";
 import type { Endpoint } from "../../core/types.ts";
 import type { LocalNode } from "../../peers/localNode.ts";
@@ -29,6 +30,7 @@ export interface DhtLayerOptions extends DhtOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  readonly metrics: Metrics;
   readonly store: PeerStore;
   readonly self: LocalNode;
   readonly underlay: Underlay;

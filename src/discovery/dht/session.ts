@@ -4,6 +4,7 @@
  */
 import { sleep } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
+import type { Counter } from "../../core/metrics.ts";
 import { type Endpoint, endpointText } from "../../core/types.ts";
 import { Pacemaker } from "../pacemaker.ts";
 import { DhtContacts } from "./contacts.ts";
@@ -22,6 +23,8 @@ export interface DhtReport {
   /** Why it is not as it should be; null when it is. */
   readonly problem: string | null;
 }
+
+const outcomes = { outcome: ["taken", "left_out", "asked", "answered"] } as const;
 
 /** How often is looked whether nodes answer: at first, and later. */
 const LOOK_EAGERLY_MS = 500;
@@ -42,6 +45,7 @@ export class DhtSession {
   readonly #options: DhtSessionOptions;
   readonly #schedule: DhtSchedule;
   readonly #contacts: DhtContacts;
+  readonly #addresses: Counter<typeof outcomes>;
   readonly #pacemaker: Pacemaker;
   readonly #end = new AbortController();
   #reason = "stopped";
@@ -59,11 +63,16 @@ export class DhtSession {
   #onReached: () => void = () => {};
 
   constructor(options: DhtSessionOptions) {
-    const { clock, random } = options;
+    const { clock, metrics, random } = options;
     const nowMs = clock.monotonicMs();
     this.#options = options;
     this.#schedule = new DhtSchedule(() => random.unit());
     this.#contacts = new DhtContacts(nowMs, () => random.unit());
+    this.#addresses = metrics.counter(
+      "wgmesh_dht_addresses_total",
+      "addresses that nodes of the DHT named: taken up or left out; asked, and answered",
+      outcomes,
+    );
     this.#unreachedSinceMs = nowMs;
     this.#lookAtMs = nowMs + LOOK_EAGERLY_MS;
     this.#hoursAtMs = nowMs;
@@ -115,7 +124,7 @@ export class DhtSession {
 
   /** An address that was found has answered. */
   answered(endpoint: Endpoint): void {
-    this.#contacts.answered(endpoint);
+    if (this.#contacts.answered(endpoint)) this.#addresses.add(1, { outcome: "answered" });
   }
 
   report(): DhtReport {
@@ -150,8 +159,9 @@ export class DhtSession {
     // First, so that announcements join the look-ups under way.
     for (const hour of this.#schedule.takeLookups(active, nowMs)) this.#lookUp(hour);
     for (const hour of this.#schedule.takeAnnouncements(nowMs)) this.#announce(hour);
-    for (const to of this.#contacts.take(nowMs)) {
-      this.#options.contact({ to, publicKey: null, reason: "dht", purpose: "meet", small: true });
+    for (const { to, brief } of this.#contacts.take(nowMs)) {
+      this.#options.contact({ to, publicKey: null, reason: "dht", purpose: "meet", small: true, brief });
+      this.#addresses.add(1, { outcome: "asked" });
     }
     if (!this.#isLooking && nowMs >= this.#lookAtMs) this.#look();
     if (!this.#isSaving && nowMs >= this.#saveAtMs) this.#save();
@@ -201,17 +211,19 @@ export class DhtSession {
     );
   }
 
-  /** Addresses some node told, unfiltered. */
+  /** What one node told, unfiltered. */
   #found(peers: readonly Endpoint[]): void {
-    const { store, underlay } = this.#options;
+    const { clock, store, underlay } = this.#options;
     const met = new Set<string>();
     for (const peer of store.list()) {
       if (peer.controlEndpoint && store.isActive(peer)) met.add(endpointText(peer.controlEndpoint));
     }
-    for (const peer of peers) {
-      if (this.#isOwn(peer) || met.has(endpointText(peer)) || underlay.isInsideMesh(peer.host)) continue;
-      this.#contacts.found(peer);
-    }
+    const news = peers.filter(
+      (peer) => !(this.#isOwn(peer) || met.has(endpointText(peer)) || underlay.isInsideMesh(peer.host)),
+    );
+    const taken = this.#contacts.found(news, clock.monotonicMs());
+    this.#addresses.add(taken, { outcome: "taken" });
+    this.#addresses.add(news.length - taken, { outcome: "left_out" });
     this.#pacemaker.wake();
   }
 
