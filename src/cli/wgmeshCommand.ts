@@ -12,6 +12,7 @@ import { addPing } from "./verbs/ping.ts";
 import { addReload } from "./verbs/reload.ts";
 import { addStatus } from "./verbs/status.ts";
 import { addTestPeer } from "./verbs/testPeer.ts";
+import { addToken } from "./verbs/token.ts";
 
 const examples = `
 Examples:
@@ -32,7 +33,18 @@ export function runWgmesh(args: readonly string[], terminal: Terminal): Promise<
     .option("-v, --version", "print the version")
     .helpCommand("help [command]", "print the help of a command")
     .addHelpText("after", exitCodesText() + examples);
-  for (const add of [addInit, addStatus, addPeers, addPing, addTestPeer, addNetcheck, addReload, addDown])
-    add(program, terminal);
+  const verbs = [
+    addInit,
+    addStatus,
+    addPeers,
+    addPing,
+    addTestPeer,
+    addNetcheck,
+    addReload,
+    addDown,
+    // Rarely used.
+    addToken,
+  ];
+  for (const add of verbs) add(program, terminal);
   return runCommand(program, args, terminal);
 }

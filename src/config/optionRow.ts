@@ -3,7 +3,16 @@
  */
 import type { ValueParser, ValueShape } from "./shape.ts";
 
-export type OptionGroup = "Interface" | "Discovery" | "Relay" | "Routes" | "Secret" | "Files" | "Log";
+export type OptionGroup =
+  | "Interface"
+  | "Discovery"
+  | "Relay"
+  | "Routes"
+  | "Secret"
+  | "Files"
+  | "RPC"
+  | "Remote"
+  | "Log";
 
 /** One row. `T` is the checked type; defaults are checked values already. */
 export interface OptionRow<T> {

@@ -8,6 +8,7 @@ import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
+import { checkRpcOptions, type RpcOptions, rpcOptions } from "./rpcOptions.ts";
 import type { RoutePolicy, StaticPeer } from "./values.ts";
 import * as values from "./values.ts";
 
@@ -26,7 +27,7 @@ const GOSSIP_PACES = ["calm", "steady", "off"] as const;
 export type GossipPace = (typeof GOSSIP_PACES)[number];
 
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
-export interface DaemonOptions extends RelayOptions {
+export interface DaemonOptions extends RelayOptions, RpcOptions {
   readonly interfaceName: InterfaceName;
   readonly backend: BackendChoice;
   /** Absolute; null looks the program up (see native/src/wireguard/process/program.rs for what is trusted). */
@@ -301,6 +302,8 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   runDir: locationOptions.runDir,
   socketPath: locationOptions.socketPath,
 
+  ...rpcOptions,
+
   logLevel: {
     flag: "--log-level",
     group: "Log",
@@ -322,6 +325,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
 
 /** Checks that need more than one value. */
 export function checkDaemonOptions(options: DaemonOptions): void {
+  checkRpcOptions(options);
   if (options.ipv6 && options.mtu !== null && options.mtu < 1280) {
     throw new WgmeshError("ERR_USAGE", `--mtu: ${options.mtu} is less than the 1280 bytes IPv6 needs`, {
       hint: "use 1280 or more, or add --no-ipv6",
@@ -379,7 +383,6 @@ export const notBuiltFlags: readonly { readonly flag: `--${string}`; readonly pl
   { flag: "--privacy" },
   { flag: "--daemon" },
   { flag: "--pprof", placeholder: "ADDRESS" },
-  { flag: "--metrics", placeholder: "ADDRESS" },
   { flag: "--account", placeholder: "KEY" },
   { flag: "--referral", placeholder: "CODE" },
 ];

@@ -104,6 +104,7 @@ export const errorTable = {
   ERR_RPC_REQUEST: kind(ExitCode.failure, 'send {"jsonrpc":"2.0","id":1,"method":"…"}', -32600),
   ERR_RPC_METHOD: kind(ExitCode.failure, "see docs/rpc.md for the methods", -32601),
   ERR_RPC_PARAMS: kind(ExitCode.failure, "see docs/rpc.md for the parameters", -32602),
+  ERR_RPC_AUTH: kind(ExitCode.permission, "give a token that --rpc-tokens of the daemon has", -32001),
   ERR_RPC_ROLE: kind(ExitCode.permission, "call as root, or with a token of the role admin", -32001),
   ERR_NOT_READY: kind(ExitCode.failure, "ask again in a moment", -32603),
   ERR_INTERNAL: kind(ExitCode.failure, "report this with the log"),

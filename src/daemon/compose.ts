@@ -25,7 +25,8 @@ import { createLog, writeToStderr } from "../observe/log.ts";
 import { MetricsRegistry } from "../observe/metrics.ts";
 import { TroubleRegistry } from "../observe/troubles.ts";
 import { goPathFor } from "../rpc/goPath.ts";
-import { UnixRpcServer } from "../rpc/server.ts";
+import { groupId } from "../rpc/groups.ts";
+import { DaemonRpcServer, type RpcServerOptions } from "../rpc/server.ts";
 import { manySockets } from "../wireguard/manySockets.ts";
 import { relayPlane } from "../wireguard/relayPlane.ts";
 import { openBackend } from "../wireguard/select.ts";
@@ -132,18 +133,30 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
     }),
   );
   node.setRpcServer(
-    new UnixRpcServer({
+    new DaemonRpcServer({
       socketPath: rpcSocketPath(options),
       goPath: goPathFor(options),
       tryLock: os.lockFile,
       credentialsOf: os.peerCredentials,
       ownUid: process.geteuid?.() ?? 0,
+      ...rpcDoors(options),
       version,
       clock,
       log: log.child({ module: "rpc" }),
     }),
   );
   return node;
+}
+
+function rpcDoors(options: DaemonOptions): Pick<RpcServerOptions, "group" | "tcp"> {
+  const { socketGroup, socketGroupAdmin: admin, rpcListen, rpcCert, rpcKey, rpcTokens } = options;
+  const certificate = rpcCert === null || rpcKey === null ? null : { certPath: rpcCert, keyPath: rpcKey };
+  return {
+    group: socketGroup === null ? null : { id: groupId(socketGroup), admin },
+    ...(rpcListen === null || rpcTokens === null
+      ? {}
+      : { tcp: { listen: rpcListen, certificate, tokensPath: rpcTokens } }),
+  };
 }
 
 function registrySetting(rendezvousId: string): RegistrySetting {

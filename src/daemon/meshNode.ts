@@ -7,7 +7,7 @@ import type { Discovery } from "../discovery/seams.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import { type RunningNode, startNode } from "./lifecycle.ts";
 import { defaultTiming, type NodeParts } from "./parts.ts";
-import { Reloader } from "./reloader.ts";
+import { Reloader, type ReloadOutcome } from "./reloader.ts";
 import { StepRunner } from "./stepRunner.ts";
 import { Supervisor } from "./supervisor.ts";
 import { nodeView } from "./views/view.ts";
@@ -100,6 +100,7 @@ export class MeshNode {
   async #startServing(node: RunningNode, startedAtMs: number): Promise<void> {
     const { signals } = this.#parts;
     const reloader = this.#reloader(node);
+    const reload = (): Promise<ReloadOutcome> => this.#reload(reloader);
     const rpcServer = this.#rpcServer;
     if (rpcServer !== null) {
       const view = nodeView({
@@ -108,7 +109,7 @@ export class MeshNode {
         discovery: this.#discovery,
         supervisor: this.#supervisor,
         startedAtMs,
-        reload: () => reloader.reload(),
+        reload,
       });
       await this.#steps.step(
         "rpc",
@@ -121,9 +122,16 @@ export class MeshNode {
       reloads += 1;
       // A task, so that the shutdown waits for it; one that fails is logged by the supervisor.
       this.#supervisor.start(`reload-${reloads}`, "once", async () => {
-        await reloader.reload();
+        await reload();
       });
     });
+  }
+
+  /** All or nothing: the files of the RPC server are checked before anything is changed. */
+  async #reload(reloader: Reloader): Promise<ReloadOutcome> {
+    const apply = await this.#rpcServer?.prepareReload();
+    const outcome = await reloader.reload();
+    return { ...outcome, changed: [...outcome.changed, ...(apply?.() ?? [])] };
   }
 
   #stopRpc(rpcServer: RpcServer, hurry: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import { chmodSync, lchownSync } from "node:fs";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import { messageOf, WgmeshError } from "../core/errors.ts";
@@ -5,11 +6,18 @@ import { messageOf, WgmeshError } from "../core/errors.ts";
 /** 0600 for what is made while it holds: other users never see the socket, not even between bind and a chmod. */
 const OWNER_ONLY_UMASK = 0o177;
 
+/** A thousand clients at once wait here for their turn; the kernel may take fewer (net.core.somaxconn). */
+const BACKLOG = 2_048;
+
 /**
- * Listens on a Unix socket, mode 0600. A socket left over from a killed process (nobody accepts on it) is removed first; one
+ * Listens on a Unix socket, mode 0600, or 0660 for a group. A socket left over from a killed process (nobody accepts on it) is removed first; one
  * that answers is ERR_ALREADY_RUNNING, and a file that is no socket is left alone (ERR_SYSTEM).
  */
-export async function listenOn(server: net.Server, path: string): Promise<void> {
+export async function listenOn(
+  server: net.Server,
+  path: string,
+  groupId: number | null = null,
+): Promise<void> {
   await removeStaleSocket(path);
   await new Promise<void>((resolve, reject) => {
     const onError = (cause: Error): void =>
@@ -18,7 +26,7 @@ export async function listenOn(server: net.Server, path: string): Promise<void> 
     // bind(2) happens within listen(), so the umask need not outlive this tick.
     const before = process.umask(OWNER_ONLY_UMASK);
     try {
-      server.listen(path, () => {
+      server.listen({ path, backlog: BACKLOG }, () => {
         server.off("error", onError);
         resolve();
       });
@@ -26,6 +34,21 @@ export async function listenOn(server: net.Server, path: string): Promise<void> 
       process.umask(before);
     }
   });
+  if (groupId !== null) openToGroup(server, path, groupId);
+}
+
+function openToGroup(server: net.Server, path: string, groupId: number): void {
+  try {
+    // In this order nobody else gets in between.
+    lchownSync(path, process.geteuid?.() ?? -1, groupId);
+    chmodSync(path, 0o660);
+  } catch (cause) {
+    server.close();
+    throw new WgmeshError("ERR_SYSTEM", `cannot give ${path} to group ${groupId}: ${messageOf(cause)}`, {
+      cause,
+      hint: "run as root, or as a member of the group",
+    });
+  }
 }
 
 async function removeStaleSocket(path: string): Promise<void> {

@@ -1,10 +1,10 @@
 /**
- * The typed client of the RPC socket; `wgmesh` and tests use it. It speaks to Go daemons too (for the methods they have).
+ * The typed client of the daemon; `wgmesh` and tests use it. It speaks to Go daemons too (for the methods they have).
  */
-import { lstat } from "node:fs/promises";
-import net from "node:net";
-import { type Clock, systemClock } from "../core/clock.ts";
-import { messageOf, WgmeshError } from "../core/errors.ts";
+import type net from "node:net";
+import { type Clock, sleep, systemClock } from "../core/clock.ts";
+import { WgmeshError } from "../core/errors.ts";
+import { openPlace, type Place, placeText } from "./connect.ts";
 import type { MethodName, MethodResults } from "./methods/table.ts";
 import { Notifications } from "./notifications.ts";
 import { type ErrorBody, errorFromBody, type Params, type RequestId } from "./protocol.ts";
@@ -12,12 +12,13 @@ import { type ErrorBody, errorFromBody, type Params, type RequestId } from "./pr
 export type * from "./results.ts";
 export { NEVER } from "./results.ts";
 
-export interface ClientOptions {
-  readonly socketPath: string;
+export type ClientOptions = Place & {
   /** For the connection and for each call; 5 s unless told. */
   readonly timeoutMs?: number;
+  /** How long connecting is tried again while no daemon answers, such as one that restarts; 0 unless told. */
+  readonly retryMs?: number;
   readonly clock?: Clock;
-}
+};
 
 interface Answer {
   readonly id?: RequestId;
@@ -30,8 +31,10 @@ interface Answer {
 
 /** The Go client starts there too (PROTOCOL.md section 15). */
 const FIRST_ID = 2;
+const AUTH_ID = 1;
 
 const DEFAULT_TIMEOUT_MS = 5000;
+const RETRY_EVERY_MS = 100;
 
 /** One connection; calls may overlap. */
 export class RpcClient {
@@ -46,7 +49,7 @@ export class RpcClient {
 
   private constructor(socket: net.Socket, options: ClientOptions) {
     this.#socket = socket;
-    this.#path = options.socketPath;
+    this.#path = placeText(options);
     this.#clock = options.clock ?? systemClock;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     socket.setEncoding("utf8");
@@ -64,9 +67,18 @@ export class RpcClient {
    * ours to open), ERR_TIMEOUT.
    */
   static async connect(options: ClientOptions): Promise<RpcClient> {
-    await checkOwner(options.socketPath);
-    const socket = await connectSocket(options);
-    return new RpcClient(socket, options);
+    const { clock = systemClock, timeoutMs = DEFAULT_TIMEOUT_MS, retryMs = 0 } = options;
+    const deadlineMs = clock.monotonicMs() + retryMs;
+    for (;;) {
+      try {
+        const client = new RpcClient(await openPlace(options, timeoutMs, clock), options);
+        if ("server" in options) await client.#authenticate(options.token);
+        return client;
+      } catch (error) {
+        if (!isNotRunning(error) || clock.monotonicMs() >= deadlineMs) throw error;
+        await sleep(clock, RETRY_EVERY_MS);
+      }
+    }
   }
 
   /** One call. Errors: what the daemon answered, ERR_TIMEOUT, ERR_NOT_RUNNING when it goes away meanwhile. */
@@ -90,6 +102,14 @@ export class RpcClient {
   close(): void {
     this.#notifications.end(null);
     this.#socket.destroy();
+  }
+
+  async #authenticate(token: string): Promise<void> {
+    const request = { jsonrpc: "2.0", method: "auth", params: { token }, id: AUTH_ID };
+    const { error } = await this.#exchange(AUTH_ID, request);
+    if (error === undefined) return;
+    this.close();
+    throw errorFromBody(error);
   }
 
   #exchange(id: number, request: object): Promise<Answer> {
@@ -163,54 +183,5 @@ export async function callOnce<Name extends MethodName>(
   }
 }
 
-/** Whoever made the socket can answer as they like: only root and the own user are believed (row G8). */
-async function checkOwner(path: string): Promise<void> {
-  const stats = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    throw connectError(path, error);
-  });
-  if (!stats.isSocket()) throw new WgmeshError("ERR_NOT_RUNNING", `${path} is not a socket`);
-  if (stats.uid !== 0 && stats.uid !== process.geteuid?.()) {
-    throw new WgmeshError("ERR_PERMISSION", `${path} belongs to another user (uid ${stats.uid})`, {
-      hint: "run as that user or as root, or name the right socket with --socket-path",
-    });
-  }
-}
-
-function connectSocket(options: ClientOptions): Promise<net.Socket> {
-  const { socketPath, clock = systemClock, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  return new Promise((resolve, reject) => {
-    const socket = net.connect(socketPath);
-    const cancel = clock.after(timeoutMs, () => {
-      socket.destroy();
-      reject(new WgmeshError("ERR_TIMEOUT", `the daemon at ${socketPath} does not accept connections`));
-    });
-    const onError = (error: NodeJS.ErrnoException): void => {
-      cancel();
-      reject(connectError(socketPath, error));
-    };
-    socket.once("error", onError);
-    socket.once("connect", () => {
-      cancel();
-      socket.off("error", onError);
-      resolve(socket);
-    });
-  });
-}
-
-function connectError(path: string, error: NodeJS.ErrnoException): WgmeshError {
-  const options = { cause: error };
-  switch (error.code) {
-    case "ENOENT":
-      return new WgmeshError("ERR_NOT_RUNNING", `no daemon is running: ${path} does not exist`, options);
-    case "ECONNREFUSED":
-      return new WgmeshError("ERR_NOT_RUNNING", `no daemon is running: nobody listens on ${path}`, options);
-    case "EACCES":
-    case "EPERM":
-      return new WgmeshError("ERR_PERMISSION", `cannot open ${path}: ${messageOf(error)}`, {
-        ...options,
-        hint: "run as root, or as the user that runs wgmeshd",
-      });
-    default:
-      return new WgmeshError("ERR_NOT_RUNNING", `cannot connect to ${path}: ${messageOf(error)}`, options);
-  }
-}
+const isNotRunning = (error: unknown): boolean =>
+  error instanceof WgmeshError && error.code === "ERR_NOT_RUNNING";

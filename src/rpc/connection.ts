@@ -16,6 +16,8 @@ import { errorResponse, parseRequest, type Request, type Response, resultRespons
 /** Times in milliseconds. Defaults in {@link defaultLimits}. */
 export interface RpcLimits {
   readonly connections: number;
+  /** For a caller to show his token, where one is asked for. */
+  readonly authTimeMs: number;
   /** From the first byte of a request to its LF. */
   readonly lineTimeMs: number;
   /** Between two requests. */
@@ -25,7 +27,8 @@ export interface RpcLimits {
 }
 
 export const defaultLimits: RpcLimits = {
-  connections: 64,
+  connections: 1_024,
+  authTimeMs: 10_000,
   lineTimeMs: 10_000,
   idleTimeMs: 300_000,
   callTimeMs: 30_000,
@@ -39,42 +42,60 @@ export interface ConnectionContext {
   readonly limits: RpcLimits;
   readonly audit: Audit;
   readonly methods: MethodRows;
+  /** Who shows this token; throws ERR_RPC_AUTH. Null where the kernel tells who calls. */
+  readonly authenticate: ((token: string) => Caller) | null;
 }
 
 export class Connection {
   readonly #socket: net.Socket;
-  readonly #caller: Caller;
+  /** Null until the caller has shown a token. */
+  #caller: Caller | null;
   readonly #context: ConnectionContext;
   readonly #outgoing: Outgoing;
   readonly #ended = new AbortController();
-  #busy = false;
+  /** Null while a call is in flight. */
+  #idleSinceMs: number | null;
   #stopping = false;
   #following = false;
 
-  constructor(socket: net.Socket, caller: Caller, context: ConnectionContext) {
+  constructor(socket: net.Socket, caller: Caller | null, context: ConnectionContext) {
     this.#socket = socket;
     this.#caller = caller;
     this.#context = context;
     this.#outgoing = new Outgoing(socket, context.clock);
+    this.#idleSinceMs = context.clock.monotonicMs();
     socket.once("close", () => this.#ended.abort());
+  }
+
+  get caller(): Caller | null {
+    return this.#caller;
+  }
+
+  /** How long nothing was asked; 0 during a call, and for one that follows. */
+  idleMs(): number {
+    if (this.#idleSinceMs === null || this.#following) return 0;
+    return this.#context.clock.monotonicMs() - this.#idleSinceMs;
   }
 
   /** Serves until the client leaves, breaks a limit, or {@link finish} is called. Never rejects. */
   async serve(): Promise<void> {
     const { clock, limits, log } = this.#context;
     const { lineTimeMs } = limits;
-    const idleTimeMs = (): number | null => (this.#following ? null : limits.idleTimeMs);
+    const idleTimeMs = (): number | null => {
+      if (this.#caller === null) return limits.authTimeMs;
+      return this.#following ? null : limits.idleTimeMs;
+    };
     try {
       for await (const line of readLines(this.#socket, { clock, lineTimeMs, idleTimeMs })) {
-        this.#busy = true;
+        this.#idleSinceMs = null;
         await this.#handle(line);
-        this.#busy = false;
+        this.#idleSinceMs = clock.monotonicMs();
         if (this.#stopping) break;
       }
       this.#socket.end();
     } catch (error) {
       const expected = error instanceof LineLimitError;
-      const fields = { caller: callerText(this.#caller), reason: messageOf(error) };
+      const fields = { caller: this.#callerText(), reason: messageOf(error) };
       if (expected) log.warn(fields, "RPC client cut off");
       else log.debug(fields, "RPC connection broke");
       this.#socket.destroy();
@@ -86,7 +107,7 @@ export class Connection {
   /** Ends at once when idle, after the call in flight otherwise. */
   finish(): void {
     this.#stopping = true;
-    if (!this.#busy) this.destroy();
+    if (this.#idleSinceMs !== null) this.destroy();
   }
 
   destroy(): void {
@@ -104,26 +125,49 @@ export class Connection {
     for (const action of after) action();
   }
 
+  #callerText(): string {
+    return this.#caller === null ? "nobody yet" : callerText(this.#caller);
+  }
+
+  /** The first call of a caller without credentials: shows his token, or ends the connection. */
+  #authenticate({ id, method, params }: Request): Response {
+    try {
+      if (method !== "auth" || typeof params.token !== "string") {
+        throw new WgmeshError("ERR_RPC_AUTH", "the first call must be 'auth' with a token");
+      }
+      const caller = this.#context.authenticate?.(params.token) ?? null;
+      if (caller === null) throw new WgmeshError("ERR_RPC_AUTH", "no tokens are taken here");
+      this.#caller = caller;
+      return resultResponse(id, { name: caller.kind === "token" ? caller.name : "", role: caller.role });
+    } catch (error) {
+      this.#stopping = true;
+      return errorResponse(id, error);
+    }
+  }
+
   async #call(request: Request, afterAnswer: (action: () => void) => void): Promise<Response> {
+    const caller = this.#caller;
+    if (caller === null) return this.#authenticate(request);
     let method: MethodRow | null = null;
     try {
       method = findMethod(this.#context.methods, request.method);
-      this.#checkRole(request.method, method);
-      const result = await this.#within(this.#run(method, request, afterAnswer));
+      checkRole(caller, request.method, method);
+      const result = await this.#within(this.#run(caller, method, request, afterAnswer));
       if (method.follows === true) this.#following = true;
-      this.#audit(method, request, "ok");
+      this.#audit(caller, method, request, "ok");
       return resultResponse(request.id, result);
     } catch (error) {
       const known = error instanceof WgmeshError;
       if (!known) {
         this.#context.log.error({ method: request.method, reason: messageOf(error) }, "RPC method failed");
       }
-      this.#audit(method, request, known ? error.code : "ERR_INTERNAL");
+      this.#audit(caller, method, request, known ? error.code : "ERR_INTERNAL");
       return errorResponse(request.id, error);
     }
   }
 
   async #run(
+    caller: Caller,
     method: MethodRow,
     request: Request,
     afterAnswer: (action: () => void) => void,
@@ -132,7 +176,7 @@ export class Connection {
     const context = {
       view,
       version,
-      caller: this.#caller,
+      caller,
       signal: this.#ended.signal,
       afterAnswer,
       notify: (name: string, params: object) => this.#outgoing.notify(name, params),
@@ -140,15 +184,15 @@ export class Connection {
     return await method.call(context, request.params);
   }
 
-  #checkRole(name: string, method: MethodRow): void {
-    if (mayCall(this.#caller, method.role)) return;
-    throw new WgmeshError("ERR_RPC_ROLE", `${name} needs the role ${method.role}`);
-  }
-
-  #audit(method: MethodRow | null, { method: name, params }: Request, outcome: "ok" | ErrorCode): void {
+  #audit(
+    caller: Caller,
+    method: MethodRow | null,
+    { method: name, params }: Request,
+    outcome: "ok" | ErrorCode,
+  ): void {
     if (method?.changing !== true) return;
     this.#context.audit({
-      caller: this.#caller,
+      caller,
       method: name,
       params: withoutSecrets(params, method.secrets ?? []),
       outcome,
@@ -165,4 +209,9 @@ export class Connection {
       promise.then(resolve, reject).finally(cancel);
     });
   }
+}
+
+function checkRole(caller: Caller, name: string, method: MethodRow): void {
+  if (mayCall(caller, method.role)) return;
+  throw new WgmeshError("ERR_RPC_ROLE", `${name} needs the role ${method.role}`);
 }

@@ -16,6 +16,8 @@ export interface DaemonView extends StatusView, PeersView, NetView, ControlView 
 /** The RPC server as the daemon sees it (row C8): injected with `setRpcServer`. */
 export interface RpcServer {
   start(view: DaemonView): Promise<void>;
+  /** Reads what a reload may change; the returned function puts it to use and names it. Rejects with what is wrong with it. */
+  prepareReload(): Promise<() => string[]>;
   /** Stops listening, lets calls in flight finish (up to `deadlineMs`), removes the socket. */
   stop(deadlineMs: number): Promise<void>;
 }

@@ -257,6 +257,7 @@ export class FakeNode {
         this.did("rpc start");
         this.view = view;
       },
+      prepareReload: async () => () => [],
       stop: async () => this.did("rpc stop"),
     };
   }

@@ -44,7 +44,15 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "rpc",
     "service",
   ],
-  cli: ["core", "config", "identity", "rpc/client.ts", "rpc/daemonView.ts", "daemon/door.ts"],
+  cli: [
+    "core",
+    "config",
+    "identity",
+    "rpc/client.ts",
+    "rpc/daemonView.ts",
+    "rpc/tokens.ts",
+    "daemon/door.ts",
+  ],
 };
 
 /** Edges beyond the table, file to file or folder. The addon's thin door for the daemon; contracts by type alone. */

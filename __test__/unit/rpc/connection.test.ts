@@ -33,6 +33,7 @@ async function serve(methods: MethodRows, caller: Caller = root): Promise<Served
       limits: { ...defaultLimits, idleTimeMs: 100 },
       audit: (record) => audited.push(record),
       methods,
+      authenticate: null,
     });
     onTestFinished(() => connection.destroy());
     void connection.serve();

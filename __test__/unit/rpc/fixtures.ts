@@ -10,7 +10,7 @@ import type { Finding, NetReport } from "../../../src/core/netReport.ts";
 import type { Cidr, IpAddress, PublicKey } from "../../../src/core/types.ts";
 import type { DaemonStatus, DaemonView, PeerView } from "../../../src/rpc/daemonView.ts";
 import type { MethodContext } from "../../../src/rpc/methods/method.ts";
-import { type RpcServerOptions, UnixRpcServer } from "../../../src/rpc/server.ts";
+import { DaemonRpcServer, type RpcServerOptions } from "../../../src/rpc/server.ts";
 
 /** 2026-01-01T00:00:00Z, the instant of the vectors. */
 const newYearMs = 1_767_225_600_000;
@@ -159,7 +159,7 @@ export function temporaryFolder(): string {
 
 export interface RunningServer {
   readonly socketPath: string;
-  readonly server: UnixRpcServer;
+  readonly server: DaemonRpcServer;
 }
 
 /** A server on a real Unix socket, stopped after the test. */
@@ -168,7 +168,7 @@ export async function startServer(
   change: Partial<RpcServerOptions> = {},
 ): Promise<RunningServer> {
   const socketPath = change.socketPath ?? path.join(temporaryFolder(), "wg0.sock");
-  const server = new UnixRpcServer({
+  const server = new DaemonRpcServer({
     socketPath,
     goPath: null,
     tryLock: () => ({ release() {} }),

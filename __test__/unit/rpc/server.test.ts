@@ -1,13 +1,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DEFAULT_RUN_DIR } from "../../../src/config/options.ts";
 import { WgmeshError } from "../../../src/core/errors.ts";
+import { peerCredentials } from "../../../src/daemon/os.ts";
 import { callOnce, RpcClient } from "../../../src/rpc/client.ts";
 import { goPathFor } from "../../../src/rpc/goPath.ts";
+import { groupId } from "../../../src/rpc/groups.ts";
 import { RawClient, startServer, temporaryFolder, vectorView } from "./fixtures.ts";
 
 const ping = '{"jsonrpc":"2.0","method":"daemon.ping","id":1}\n';
@@ -233,5 +235,113 @@ describe("stopping", () => {
     await server.stop(50);
     await client.ended;
     expect(client.lines).toHaveLength(1);
+  });
+});
+
+describe("the group of the socket", () => {
+  const nobody = 65_534;
+  /** A process of another user, as far as the socket's rights let it in. */
+  async function callAs(socketPath: string, user: string[], method: string): Promise<string> {
+    const script = `
+      const socket = require("net").connect(${JSON.stringify(socketPath)});
+      socket.on("error", (error) => { console.log(error.code); process.exit(0); });
+      socket.on("close", () => process.exit(0));
+      socket.on("data", (data) => { console.log(String(data)); process.exit(0); });
+      socket.write('{"jsonrpc":"2.0","method":"${method}","id":1}\\n');`;
+    const child = spawn("setpriv", [...user, process.execPath, "-e", script], { cwd: "/" });
+    let output = "";
+    child.stdout.on("data", (chunk) => {
+      output += String(chunk);
+    });
+    await once(child, "close");
+    return output;
+  }
+  const member = ["--reuid", "1234", "--regid", "1234", "--groups", String(nobody)];
+  const primary = ["--reuid", "1234", "--regid", String(nobody), "--clear-groups"];
+  const stranger = ["--reuid", "1234", "--regid", "1234", "--clear-groups"];
+
+  test.each([
+    ["a further group", member],
+    ["the primary one", primary],
+  ])("members by %s look, and may change nothing; strangers do not get in", async (_what, user) => {
+    const { socketPath } = await startServer(vectorView(), {
+      group: { id: nobody, admin: false },
+      credentialsOf: peerCredentials,
+    });
+    chmodSync(path.dirname(socketPath), 0o755);
+    expect(statSync(socketPath).mode & 0o777).toBe(0o660);
+    expect(await callAs(socketPath, user, "daemon.ping")).toContain('"pong":true');
+    expect(await callAs(socketPath, user, "daemon.reload")).toContain("ERR_RPC_ROLE");
+    expect(await callAs(socketPath, stranger, "daemon.ping")).toContain("EACCES");
+  });
+
+  test("with admin, members change things too", async () => {
+    const view = vectorView();
+    const { socketPath } = await startServer(view, {
+      group: { id: nobody, admin: true },
+      credentialsOf: peerCredentials,
+    });
+    chmodSync(path.dirname(socketPath), 0o755);
+    expect(await callAs(socketPath, member, "daemon.reload")).toContain('"changed"');
+    expect(view.calls).toEqual(["reload"]);
+  });
+
+  test("who is no member is refused also where the file let him in", async () => {
+    const { socketPath } = await startServer(vectorView(), {
+      group: { id: nobody, admin: true },
+      credentialsOf: peerCredentials,
+    });
+    chmodSync(path.dirname(socketPath), 0o755);
+    chmodSync(socketPath, 0o666);
+    expect(await callAs(socketPath, stranger, "daemon.ping")).not.toContain("pong");
+  });
+
+  test("is found by name and by number", () => {
+    expect(groupId("root")).toBe(0);
+    expect(groupId("4711")).toBe(4711);
+    expect(() => groupId("no-such-group")).toThrow(/no-such-group/);
+  });
+});
+
+describe("places for connections", () => {
+  test("who is idle makes room, the longest first; who follows or is busy stays", async () => {
+    const { socketPath } = await startServer(vectorView(), { limits: { connections: 2 } });
+    const [first, second] = [new RawClient(socketPath), new RawClient(socketPath)];
+    first.send(ping);
+    await first.answers(1);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    second.send(ping);
+    await second.answers(1);
+    expect(await callOnce({ socketPath }, "daemon.ping")).toMatchObject({ pong: true });
+    await first.ended;
+    second.send(ping);
+    expect(await second.answers(2)).toHaveLength(2);
+  });
+
+  test("callers that only look cannot keep an admin out", async () => {
+    let caller = { pid: 1, uid: 1234, gid: 7 };
+    const { socketPath } = await startServer(vectorView(), {
+      limits: { connections: 4 },
+      group: { id: 7, admin: false },
+      ownUid: 0,
+      credentialsOf: () => caller,
+    });
+    const lookers = Array.from({ length: 6 }, () => new RawClient(socketPath));
+    for (const looker of lookers) looker.send(ping);
+    await expect.poll(() => lookers.filter(({ lines }) => lines.length > 0).length).toBe(2);
+    await Promise.all(lookers.slice(2).map(({ ended }) => ended));
+    caller = { pid: 1, uid: 0, gid: 0 };
+    expect(await callOnce({ socketPath }, "daemon.ping")).toMatchObject({ pong: true });
+  });
+
+  test("fewer are taken while there are few to spare", async () => {
+    let spare = 1;
+    const { socketPath } = await startServer(vectorView(), { spareConnections: () => spare });
+    const held = new RawClient(socketPath);
+    held.send(ping);
+    await held.answers(1);
+    await expect(callOnce({ socketPath }, "daemon.ping")).rejects.toMatchObject({ code: "ERR_NOT_RUNNING" });
+    spare = 2;
+    expect(await callOnce({ socketPath }, "daemon.ping")).toMatchObject({ pong: true });
   });
 });

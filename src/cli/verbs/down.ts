@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { pidFilePath } from "../../config/paths.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { messageOf, WgmeshError } from "../../core/errors.ts";
-import { RpcClient } from "../../rpc/client.ts";
+import { callOnce, RpcClient } from "../../rpc/client.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
 import { identifyDaemon, identifyFromPidFile, isAlive, type ProcessIdentity, signal } from "../processes.ts";
 import { jsonText } from "../render.ts";
@@ -33,6 +33,11 @@ export function addDown(program: Command, terminal: Terminal): void {
 }
 
 async function stopDaemon(location: Location, force: boolean, clock: Clock): Promise<Outcome> {
+  // Its processes are not here to be looked at.
+  if (location.remote) {
+    await callOnce({ ...location.client, clock }, "daemon.shutdown");
+    return "stopped";
+  }
   const recorded = identifyFromPidFile(pidFilePath(location));
   let daemon = recorded;
   let trouble: unknown;
@@ -50,7 +55,7 @@ async function stopDaemon(location: Location, force: boolean, clock: Clock): Pro
 
 /** Asks over RPC; resolves to the process that answered, or null when the daemon is too young to say. */
 async function askToStop(location: Location, clock: Clock): Promise<ProcessIdentity | null> {
-  const client = await RpcClient.connect({ socketPath: location.socket, clock });
+  const client = await RpcClient.connect({ ...location.client, clock });
   try {
     const status = await client.call("daemon.status").catch((error: unknown) => {
       if (error instanceof WgmeshError && error.code === "ERR_NOT_READY") return null;

@@ -36,15 +36,15 @@ export function addNetcheck(program: Command, terminal: Terminal): void {
 }
 
 async function check(
-  { interfaceName, socket }: Location,
+  { interfaceName, client, remote }: Location,
   servers: NetcheckOptions["stunServers"],
   terminal: Terminal,
 ): Promise<NetReport> {
   if (servers.length === 0) {
     try {
-      return await callOnce({ socketPath: socket, timeoutMs: TIMEOUT_MS }, "net.check");
+      return await callOnce({ ...client, timeoutMs: TIMEOUT_MS }, "net.check");
     } catch (error) {
-      if (!(error instanceof WgmeshError && error.code === "ERR_NOT_RUNNING")) throw error;
+      if (remote || !(error instanceof WgmeshError && error.code === "ERR_NOT_RUNNING")) throw error;
       terminal.err("wgmesh: no daemon runs: the check is made from a socket of its own\n");
     }
   }

@@ -50,8 +50,8 @@ async function withDaemon(
   terminal: Terminal,
   use: (client: RpcClient, json: boolean) => Promise<void>,
 ): Promise<void> {
-  const { socket, json } = readLocation(command, terminal);
-  const client = await RpcClient.connect({ socketPath: socket });
+  const { client: place, json } = readLocation(command, terminal);
+  const client = await RpcClient.connect(place);
   try {
     await use(client, json);
   } finally {

@@ -41,10 +41,10 @@ export function addPing(program: Command, terminal: Terminal): void {
     )
     .option("--until-direct", "until an answer comes by a direct path")
     .action(async (wanted: string) => {
-      const { socket, json } = readLocation(command, terminal);
+      const { client: place, json } = readLocation(command, terminal);
       const { count, untilDirect } = command.opts<PingOptions>();
       const limit = readCount(count, untilDirect === true ? UNTIL_DIRECT_COUNT : DEFAULT_COUNT);
-      const client = await RpcClient.connect({ socketPath: socket });
+      const client = await RpcClient.connect(place);
       try {
         const { pubkey } = await findPeer(client, wanted);
         const show = (ping: PeerPingResult): void => {

@@ -10,8 +10,8 @@ export function addReload(program: Command, terminal: Terminal): void {
     .command("reload")
     .description("have the daemon read its reload file, and say what changed")
     .action(async () => {
-      const { socket, json } = readLocation(command, terminal);
-      const result = await callOnce({ socketPath: socket, timeoutMs: 30_000 }, "daemon.reload");
+      const { client: place, json } = readLocation(command, terminal);
+      const result = await callOnce({ ...place, timeoutMs: 30_000 }, "daemon.reload");
       if (json) return terminal.out(jsonText(result));
       if (result.warning !== null) terminal.err(`wgmesh: warning: ${result.warning}\n`);
       terminal.out(

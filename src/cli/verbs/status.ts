@@ -31,7 +31,7 @@ export function addStatus(program: Command, terminal: Terminal): void {
         );
         return;
       }
-      const status = await callOnce({ socketPath: location.socket }, "daemon.status");
+      const status = await callOnce(location.client, "daemon.status");
       terminal.out(location.json ? jsonText(status) : statusText(status, terminal));
     });
   addLocation(command);

@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+import { checkRpcOptions, isLoopback, type RpcOptions, rpcOptions } from "../../../src/config/rpcOptions.ts";
+
+const defaults = Object.fromEntries(
+  Object.entries(rpcOptions).map(([name, row]) => [name, row.default]),
+) as unknown as RpcOptions;
+const outside = { host: "192.0.2.1", port: 7000 };
+const inside = { host: "127.0.0.1", port: 7000 };
+const certificate = { rpcCert: "/c.pem", rpcKey: "/k.pem" };
+
+describe("what guards a listener", () => {
+  test.each<[string, Partial<RpcOptions>]>([
+    ["nothing asked for", {}],
+    ["TLS and tokens", { rpcListen: outside, rpcTokens: "/t", ...certificate }],
+    ["tokens alone on loopback", { rpcListen: inside, rpcTokens: "/t" }],
+    ["a group", { socketGroup: "wheel", socketGroupAdmin: true }],
+  ])("%s is enough", (_what, options) => {
+    expect(() => checkRpcOptions({ ...defaults, ...options })).not.toThrow();
+  });
+
+  test.each<[string, Partial<RpcOptions>, RegExp]>([
+    ["no TLS beyond loopback", { rpcListen: outside, rpcTokens: "/t" }, /192\.0\.2\.1:7000.*outside/],
+    ["no tokens", { rpcListen: inside, ...certificate }, /--rpc-tokens/],
+    ["a certificate without its key", { rpcCert: "/c.pem" }, /--rpc-key/],
+    ["rights for no group", { socketGroupAdmin: true }, /--socket-group/],
+  ])("%s is refused", (_what, options, message) => {
+    expect(() => checkRpcOptions({ ...defaults, ...options })).toThrow(message);
+  });
+
+  test.each([
+    ["127.0.0.1", true],
+    ["127.9.9.9", true],
+    ["::1", true],
+    ["localhost", true],
+    ["0.0.0.0", false],
+    ["::", false],
+    ["192.0.2.1", false],
+    ["localhost.example", false],
+  ])("%s is loopback: %s", (host, loopback) => {
+    expect(isLoopback(host)).toBe(loopback);
+  });
+});

@@ -1,0 +1,196 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import tls from "node:tls";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { systemRandom } from "../../../src/core/random.ts";
+import { callOnce, RpcClient } from "../../../src/rpc/client.ts";
+import { newToken } from "../../../src/rpc/tokens.ts";
+import { type RunningServer, startServer, temporaryFolder, vectorView } from "./fixtures.ts";
+
+const admin = newToken("ann", "admin", systemRandom);
+const reader = newToken("bob", "readonly", systemRandom);
+
+interface Certificate {
+  readonly certPath: string;
+  readonly keyPath: string;
+}
+
+/** A certificate of its own authority, for 127.0.0.1. */
+function certificate(folder: string, name: string): Certificate {
+  const [certPath, keyPath] = [path.join(folder, `${name}.pem`), path.join(folder, `${name}.key`)];
+  execFileSync(
+    "openssl",
+    [
+      ...[
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+      ],
+      ...[
+        "-subj",
+        `/CN=${name}`,
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        keyPath,
+        "-out",
+        certPath,
+      ],
+    ],
+    { stdio: "pipe" },
+  );
+  return { certPath, keyPath };
+}
+
+interface Door extends RunningServer {
+  readonly tokensPath: string;
+  readonly certificate: Certificate;
+  readonly folder: string;
+  place(
+    token: string,
+    ca?: string,
+  ): {
+    server: { host: string; port: number };
+    tls: { ca: string | null } | null;
+    token: string;
+  };
+}
+
+async function openDoor(secure = true): Promise<Door> {
+  const folder = temporaryFolder();
+  const tokensPath = path.join(folder, "tokens");
+  writeFileSync(tokensPath, `${admin.line}\n${reader.line}\n`, { mode: 0o600 });
+  const own = certificate(folder, "first");
+  const running = await startServer(vectorView(), {
+    tcp: { listen: { host: "127.0.0.1", port: 0 }, certificate: secure ? own : null, tokensPath },
+  });
+  const port = running.server.tcpPort ?? 0;
+  return {
+    ...running,
+    ...{ tokensPath, certificate: own, folder },
+    place: (token, ca = readFileSync(own.certPath, "utf8")) => ({
+      server: { host: "127.0.0.1", port },
+      tls: secure ? { ca } : null,
+      token,
+    }),
+  };
+}
+
+describe("RPC over TLS", () => {
+  test("admin and readonly do what they may", async () => {
+    const door = await openDoor();
+    expect(await callOnce(door.place(admin.token), "daemon.reload")).toMatchObject({ warning: null });
+    expect(await callOnce(door.place(reader.token), "daemon.ping")).toMatchObject({ pong: true });
+    await expect(callOnce(door.place(reader.token), "daemon.reload")).rejects.toMatchObject({
+      code: "ERR_RPC_ROLE",
+    });
+  });
+
+  test("a wrong token is refused, and too many of them shut the door for that source", async () => {
+    const door = await openDoor();
+    for (let i = 0; i < 10; i += 1) {
+      await expect(callOnce(door.place(`no ${i}`), "daemon.ping")).rejects.toMatchObject({
+        code: "ERR_RPC_AUTH",
+      });
+    }
+    await expect(callOnce(door.place(admin.token), "daemon.ping")).rejects.toThrow(/too many wrong tokens/);
+    // The socket of this machine is not shut.
+    expect(await callOnce({ socketPath: door.socketPath }, "daemon.ping")).toMatchObject({ pong: true });
+  });
+
+  test("nothing is answered before a token was shown, and the connection ends", async () => {
+    const { place } = await openDoor();
+    const { server, tls: secure } = place("");
+    const socket = tls.connect({ ...server, ca: secure?.ca ?? "" });
+    onTestFinished(() => {
+      socket.destroy();
+    });
+    socket.write(
+      '{"jsonrpc":"2.0","method":"daemon.status","id":1}\n{"jsonrpc":"2.0","method":"daemon.ping","id":2}\n',
+    );
+    let text = "";
+    for await (const chunk of socket) text += String(chunk);
+    expect(text.trimEnd().split("\n")).toHaveLength(1);
+    expect(text).toContain("ERR_RPC_AUTH");
+  });
+
+  test("a client believes no other authority, nor one that speaks no TLS", async () => {
+    const door = await openDoor();
+    const other = readFileSync(certificate(door.folder, "other").certPath, "utf8");
+    await expect(callOnce(door.place(admin.token, other), "daemon.ping")).rejects.toMatchObject({
+      code: "ERR_PERMISSION",
+    });
+    const plain = net.createServer((socket) => socket.on("error", () => {}).end("hello\n"));
+    await new Promise<void>((resolve) => plain.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => {
+      plain.close();
+    });
+    const { port } = plain.address() as net.AddressInfo;
+    await expect(
+      callOnce({ ...door.place(admin.token), server: { host: "127.0.0.1", port } }, "daemon.ping"),
+    ).rejects.toMatchObject({ code: "ERR_NOT_RUNNING" });
+  });
+
+  test("strangers who say nothing take no place from who has a token", async () => {
+    const door = await openDoor();
+    const { server } = door.place("");
+    const strangers = Array.from({ length: 20 }, () => net.connect(server).on("error", () => {}));
+    onTestFinished(() => {
+      for (const stranger of strangers) stranger.destroy();
+    });
+    await expect.poll(() => strangers.filter(({ closed }) => closed).length).toBe(12);
+    for (const stranger of strangers) if (!stranger.closed) stranger.destroy();
+    await expect
+      .poll(() => callOnce(door.place(admin.token), "daemon.ping").catch(() => null))
+      .toMatchObject({ pong: true });
+  });
+
+  test("a reload brings a new certificate and new tokens; who has none any more is let go", async () => {
+    const door = await openDoor();
+    const [kept, gone] = [
+      await RpcClient.connect(door.place(admin.token)),
+      await RpcClient.connect(door.place(reader.token)),
+    ];
+    onTestFinished(() => {
+      kept.close();
+      gone.close();
+    });
+    const next = certificate(door.folder, "next");
+    writeFileSync(door.certificate.certPath, readFileSync(next.certPath));
+    writeFileSync(door.certificate.keyPath, readFileSync(next.keyPath));
+    writeFileSync(door.tokensPath, admin.line);
+    expect((await door.server.prepareReload())()).toEqual(["rpc-tokens", "rpc-cert"]);
+    expect(await kept.call("daemon.ping")).toMatchObject({ pong: true });
+    await expect(gone.call("daemon.ping")).rejects.toMatchObject({ code: "ERR_NOT_RUNNING" });
+    const ca = readFileSync(next.certPath, "utf8");
+    expect(await callOnce(door.place(admin.token, ca), "daemon.ping")).toMatchObject({ pong: true });
+    await expect(callOnce(door.place(reader.token, ca), "daemon.ping")).rejects.toMatchObject({
+      code: "ERR_RPC_AUTH",
+    });
+  });
+
+  test("a reload with a key of another certificate, or a bad line, changes nothing", async () => {
+    const door = await openDoor();
+    const next = certificate(door.folder, "next");
+    const key = readFileSync(door.certificate.keyPath);
+    writeFileSync(door.certificate.keyPath, readFileSync(next.keyPath));
+    await expect(door.server.prepareReload()).rejects.toMatchObject({ code: "ERR_RELOAD" });
+    writeFileSync(door.certificate.keyPath, key);
+    writeFileSync(door.tokensPath, "ann admin\n");
+    await expect(door.server.prepareReload()).rejects.toThrow(/tokens:1: ann has no hash/);
+    expect(await callOnce(door.place(reader.token), "daemon.ping")).toMatchObject({ pong: true });
+  });
+
+  test("on loopback a token does without TLS", async () => {
+    const door = await openDoor(false);
+    expect(await callOnce(door.place(reader.token), "daemon.ping")).toMatchObject({ pong: true });
+  });
+});
