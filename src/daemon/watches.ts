@@ -3,15 +3,22 @@
  */
 import { SleepWatch } from "../core/sleepWatch.ts";
 import type { Discovery } from "../discovery/seams.ts";
+import type { Reconciler } from "../mesh/reconciler.ts";
 import { SilenceWatch } from "../mesh/silenceWatch.ts";
 import type { HostUnderlay } from "../mesh/underlay.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import type { NodeParts } from "./parts.ts";
 import type { Supervisor } from "./supervisor.ts";
 
+export interface WatchedNode {
+  readonly backend: Backend;
+  readonly reconciler: Reconciler;
+  readonly underlay: HostUnderlay;
+}
+
 export function startWatches(
   { clock, log, system }: NodeParts,
-  { backend, underlay }: { readonly backend: Backend; readonly underlay: HostUnderlay },
+  { backend, reconciler, underlay }: WatchedNode,
   discovery: Discovery | null,
   supervisor: Supervisor,
 ): void {
@@ -27,5 +34,6 @@ export function startWatches(
     read: async () => (await backend.read()).peers,
     silent: () => discovery?.doubt(),
   });
+  reconciler.onRead((peers) => silence.noted(peers));
   supervisor.start("silence-watch", "restart", (signal) => silence.run(signal));
 }

@@ -2,6 +2,7 @@
  * Peer exchange (row D2, PROTOCOL.md section 6.1): HELLO and REPLY over the control socket. A HELLO makes us known and asks
  * who else is there; a REPLY counts only while a HELLO to exactly its source address is open (weak points 1 and 9).
  */
+import { nextBeatMs } from "../core/beat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import type { Random } from "../core/random.ts";
@@ -49,7 +50,6 @@ export interface ExchangeOptions {
 
 /** A HELLO is needless when the peer's own came this recently and both know each other. */
 const JUST_MET_MS = 500;
-const SWEEP_MS = 5_000;
 /** New names of a while are looked at together. */
 const SWEEP_SOON_MS = 20;
 /** More peers than this that are to be met at once are met one after another, so that one side's HELLO saves the other's. */
@@ -311,7 +311,7 @@ export class Exchange {
 
   /** Looks for peers that were not spoken with yet, or not for too long. */
   #sweep(nowMs: number): void {
-    this.#sweepAtMs = nowMs + SWEEP_MS;
+    this.#sweepAtMs = nextBeatMs(nowMs);
     this.#challenges.forgetOld(nowMs);
     const peers = this.#options.store.list();
     const ours = peers.filter(isOurs).length;

@@ -14,6 +14,7 @@ import type { Announcer } from "./announcer.ts";
 import type { Counters } from "./counters.ts";
 import type { ReceivedAnnouncement } from "./inbound.ts";
 import { LanSockets } from "./lanSockets.ts";
+import { LanTurns } from "./lanTurns.ts";
 import { MAX_PER_SECOND, OutboundBudget } from "./outboundBudget.ts";
 import { Pacemaker } from "./pacemaker.ts";
 import type { LayerStatus, Underlay, UnderlayLink } from "./seams.ts";
@@ -49,7 +50,7 @@ const EVERY_MS = 5_000;
 const EAGER_ANNOUNCEMENTS = 12;
 /**
  * A newcomer announces itself and is answered at once, so this one matters only where two halves of a LAN are joined
- * again: they find each other within 15 s. Opening the others' announcements is most of what an idle node does.
+ * again: they find each other within 15 s.
  */
 const CALM_EVERY_MS = 12_000;
 /** Nodes started by one script must not speak at the same moment for ever. */
@@ -66,6 +67,7 @@ export class Lan {
   readonly #options: LanOptions;
   readonly #sockets: LanSockets;
   readonly #budget = new OutboundBudget();
+  readonly #turns = new LanTurns();
   readonly #pacemaker: Pacemaker;
   readonly #sources = new Map<PublicKey, { readonly host: string; readonly atMs: number }>();
   /** When announcements are due, the earliest first. */
@@ -128,6 +130,7 @@ export class Lan {
     const peer = store.observe(directSighting(announcement, "lan", endpoint));
     counters.add(peer ? "stored" : "refused");
     if (!peer) return;
+    if (before?.proven && !anew) this.#turns.heard(announcement.publicKey);
     this.#options.heard(message, !peer.knowsUs);
     // Our HELLO would give it the address we have towards the Internet; only multicast says that we are near.
     if ((before === undefined || anew) && self.snapshot.externalHost !== null) {
@@ -147,7 +150,8 @@ export class Lan {
     const anew = announcement.instance !== "" && announcement.instance !== peer?.instance;
     if (!this.#keepsSource(message, anew)) return;
     const known = !anew && peer?.endpointMethod === "lan" && peer.endpoint?.host === from.host;
-    if (!known) challenge(announcement.publicKey, from.host);
+    if (known) this.#turns.heard(announcement.publicKey);
+    else challenge(announcement.publicKey, from.host);
   }
 
   status(): LayerStatus {
@@ -188,10 +192,14 @@ export class Lan {
     const { announcer, random } = this.#options;
     this.#announced += 1;
     this.#due = this.#due.filter((atMs) => atMs > nowMs);
+    const isCalm = this.#announced >= EAGER_ANNOUNCEMENTS;
     if (this.#due.length === 0) {
-      const everyMs = this.#announced < EAGER_ANNOUNCEMENTS ? EVERY_MS : CALM_EVERY_MS;
+      const everyMs = isCalm ? CALM_EVERY_MS : EVERY_MS;
       this.#due.push(nowMs + everyMs + (random.unit() * 2 - 1) * JITTER_MS);
     }
+    // With a second link nobody knows which of them was spoken on.
+    if (isCalm && this.#sockets.links.length === 1 && this.#turns.passes(nowMs)) return;
+    this.#turns.spoke(nowMs);
     this.#budget.spend(this.#options.group, nowMs);
     this.#sockets.send(announcer.lan());
   }

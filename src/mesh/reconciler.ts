@@ -4,6 +4,7 @@
  * It looks whether the interface is as it was made, and mends it or has it made anew; it reads the interface, compares it with what the store asks for, and applies the difference in one batch: after every
  * change (a burst of them is one batch) and every 5 s as a safety net. Nothing else writes to the device.
  */
+import { nextBeatMs } from "../core/beat.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
@@ -113,6 +114,7 @@ export class Reconciler {
   readonly #interface: InterfaceSync;
   readonly #mtu: MtuPolicy;
   readonly #crowds = new Crowds();
+  readonly #readers: ((peers: readonly ActualPeer[]) => void)[] = [];
 
   #actual: ReadonlyMap<PublicKey, ActualPeer> = new Map();
   #refused: readonly RefusedNetwork[] = [];
@@ -194,6 +196,11 @@ export class Reconciler {
     const cycle = this.#tail.then(() => this.#cycle());
     this.#tail = cycle;
     return cycle;
+  }
+
+  /** Has `reader` told of the peers each time they are read, so that others need not read them too. */
+  onRead(reader: (peers: readonly ActualPeer[]) => void): void {
+    this.#readers.push(reader);
   }
 
   /** The peer as the interface showed it last. */
@@ -310,6 +317,7 @@ export class Reconciler {
     this.#actual = new Map(device.peers.map((peer) => [peer.publicKey, peer]));
     const { store } = this.#options;
     for (const peer of device.peers) store.noteHandshake(peer.publicKey, peer.lastHandshakeMs);
+    for (const reader of this.#readers) reader(device.peers);
   }
 
   async #forward(networks: readonly Cidr[]): Promise<void> {
@@ -330,7 +338,9 @@ export class Reconciler {
       ...[this.#failures.nextRetryAtMs(), this.#pacer.nextAtMs()],
     ];
     const due = dates.filter((atMs) => atMs !== null);
-    const delayMs = Math.max(0, Math.min(this.#lookInMs, ...due.map((atMs) => atMs - nowMs)));
+    const { sweepMs } = this.#settings;
+    const lookInMs = this.#lookInMs < sweepMs ? this.#lookInMs : nextBeatMs(nowMs, sweepMs) - nowMs;
+    const delayMs = Math.max(0, Math.min(lookInMs, ...due.map((atMs) => atMs - nowMs)));
     await this.#pause(delayMs, signal, () => this.#requested);
     if (this.#requested) await this.#pause(this.#settings.coalesceMs, signal, () => false);
   }

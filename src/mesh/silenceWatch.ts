@@ -9,12 +9,14 @@ import type { ActualPeer } from "../wireguard/backend.ts";
 
 /** Reading a thousand peers takes the kernel tens of milliseconds. */
 const FEW_PEERS = 100;
+/** While something is sent. Else the reconciler's readings do. */
 const LOOK_EVERY_MS = 1_500;
-const LOOK_SELDOM_MS = 5_000;
 /** Answers take their time, but on no path that is of use this long. */
 const SILENT_MS = 2_500;
 /** Two pings, and more than keepalives and a handshake: those alone are no reason to expect an answer at once. */
 const SENT_BYTES = 200;
+/** A keepalive and less than a ping: whoever sends no more between two looks has nothing to say. */
+const LITTLE_BYTES = 64;
 
 export type Traffic = Pick<ActualPeer, "publicKey" | "rxBytes" | "txBytes" | "lastHandshakeMs">;
 
@@ -26,14 +28,22 @@ interface Seen {
   readonly quietTxBytes: number;
 }
 
+/** What a look showed. */
+export interface Look {
+  /** The connected peers that were sent to for a while and gave nothing back. */
+  readonly silent: readonly PublicKey[];
+  /** Something is being sent to a connected peer: it is worth looking again soon. */
+  readonly busy: boolean;
+}
+
 /** Pure. */
 export class Silence {
   #seen = new Map<PublicKey, Seen>();
 
-  /** The connected peers that were sent to for a while and gave nothing back. */
-  look(peers: readonly Traffic[], nowMs: number, wallMs: number): PublicKey[] {
+  look(peers: readonly Traffic[], nowMs: number, wallMs: number): Look {
     const silent: PublicKey[] = [];
     const seen = new Map<PublicKey, Seen>();
+    let busy = false;
     for (const { publicKey, rxBytes, txBytes, lastHandshakeMs } of peers) {
       if (!isConnected(lastHandshakeMs, wallMs)) continue;
       const before = this.#seen.get(publicKey);
@@ -45,9 +55,10 @@ export class Silence {
       seen.set(publicKey, now);
       const isSilent = nowMs - now.quietAtMs >= SILENT_MS && txBytes - now.quietTxBytes >= SENT_BYTES;
       if (isSilent) silent.push(publicKey);
+      if (before !== undefined && txBytes - before.txBytes > LITTLE_BYTES) busy = true;
     }
     this.#seen = seen;
-    return silent;
+    return { silent, busy };
   }
 }
 
@@ -60,22 +71,43 @@ export interface SilenceWatchOptions {
 export class SilenceWatch {
   readonly #options: SilenceWatchOptions;
   readonly #silence = new Silence();
+  #busy = false;
+  #wake: (() => void) | null = null;
 
   constructor(options: SilenceWatchOptions) {
     this.#options = options;
   }
 
+  /** Takes what somebody else has read; while nothing is sent, nothing else is looked at. */
+  noted(peers: readonly Traffic[]): void {
+    const { clock, silent } = this.#options;
+    const look = this.#silence.look(peers, clock.monotonicMs(), clock.wallMs());
+    this.#busy = look.busy && peers.length <= FEW_PEERS;
+    if (this.#busy) this.#wake?.();
+    if (look.silent.length > 0) silent(look.silent);
+  }
+
   /** The body of its task. Rejects with what `read` rejects with. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, read, silent } = this.#options;
-    let pauseMs = LOOK_EVERY_MS;
+    const { clock, read } = this.#options;
     while (!signal.aborted) {
-      await sleep(clock, pauseMs, signal).catch(() => {});
+      if (!this.#busy) await this.#untilBusy(signal);
+      await sleep(clock, LOOK_EVERY_MS, signal).catch(() => {});
       if (signal.aborted) return;
-      const peers = await read();
-      pauseMs = peers.length > FEW_PEERS ? LOOK_SELDOM_MS : LOOK_EVERY_MS;
-      const found = this.#silence.look(peers, clock.monotonicMs(), clock.wallMs());
-      if (found.length > 0) silent(found);
+      this.noted(await read());
     }
+  }
+
+  #untilBusy(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        signal.removeEventListener("abort", done);
+        this.#wake = null;
+        resolve();
+      };
+      if (signal.aborted) return done();
+      signal.addEventListener("abort", done, { once: true });
+      this.#wake = done;
+    });
   }
 }

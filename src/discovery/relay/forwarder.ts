@@ -5,6 +5,7 @@
  * The peer keeps an entry of its own, without addresses, so that a direct handshake ends it (weak point 20; mesh/desired.ts). We take
  * the introducer that the peer itself takes towards us, since WireGuard drops what comes from another one (weak point 19).
  */
+import { nextBeatMs } from "../../core/beat.ts";
 import type { Clock } from "../../core/clock.ts";
 import { sleep } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
@@ -30,8 +31,6 @@ export interface ForwarderOptions {
   isLocal(host: string): boolean;
 }
 
-/** A cycle of the other implementation (PROTOCOL.md section 12). */
-export const CYCLE_MS = 5_000;
 const CANDIDATE_AGE_MS = 90_000;
 
 const REFUSED =
@@ -45,11 +44,13 @@ export class Forwarder {
     this.#options = options;
   }
 
-  /** The body of its task. */
+  /** The body of its task: a beat is as long as a cycle of the other implementation (PROTOCOL.md section 12). */
   async run(signal: AbortSignal): Promise<void> {
     try {
       for (;;) {
-        await sleep(this.#options.clock, CYCLE_MS, signal);
+        const { clock } = this.#options;
+        const nowMs = clock.monotonicMs();
+        await sleep(clock, nextBeatMs(nowMs) - nowMs, signal);
         this.cycle();
       }
     } catch (error) {
