@@ -2,17 +2,13 @@
  * The command line of `wgmeshd`: check everything, then open the daemon and serve until it ends.
  */
 import type { Command } from "commander";
-import { addNotBuiltFlags, addOptions, readOptions, refuseNotBuiltFlags } from "../config/flags.ts";
-import {
-  checkDaemonOptions,
-  type DaemonOptions,
-  daemonOptions,
-  type SecretOptions,
-  secretOptions,
-} from "../config/options.ts";
-import { rpcSocketPath } from "../config/paths.ts";
+import { type Configuration, type ConfigurationSources, loadConfiguration } from "../config/configuration.ts";
+import { addNotBuiltFlags, addOptions, flagLayer, refuseNotBuiltFlags } from "../config/flags.ts";
+import { daemonOptions, fileOptions, secretOptions } from "../config/options.ts";
+import { refuse } from "../config/problem.ts";
 import { ExitCode } from "../core/errors.ts";
 import { exitCodesText, makeCommand, runCommand } from "./command.ts";
+import { configFileOf } from "./location.ts";
 import type { Terminal } from "./terminal.ts";
 
 const sources = `
@@ -20,7 +16,7 @@ Each option but --secret also has a variable: --listen-port is $WGMESH_LISTEN_PO
 between. Options marked [live] can be changed while the daemon runs.
 
 The secret comes from the first of these that is there: --secret, --secret-file, $WGMESH_SECRET, $WGMESH_SECRET_FILE,
-a systemd credential named wgmesh.secret or secret, a prompt.
+the configuration file, a systemd credential named wgmesh.secret or secret, a prompt.
 `;
 
 const examples = `
@@ -32,15 +28,16 @@ Examples:
 `;
 
 /** What the daemon is started with. */
-export interface DaemonRequest {
-  readonly options: DaemonOptions;
-  readonly secret: SecretOptions;
+export interface DaemonRequest extends Pick<Configuration, "options" | "secret"> {
+  /** With the options again, where each comes from, and what a reload reads anew. */
+  readonly configuration: Configuration;
+  readonly sources: ConfigurationSources;
 }
 
 /** Starts a daemon and resolves to the process's exit code once it has ended. */
 export type StartDaemon = (request: DaemonRequest, terminal: Terminal) => Promise<ExitCode>;
 
-function daemonCommand(terminal: Terminal): Command {
+export function daemonCommand(terminal: Terminal): Command {
   const command = makeCommand("wgmeshd", terminal)
     .usage("--iface NAME [options]")
     .description("Joins this machine to the mesh of its secret, and stays in the foreground.")
@@ -48,17 +45,20 @@ function daemonCommand(terminal: Terminal): Command {
     .addHelpText("after", sources + exitCodesText() + examples);
   addOptions(command, daemonOptions);
   addOptions(command, secretOptions);
+  addOptions(command, fileOptions);
   command.option("-v, --version", "print the version");
   return addNotBuiltFlags(command);
 }
 
-/** Reads the command line and the environment. Throws a WgmeshError; touches nothing. */
+/** Reads the command line, the environment and the configuration file. Throws a WgmeshError; changes nothing. */
 function readRequest(command: Command, env: Terminal["env"]): DaemonRequest {
   refuseNotBuiltFlags(command);
-  const options = readOptions(command, daemonOptions, env);
-  checkDaemonOptions(options);
-  rpcSocketPath(options);
-  return { options, secret: readOptions(command, secretOptions, env) };
+  const flags = new Map([...flagLayer(command, daemonOptions), ...flagLayer(command, secretOptions)]);
+  const sources = { flags, env, configFile: configFileOf(command, env) };
+  const configuration = loadConfiguration(sources);
+  refuse(configuration.problems);
+  const { options, secret } = configuration;
+  return { options, secret, configuration, sources };
 }
 
 export async function runDaemon(

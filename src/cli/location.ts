@@ -3,23 +3,36 @@
  */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { addOptions, readOptions } from "../config/flags.ts";
+import { loadLocation } from "../config/configuration.ts";
+import { addOptions, flagLayer, readOptions } from "../config/flags.ts";
 import type { OptionTable } from "../config/optionRow.ts";
-import { type LocationOptions, locationOptions } from "../config/options.ts";
+import { type FileOptions, fileOptions, type LocationOptions, locationOptions } from "../config/options.ts";
 import { rpcSocketPath } from "../config/paths.ts";
 import { type RemoteOptions, remoteOptions } from "../config/remoteOptions.ts";
 import { isLoopback } from "../config/rpcOptions.ts";
+import { path } from "../config/values.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import type { Endpoint } from "../core/types.ts";
 import type { ClientOptions } from "../rpc/client.ts";
 import { trustedUids } from "./serviceUser.ts";
 import type { Terminal } from "./terminal.ts";
 
-const options: OptionTable<LocationOptions & RemoteOptions> = { ...locationOptions, ...remoteOptions };
+const options: OptionTable<LocationOptions & FileOptions & RemoteOptions> = {
+  ...locationOptions,
+  ...fileOptions,
+  ...remoteOptions,
+};
 
-/** Adds `--iface`, `--run-dir`, `--socket-path`, `--server` with what belongs to it, and `--json`. */
+/** Adds `--iface`, `--run-dir`, `--socket-path`, `--config`, `--server` with what belongs to it, and `--json`. */
 export function addLocation(command: Command): Command {
   return addOptions(command, options).option("--json", "print JSON");
+}
+
+/** `--config`, else `$WGMESH_CONFIG`, else null. Throws ERR_USAGE. */
+export function configFileOf(command: Command, env: Terminal["env"]): string | null {
+  const { configFile } = readOptions(command, fileOptions, {});
+  if (configFile !== null || !env.WGMESH_CONFIG) return configFile;
+  return path(env.WGMESH_CONFIG, "$WGMESH_CONFIG");
 }
 
 export interface Location extends LocationOptions {
@@ -33,9 +46,13 @@ export interface Location extends LocationOptions {
 }
 
 export function readLocation(command: Command, terminal: Terminal): Location {
-  const read = readOptions(command, options, terminal.env);
-  const { interfaceName, runDir, socketPath, server } = read;
-  const location = { interfaceName, runDir, socketPath };
+  const read = readOptions(command, remoteOptions, terminal.env);
+  const { server } = read;
+  const location = loadLocation({
+    flags: flagLayer(command, locationOptions),
+    env: terminal.env,
+    configFile: configFileOf(command, terminal.env),
+  });
   const socket = rpcSocketPath(location);
   return {
     ...location,
@@ -45,7 +62,7 @@ export function readLocation(command: Command, terminal: Terminal): Location {
         ? { socketPath: socket, trustedUids: trustedUids() }
         : remoteServer(server, read, terminal.env.WGMESH_TOKEN ?? ""),
     remote: server !== null,
-    json: command.opts<{ json?: boolean }>().json === true,
+    json: jsonAsked(command),
   };
 }
 
@@ -80,3 +97,5 @@ function readText(path: string, source: string): string {
     });
   }
 }
+
+export const jsonAsked = (command: Command): boolean => command.opts<{ json?: boolean }>().json === true;

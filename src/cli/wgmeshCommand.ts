@@ -4,6 +4,7 @@
 import type { ExitCode } from "../core/errors.ts";
 import { exitCodesText, makeCommand, runCommand } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
+import { addConfig } from "./verbs/config.ts";
 import { addDown } from "./verbs/down.ts";
 import { addInit } from "./verbs/init.ts";
 import { addNetcheck } from "./verbs/netcheck.ts";
@@ -41,6 +42,7 @@ export function runWgmesh(args: readonly string[], terminal: Terminal): Promise<
     addTestPeer,
     addNetcheck,
     addReload,
+    addConfig,
     addDown,
     // Rarely used.
     addToken,

@@ -2,17 +2,20 @@
  * The configuration file: TOML, one table for each group of options, the keys of schema.ts in them.
  */
 import { parse, TomlError } from "smol-toml";
-import { type Problem, parseTyped, problemOf } from "./given.ts";
+import { parseTyped } from "./given.ts";
 import { type KeyLines, keyLines, lineOf } from "./keyLines.ts";
 import type { Layer, Setting } from "./layers.ts";
 import { nearest } from "./nearest.ts";
-import { flagOnlyKeys, type SchemaRow, schema, schemaTables } from "./schema.ts";
+import { type Problem, problemOf } from "./problem.ts";
+import { flagOnlyKeys, namesOf, type SchemaRow, schema, schemaTables } from "./schema.ts";
 
 /** What a file says, and everything that is wrong with it. What is wrong is not among the settings. */
 export interface FileContent {
   readonly settings: Layer;
   readonly problems: readonly Problem[];
 }
+
+type Complaint = Pick<Problem, "message" | "hint">;
 
 /** Deeper nesting than any setting has. */
 const MAX_DEPTH = 8;
@@ -28,7 +31,7 @@ export function parseConfigText(text: string, path: string, kind: "file" | "kept
     const message = `${path}:${error.line}: not TOML, at column ${error.column}: ${reason}`;
     return {
       settings: new Map(),
-      problems: [{ message, hint: "see https://toml.io, or wgmesh config sample" }],
+      problems: [{ code: "ERR_CONFIG", message, hint: "see https://toml.io, or wgmesh config sample" }],
     };
   }
 }
@@ -73,12 +76,16 @@ class Reader {
     }
   }
 
-  #complain(path: readonly string[], { message, hint }: Problem): void {
-    this.#problems.push({ message: `${this.#path}:${lineOf(this.#lines, path)}: ${message}`, hint });
+  #complain(path: readonly string[], { message, hint }: Complaint): void {
+    this.#problems.push({
+      code: "ERR_CONFIG",
+      message: `${this.#path}:${lineOf(this.#lines, path)}: ${message}`,
+      hint,
+    });
   }
 }
 
-function unknownKey(table: string, key: string, row: SchemaRow | undefined): Problem {
+function unknownKey(table: string, key: string, row: SchemaRow | undefined): Complaint {
   if (row !== undefined) {
     return { message: `${key} does not belong to [${table}]`, hint: `move it to [${row.table}]` };
   }
@@ -87,7 +94,7 @@ function unknownKey(table: string, key: string, row: SchemaRow | undefined): Pro
   return { message: `${key} is not a setting`, hint: suggestion(key) };
 }
 
-function unknownTable(name: string): Problem {
+function unknownTable(name: string): Complaint {
   const like = nearest(name, schemaTables);
   const all = schemaTables.map((table) => `[${table}]`).join(", ");
   const hint = like === null ? `the tables are ${all}` : `did you mean [${like}]?`;
@@ -95,7 +102,7 @@ function unknownTable(name: string): Problem {
 }
 
 /** A value before the first table. */
-function strayKey(key: string): Problem {
+function strayKey(key: string): Complaint {
   if (schemaTables.includes(key)) {
     return { message: `${key} is a table`, hint: `write [${key}] on a line of its own` };
   }
@@ -109,11 +116,6 @@ export function suggestion(key: string): string {
   const names = new Map([...schema.values()].flatMap((row) => namesOf(row).map((name) => [name, row.key])));
   const like = names.get(nearest(key, names.keys()) ?? "");
   return like === undefined ? "wgmesh config sample lists all of them" : `did you mean ${like}?`;
-}
-
-function namesOf({ key, row }: SchemaRow): string[] {
-  const flags = row.alias === undefined ? [row.flag] : [row.flag, row.alias];
-  return [key, ...flags.map((flag) => flag.slice(2))];
 }
 
 const isTable = (value: unknown): value is Readonly<Record<string, unknown>> =>

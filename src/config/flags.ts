@@ -6,6 +6,7 @@ import { type Command, Option } from "commander";
 import { WgmeshError } from "../core/errors.ts";
 import { type Layer, optionsOf, type Setting, settingsOf } from "./layers.ts";
 import { notBuiltFlags, type OptionForm, type OptionTable } from "./options.ts";
+import { refuse } from "./problem.ts";
 import { rowsOf, type SchemaRow } from "./schema.ts";
 import { type Environment, variableLayer } from "./variables.ts";
 
@@ -98,6 +99,9 @@ export function readOptions<Options>(
   below: readonly Layer[] = [],
 ): Readonly<Options> {
   const rows = rowsOf(table).map(([, row]) => row);
-  const layers = [flagLayer(command, table), variableLayer(rows, env), ...below];
+  const flags = flagLayer(command, table);
+  const variables = variableLayer(rows, env);
+  refuse(variables.problems.slice(0, 1));
+  const layers = [flags, variables.settings, ...below];
   return optionsOf(table, settingsOf(table, layers));
 }

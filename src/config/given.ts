@@ -1,7 +1,8 @@
 /**
  * Values as they are given: words of a command line, text of a variable, typed values of a file or of JSON.
  */
-import { messageOf, WgmeshError } from "../core/errors.ts";
+import { isAbsolute } from "node:path";
+import { WgmeshError } from "../core/errors.ts";
 import type { OptionForm } from "./optionRow.ts";
 import type { SchemaRow } from "./schema.ts";
 import type { ValueShape } from "./shape.ts";
@@ -51,7 +52,8 @@ function hasShape(shape: ValueShape, given: unknown): boolean {
     case "integer":
       return typeof given === "bigint";
     case "text":
-      return typeof given === "string";
+      // Against which folder a relative one would count differs from start to start.
+      return typeof given === "string" && (!shape.path || isAbsolute(given));
     case "list":
       return Array.isArray(given)
         ? given.every((entry) => typeof entry === "string")
@@ -67,10 +69,11 @@ export function shapeText(shape: ValueShape): string {
     case "integer":
       return `an integer from ${shape.minimum} to ${shape.maximum}`;
     case "text":
+      if (shape.path) return "an absolute path in quotes";
       return shape.words === undefined ? "a text in quotes" : `one of ${quotedList(shape.words)}`;
     case "list": {
       const words = shape.words === undefined ? "" : `${quotedList(shape.words)}, or `;
-      return `${words}a list of texts, such as ["…", "…"]`;
+      return `${words}a list of texts`;
     }
   }
 }
@@ -84,17 +87,4 @@ function typeText(given: unknown): string {
   if (typeof given === "string") return `the text ${JSON.stringify(given)}`;
   if (Array.isArray(given)) return "a list";
   return given instanceof Date ? "a date" : "a table";
-}
-
-/** One thing that is wrong with what was given. */
-export interface Problem {
-  /** Names file, line and key, or the variable. */
-  readonly message: string;
-  /** What was expected, or the nearest name. */
-  readonly hint: string;
-}
-
-export function problemOf(error: unknown): Problem {
-  if (!(error instanceof WgmeshError)) throw error;
-  return { message: messageOf(error), hint: error.hint };
 }

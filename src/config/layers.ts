@@ -13,7 +13,7 @@ export type Origin =
   | { readonly kind: "variable"; readonly name: string }
   | { readonly kind: "flag"; readonly flag: string }
   /** The reload file of row C5. */
-  | { readonly kind: "reload"; readonly path: string }
+  | { readonly kind: "reload"; readonly path: string; readonly line: number }
   /** `config set` without `--keep`. */
   | { readonly kind: "set" };
 
@@ -32,6 +32,7 @@ export function originText(origin: Origin): string {
     case "default":
       return "default";
     case "file":
+    case "reload":
       return `${origin.path}:${origin.line}`;
     case "kept":
       return `kept in ${origin.path}`;
@@ -39,8 +40,6 @@ export function originText(origin: Origin): string {
       return `$${origin.name}`;
     case "flag":
       return origin.flag;
-    case "reload":
-      return origin.path;
     case "set":
       return "config set";
   }
@@ -73,6 +72,20 @@ export function plainValue(value: unknown): PlainValue {
   if (Array.isArray(value)) return value.map((entry) => plainValue(entry) as string);
   if (typeof value === "object" && value !== null && "host" in value) return addressText(value as Address);
   return value as PlainValue;
+}
+
+export const sameValue = (one: unknown, other: unknown): boolean =>
+  JSON.stringify(plainValue(one)) === JSON.stringify(plainValue(other));
+
+/** In one word, as `config set` takes it. */
+export function valueText(value: PlainValue): string {
+  return typeof value === "object" && value !== null ? value.join(",") : String(value ?? "");
+}
+
+/** Texts, numbers, booleans and lists of them; JSON's way to write these is one of TOML's. */
+export function tomlText(value: PlainValue): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  return `[${value.map((entry) => JSON.stringify(entry)).join(", ")}]`;
 }
 
 type Address = Pick<Endpoint, "host"> & { readonly port: number | null };

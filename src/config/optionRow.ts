@@ -25,6 +25,8 @@ export interface OptionRow<T> {
   /** A second name of its variable, from before there were systematic ones ({@link variableName}). */
   readonly env?: `WGMESH_${string}`;
   readonly default: T;
+  /** For the sample file, where there is no default; absent takes one by the placeholder (config/sample.ts). */
+  readonly example?: string | number | readonly string[];
   /** How the help shows the default; absent shows none. */
   readonly defaultText?: string;
   /** May change while the daemon runs (row C5): needs a line in daemon/liveSettings.ts. */

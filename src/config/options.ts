@@ -3,16 +3,17 @@
  *
  * A value is text until its row's `parse` has seen it, whatever layer it comes from (flag, variable, later a file).
  */
-import { WgmeshError } from "../core/errors.ts";
 import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
+import { type Problem, problemOf } from "./problem.ts";
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
 import { checkRpcOptions, type RpcOptions, rpcOptions } from "./rpcOptions.ts";
 import type { RoutePolicy, StaticPeer } from "./values.ts";
 import * as values from "./values.ts";
 
 export type { OptionForm, OptionGroup, OptionRow, OptionTable } from "./optionRow.ts";
+export { type FileOptions, fileOptions, type SecretOptions, secretOptions } from "./secretOptions.ts";
 export type { RoutePolicy, StaticPeer } from "./values.ts";
 
 /** `auto`: text on a terminal, JSON elsewhere. */
@@ -132,6 +133,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     flag: "--wireguard-go",
     group: "Interface",
     help: "the program of that backend (default: the one in $PATH, if only root can have put it there)",
+    example: "/usr/bin/wireguard-go",
     default: null,
     form: value("PATH", values.path),
   },
@@ -170,6 +172,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     group: "Discovery",
     help: "a node to contact: host[:port] or [IPv6][:port]; may be repeated (port: the mesh's control port)",
     default: [],
+    live: true,
     form: list("ADDRESS", (text, source) => [values.staticPeer(text, source)]),
   },
   lanDiscovery: {
@@ -217,6 +220,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     flag: "--exclude-iface",
     group: "Discovery",
     help: "links discovery leaves alone; commas between, or repeated",
+    example: ["docker0"],
     default: [],
     form: list("NAMES", values.linkNames),
   },
@@ -231,6 +235,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     flag: "--dht-bootstrap",
     group: "Discovery",
     help: "a DHT node to begin with, host:port, in place of the public ones; may be repeated",
+    example: ["dht.example.org:6881"],
     default: [],
     form: list("ADDRESS", (text, source) => [values.endpoint(text, source)]),
   },
@@ -238,6 +243,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     flag: "--dht-port",
     group: "Discovery",
     help: "UDP port of the DHT (default: any free one)",
+    example: 6881,
     default: 0,
     form: value("PORT", values.port),
   },
@@ -280,6 +286,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     help: "routes taken from peers: all (but /0, own and overlapping networks), none, or those inside CIDRS",
     default: "all",
     defaultText: "all",
+    live: true,
     form: value("all|none|CIDRS", values.routePolicy),
   },
   strictAddresses: {
@@ -323,57 +330,29 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   },
 };
 
-/** Checks that need more than one value. */
-export function checkDaemonOptions(options: DaemonOptions): void {
-  checkRpcOptions(options);
+/** Values that do not go together. `place` names where the value of a key stands. */
+export function contradictions(options: DaemonOptions, place: (key: string) => string): Problem[] {
+  const problems: Problem[] = [];
+  const complain = (message: string, hint: string): void =>
+    void problems.push({ code: "ERR_USAGE", message, hint });
+  try {
+    checkRpcOptions(options);
+  } catch (error) {
+    problems.push(problemOf(error));
+  }
   if (options.ipv6 && options.mtu !== null && options.mtu < 1280) {
-    throw new WgmeshError("ERR_USAGE", `--mtu: ${options.mtu} is less than the 1280 bytes IPv6 needs`, {
-      hint: "use 1280 or more, or add --no-ipv6",
-    });
+    complain(
+      `${place("mtu")}: ${options.mtu} is less than the 1280 bytes IPv6 needs`,
+      "use 1280 or more, or add --no-ipv6 (in a file: ipv6 = false)",
+    );
   }
   const both = options.discoveryInterfaces.find((name) => options.excludedInterfaces.includes(name));
   if (both !== undefined) {
-    throw new WgmeshError(
-      "ERR_USAGE",
-      `--exclude-iface: ${JSON.stringify(both)} is also in --discovery-iface`,
-    );
+    const other = place("discovery-iface");
+    complain(`${place("exclude-iface")}: ${JSON.stringify(both)} is also in ${other}`, "leave it out of one");
   }
+  return problems;
 }
-
-/** How the secret is to be found; the variables and the credential are looked at by identity/secretSources.ts. */
-export interface SecretOptions {
-  /** The secret itself, as given on the command line. */
-  readonly secret: string | null;
-  /** A path, or `-` for standard input. */
-  readonly secretFile: string | null;
-  readonly allowWeakSecret: boolean;
-}
-
-export const secretOptions: OptionTable<SecretOptions> = {
-  secretFile: {
-    flag: "--secret-file",
-    group: "Secret",
-    help: "read the secret from a file only its owner can read, or from standard input with '-'",
-    default: null,
-    fixed: true,
-    form: value("FILE", (text, source) => (text === "-" ? text : values.path(text, source))),
-  },
-  secret: {
-    flag: "--secret",
-    group: "Secret",
-    help: "the secret itself; other users can see it in the process list, so better use --secret-file",
-    flagOnly: "the secret itself does not belong into a configuration file; name its file with secret-file",
-    default: null,
-    form: value("SECRET", (text) => text),
-  },
-  allowWeakSecret: {
-    flag: "--allow-weak-secret",
-    group: "Secret",
-    help: "take a secret of less than 80 estimated bits",
-    default: false,
-    form: on,
-  },
-};
 
 /**
  * Flags of the Go peer, and of releases to come, whose feature does not exist yet: refused rather than ignored, since a node

@@ -46,3 +46,8 @@ export function dhtNodesPath(options: StateLocation, networkId: string): string 
 export function reloadFilePath(options: StateLocation): string {
   return join(options.stateDir, `${options.interfaceName}.reload`);
 }
+
+/** What `config set --keep` keeps; a file of the same kind as the configuration. */
+export function keptSettingsPath(options: StateLocation): string {
+  return join(options.stateDir, `${options.interfaceName}.settings.toml`);
+}

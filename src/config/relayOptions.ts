@@ -33,6 +33,7 @@ export const relayOptions: OptionTable<RelayOptions> = {
     flag: "--relay-port",
     group: "Relay",
     help: "UDP port on which this node relays (default: any free one); given, it relays also behind a NAT",
+    example: 51822,
     default: null,
     form: value("PORT", values.port),
   },

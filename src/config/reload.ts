@@ -5,38 +5,32 @@
  * the others withdrawn.
  */
 import { messageOf, WgmeshError } from "../core/errors.ts";
-import type { LogLevels } from "../core/log.ts";
-import type { Cidr } from "../core/types.ts";
-import { daemonOptions } from "./options.ts";
-import type { ValueParser } from "./shape.ts";
-import { advertisedNetworks, logLevels } from "./values.ts";
+import { parseText } from "./given.ts";
+import type { Layer, Setting } from "./layers.ts";
+import { flagOnlyKeys, namesOf, type SchemaRow, schema } from "./schema.ts";
 
-/** Absent members stay as they are. */
-export interface ReloadChange {
-  readonly advertiseRoutes?: readonly Cidr[];
-  readonly logLevel?: LogLevels;
-}
-
-const liveKeys = new Map<string, ValueParser<ReloadChange>>([
-  ["advertise-routes", (text, source) => ({ advertiseRoutes: advertisedNetworks(text, source) })],
-  ["log-level", (text, source) => ({ logLevel: logLevels(text, source) })],
-]);
+/** Of flags that are no options of this release. */
+const OTHER_FLAGS = ["privacy"];
 
 /**
- * `KEY=VALUE` lines; blank lines and those that start with `#` do not count, keys are taken in any case, blanks around key
- * and value do not count, the last of equal keys wins. An empty `advertise-routes` withdraws all.
- * Throws ERR_RELOAD naming the number of the line and its key.
+ * `KEY=VALUE` lines for the settings that are live; blank lines and those that start with `#` do not count, keys are taken in any
+ * case, blanks around key and value do not count, the last of equal keys wins. An empty `advertise-routes` withdraws all. Keys that
+ * are absent stay as they are. Throws ERR_RELOAD naming the number of the line and its key.
  */
-export function parseReloadFile(text: string, path: string): ReloadChange {
-  let change: ReloadChange = {};
+export function parseReloadFile(text: string, path: string): Layer {
+  const layer = new Map<string, Setting>();
   for (const [index, line] of text.split(/\r?\n/).entries()) {
     const trimmed = line.trim();
     if (trimmed === "" || trimmed.startsWith("#")) continue;
     const place = `${path} line ${index + 1}`;
     const { key, value } = splitLine(trimmed, place);
-    change = { ...change, ...parseValue(liveKey(key, place), value, `${place}: ${key}`) };
+    const row = liveRow(key, place);
+    layer.set(key, {
+      value: parseValue(row, value, `${place}: ${key}`),
+      origin: { kind: "reload", path, line: index + 1 },
+    });
   }
-  return change;
+  return layer;
 }
 
 function splitLine(line: string, place: string): { key: string; value: string } {
@@ -45,34 +39,24 @@ function splitLine(line: string, place: string): { key: string; value: string } 
   return { key: line.slice(0, equals).trim().toLowerCase(), value: line.slice(equals + 1).trim() };
 }
 
-function liveKey(key: string, place: string): ValueParser<ReloadChange> {
-  const found = liveKeys.get(key);
-  if (found !== undefined) return found;
-  const reason = startOnlyKeys().has(key) ? "cannot be changed while the node runs" : "is not a setting";
+function liveRow(key: string, place: string): SchemaRow {
+  const row = schema.get(key);
+  if (row?.reload === "live") return row;
+  const reason = isKnown(key) ? "cannot be changed while the node runs" : "is not a setting";
+  const live = [...schema.values()].filter(({ reload }) => reload === "live").map((other) => other.key);
   throw new WgmeshError("ERR_RELOAD", `${place}: ${JSON.stringify(key)} ${reason}`, {
-    hint: `a reload can change ${[...liveKeys.keys()].join(" and ")}; nothing was changed`,
+    hint: `a reload can change ${live.join(", ")}; nothing was changed`,
   });
 }
 
-/** Every option by the name of its flag, and the secret's. */
-function startOnlyKeys(): Set<string> {
-  const flags = Object.values(daemonOptions).flatMap((row) =>
-    "alias" in row ? [row.flag, row.alias] : [row.flag],
-  );
-  const names = flags.map((flag) => String(flag).slice(2));
-  return new Set([
-    ...names,
-    ...names.map((name) => name.replace(/^no-/, "")),
-    "secret",
-    "secret-file",
-    "privacy",
-    "gossip",
-  ]);
+function isKnown(key: string): boolean {
+  const names = [...schema.values()].flatMap(namesOf);
+  return [...names, ...flagOnlyKeys.keys(), ...OTHER_FLAGS].includes(key);
 }
 
-function parseValue<T>(parse: ValueParser<T>, value: string, source: string): T {
+function parseValue({ row }: SchemaRow, value: string, source: string): unknown {
   try {
-    return parse(value, source);
+    return parseText(row.form, value, source);
   } catch (cause) {
     throw new WgmeshError("ERR_RELOAD", messageOf(cause), { cause });
   }

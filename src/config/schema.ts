@@ -11,7 +11,14 @@ import {
   shapeOf,
   variableName,
 } from "./optionRow.ts";
-import { type DaemonOptions, daemonOptions, type SecretOptions, secretOptions } from "./options.ts";
+import {
+  type DaemonOptions,
+  daemonOptions,
+  type FileOptions,
+  fileOptions,
+  type SecretOptions,
+  secretOptions,
+} from "./options.ts";
 import type { ValueShape } from "./shape.ts";
 
 /** One option under the name that files and variables have for it. */
@@ -45,9 +52,11 @@ function schemaRow(row: OptionRow<unknown>): SchemaRow {
   };
 }
 
-const allRows = [...rowsOf<DaemonOptions>(daemonOptions), ...rowsOf<SecretOptions>(secretOptions)].map(
-  ([, row]) => row,
-);
+const allRows = [
+  ...rowsOf<DaemonOptions>(daemonOptions),
+  ...rowsOf<SecretOptions>(secretOptions),
+  ...rowsOf<FileOptions>(fileOptions),
+].map(([, row]) => row);
 
 /** Every option that may stand in a file, by key, in the order of the tables. */
 export const schema: ReadonlyMap<string, SchemaRow> = new Map(
@@ -61,3 +70,9 @@ export const flagOnlyKeys: ReadonlyMap<string, string> = new Map(
 
 /** The tables of a file in their order. */
 export const schemaTables: readonly string[] = [...new Set([...schema.values()].map(({ table }) => table))];
+
+/** Its key, and its flags without the dashes. */
+export function namesOf({ key, row }: SchemaRow): string[] {
+  const flags = row.alias === undefined ? [row.flag] : [row.flag, row.alias];
+  return [...new Set([key, ...flags.map((flag) => flag.slice(2))])];
+}

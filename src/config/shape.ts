@@ -4,8 +4,8 @@
 export type ValueShape =
   | { readonly kind: "boolean" }
   | { readonly kind: "integer"; readonly minimum: number; readonly maximum: number }
-  /** `words`: the only ones there are. */
-  | { readonly kind: "text"; readonly words?: readonly string[] }
+  /** `words`: the only ones there are. `path`: of a file or a folder. */
+  | { readonly kind: "text"; readonly words?: readonly string[]; readonly path?: true }
   /** `words`: may stand in place of the list. */
   | { readonly kind: "list"; readonly words?: readonly string[] };
 

@@ -201,16 +201,21 @@ export const endpoint: ValueParser<Endpoint> = (text, source) => {
 };
 
 /** A path, made absolute against the current folder (the daemon changes to `/` later). */
-export const path: ValueParser<string> = (text, source) => {
+export const path: ValueParser<string> = shaped({ kind: "text", path: true }, (text, source) => {
   if (text === "" || text.includes("\0"))
     throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not a path`);
   return resolve(text);
-};
+});
+
+/** The same, or `-` for standard input. */
+export const secretPath: ValueParser<string> = shaped({ kind: "text", path: true }, (text, source) =>
+  text === "-" ? text : path(text, source),
+);
 
 /** Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 
-export const socketPath: ValueParser<string> = (text, source) => {
+export const socketPath: ValueParser<string> = shaped({ kind: "text", path: true }, (text, source) => {
   const absolute = path(text, source);
   const bytes = Buffer.byteLength(absolute);
   if (bytes > MAX_SOCKET_PATH_BYTES) {
@@ -223,7 +228,7 @@ export const socketPath: ValueParser<string> = (text, source) => {
     );
   }
   return absolute;
-};
+});
 
 /** `info`, or `info,discovery=debug`. */
 export const logLevels: ValueParser<LogLevels> = (text, source) => {

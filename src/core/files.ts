@@ -1,6 +1,6 @@
 /** The few ways wgmesh touches files that matter: written whole or not at all, read only when nobody else can write. */
-import { constants } from "node:fs";
-import { type FileHandle, open, rename, unlink } from "node:fs/promises";
+import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
+import { type FileHandle, open, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf, WgmeshError } from "./errors.ts";
 import { type Random, systemRandom } from "./random.ts";
@@ -9,6 +9,9 @@ import { type Random, systemRandom } from "./random.ts";
 const MAX_STEERING_BYTES = 1024 * 1024;
 
 const WRITABLE_BY_OTHERS = 0o022;
+
+/** Opening a FIFO must not wait for a writer. */
+const STEERING_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
  * Replaces the file in one step: readers, and a crash at any instant, see the old content or the new. The content is on
@@ -35,6 +38,16 @@ export async function writeFileAtomic(
     await syncFolder(dirname(path));
   } catch (cause) {
     throw new WgmeshError("ERR_STATE_WRITE", `cannot write ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** The file is gone, on the disk too, when it returns; one that is not there is none. Fails with ERR_STATE_WRITE. */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+    await syncFolder(dirname(path));
+  } catch (cause) {
+    throw new WgmeshError("ERR_STATE_WRITE", `cannot remove ${path}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -66,23 +79,40 @@ async function syncFolder(path: string): Promise<void> {
  */
 export async function readSteeringFile(path: string): Promise<string | null> {
   try {
-    // O_NONBLOCK: opening a FIFO must not wait for a writer.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const file = await open(path, STEERING_FLAGS);
     try {
-      await checkSteering(path, file);
+      checkSteering(path, await file.stat());
       return await file.readFile("utf8");
     } finally {
       await file.close();
     }
   } catch (cause) {
-    if (cause instanceof WgmeshError) throw cause;
-    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw new WgmeshError("ERR_STATE_UNREADABLE", `cannot read ${path}: ${messageOf(cause)}`, { cause });
+    return missing(path, cause);
   }
 }
 
-async function checkSteering(path: string, file: FileHandle): Promise<void> {
-  const { uid, mode, size } = await file.stat();
+/** The same at once, for what is read before anything runs. */
+export function readSteeringFileSync(path: string): string | null {
+  try {
+    const file = openSync(path, STEERING_FLAGS);
+    try {
+      checkSteering(path, fstatSync(file));
+      return readFileSync(file, "utf8");
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    return missing(path, cause);
+  }
+}
+
+function missing(path: string, cause: unknown): null {
+  if (cause instanceof WgmeshError) throw cause;
+  if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+  throw new WgmeshError("ERR_STATE_UNREADABLE", `cannot read ${path}: ${messageOf(cause)}`, { cause });
+}
+
+function checkSteering(path: string, { uid, mode, size }: Stats): void {
   const isRegular = (mode & constants.S_IFMT) === constants.S_IFREG;
   if (!isRegular) throw new WgmeshError("ERR_STATE_UNREADABLE", `${path} is not a regular file`);
   if (size > MAX_STEERING_BYTES)

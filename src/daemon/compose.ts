@@ -32,6 +32,7 @@ import { relayPlane } from "../wireguard/relayPlane.ts";
 import { openBackend } from "../wireguard/select.ts";
 import { dhtOptions } from "./dht.ts";
 import { hostSystem } from "./hostSystem.ts";
+import type { ConfigurationSource } from "./liveConfiguration.ts";
 import { MeshNode } from "./meshNode.ts";
 import * as os from "./os.ts";
 import type { Identity, NodeParts } from "./parts.ts";
@@ -42,9 +43,15 @@ const MULTICAST_PORT = 51830;
 
 /**
  * Puts a node together. Nothing of it runs before {@link MeshNode.open}, but signals are listened to from here on, that is
- * before the first log line. `warnings` are sentences about how the secret came in (row B4).
+ * before the first log line. `warnings` are sentences about how the secret came in (row B4). `configuration` is where the options
+ * come from; without it a reload has the reload file alone.
  */
-export function compose(options: DaemonOptions, secret: MeshSecret, warnings: readonly string[]): MeshNode {
+export function compose(
+  options: DaemonOptions,
+  secret: MeshSecret,
+  warnings: readonly string[],
+  configuration?: ConfigurationSource,
+): MeshNode {
   const signals = new Signals(process);
   const clock = systemClock;
   const terminal = process.stderr.isTTY === true;
@@ -65,6 +72,7 @@ export function compose(options: DaemonOptions, secret: MeshSecret, warnings: re
   let keys: NodeIdentity | null = null;
   const parts: NodeParts = {
     options,
+    ...(configuration === undefined ? {} : { configuration }),
     version,
     clock,
     random: systemRandom,

@@ -5,6 +5,7 @@ import type { DaemonOptions } from "../config/options.ts";
 import { ExitCode } from "../core/errors.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
 import { compose } from "./compose.ts";
+import type { ConfigurationSource } from "./liveConfiguration.ts";
 import type { MeshNode } from "./meshNode.ts";
 
 export { netCheckAlone } from "./netCheckAlone.ts";
@@ -19,14 +20,16 @@ export class Daemon {
 
   /**
    * Starts a node. Rejects with a WgmeshError that has the exit code, nothing left behind. A signal during the start ends it
-   * in order: it resolves then, and `serve` returns at once. `warnings` about the secret become log lines.
+   * in order: it resolves then, and `serve` returns at once. `warnings` become log lines. `configuration` is
+   * where the options come from, for `config show` and for a reload that reads it again.
    */
   static async open(
     options: DaemonOptions,
     secret: MeshSecret,
     warnings: readonly string[] = [],
+    configuration?: ConfigurationSource,
   ): Promise<Daemon> {
-    const node = compose(options, secret, warnings);
+    const node = compose(options, secret, warnings, configuration);
     await node.open();
     return new Daemon(node);
   }

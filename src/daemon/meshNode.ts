@@ -1,13 +1,15 @@
 /**
  * One node from its start to its end: what the rest calls the daemon.
  */
+import { configurationOf } from "../config/configuration.ts";
 import { reloadFilePath } from "../config/paths.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import type { Discovery } from "../discovery/seams.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import { type RunningNode, startNode } from "./lifecycle.ts";
+import { LiveConfiguration, type ReloadOutcome } from "./liveConfiguration.ts";
+import { liveAppliers } from "./liveSettings.ts";
 import { defaultTiming, type NodeParts } from "./parts.ts";
-import { Reloader, type ReloadOutcome } from "./reloader.ts";
 import { StepRunner } from "./stepRunner.ts";
 import { Supervisor } from "./supervisor.ts";
 import { nodeView } from "./views/view.ts";
@@ -99,8 +101,8 @@ export class MeshNode {
 
   async #startServing(node: RunningNode, startedAtMs: number): Promise<void> {
     const { signals } = this.#parts;
-    const reloader = this.#reloader(node);
-    const reload = (): Promise<ReloadOutcome> => this.#reload(reloader);
+    const configuration = this.#configuration(node);
+    const reload = (): Promise<ReloadOutcome> => this.#reload(configuration);
     const rpcServer = this.#rpcServer;
     if (rpcServer !== null) {
       const view = nodeView({
@@ -110,6 +112,7 @@ export class MeshNode {
         supervisor: this.#supervisor,
         startedAtMs,
         reload,
+        configuration,
       });
       await this.#steps.step(
         "rpc",
@@ -128,9 +131,9 @@ export class MeshNode {
   }
 
   /** All or nothing: the files of the RPC server are checked before anything is changed. */
-  async #reload(reloader: Reloader): Promise<ReloadOutcome> {
+  async #reload(configuration: LiveConfiguration): Promise<ReloadOutcome> {
     const apply = await this.#rpcServer?.prepareReload();
-    const outcome = await reloader.reload();
+    const outcome = await configuration.reload();
     return { ...outcome, changed: [...outcome.changed, ...(apply?.() ?? [])] };
   }
 
@@ -139,15 +142,21 @@ export class MeshNode {
     return rpcServer.stop(hurry.aborted ? 0 : rpcStopMs);
   }
 
-  #reloader({ self, reconciler }: RunningNode): Reloader {
-    const { options, setLogLevel, system, log, events } = this.#parts;
-    const target = {
-      setNetworks: (networks: typeof options.advertiseRoutes) => self.update({ networks }),
-      setLogLevel,
-      reconcile: () => reconciler.runOnce(),
-      announce: () => this.#discovery?.announce(),
-    };
-    return new Reloader(reloadFilePath(options), target, (state) => system.notify(state), log, events);
+  #configuration({ self, reconciler }: RunningNode): LiveConfiguration {
+    const { options, configuration, setLogLevel, system, log, events } = this.#parts;
+    const given = configurationOf(options);
+    return new LiveConfiguration({
+      source: configuration ?? { initial: given, load: () => given },
+      reloadFile: reloadFilePath(options),
+      appliers: liveAppliers({ self, reconciler, setLogLevel, discovery: this.#discovery }),
+      settle: async () => {
+        await reconciler.runOnce();
+        this.#discovery?.announce();
+      },
+      notify: (state) => system.notify(state),
+      log,
+      events,
+    });
   }
 
   #stopRequested(): Promise<null> {

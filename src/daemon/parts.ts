@@ -16,6 +16,7 @@ import type { TroubleRegistry } from "../observe/troubles.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import type { Backend } from "../wireguard/backend.ts";
+import type { ConfigurationSource } from "./liveConfiguration.ts";
 import type { Signals } from "./signals.ts";
 import type { System } from "./system.ts";
 
@@ -40,6 +41,8 @@ export interface MeshFacts {
 
 export interface NodeParts {
   readonly options: DaemonOptions;
+  /** Where the options come from; absent when a program gave them and nothing can be read again. */
+  readonly configuration?: ConfigurationSource;
   readonly version: string;
   readonly clock: Clock;
   readonly random: Random;

@@ -20,7 +20,7 @@ import { bindNodeUdp } from "./nodeUdp.ts";
 import { Registry } from "./registry/registry.ts";
 import { openRelayLayer, type RelayLayer, relayStatus } from "./relay/relayLayer.ts";
 import { Rendezvous } from "./rendezvous/rendezvous.ts";
-import type { Discovery, DiscoveryContext, LayerStatus } from "./seams.ts";
+import type { Discovery, DiscoveryContext, LayerStatus, StaticPeer } from "./seams.ts";
 import { StaticPeers } from "./staticPeers.ts";
 
 export type { MeshDiscoveryOptions } from "./meshDiscoveryOptions.ts";
@@ -234,45 +234,14 @@ export class MeshDiscovery implements Discovery {
         unsubscribes,
       },
     };
-    scope.start(
-      "discovery.exchange",
-      "restart",
-      run((signal) => exchange.run(signal)),
-    );
-    scope.start(
-      "discovery.goodbye",
-      "restart",
-      run((signal) => goodbyes.run(signal)),
-    );
-    scope.start(
-      "discovery.lost",
-      "restart",
-      run((signal) => lost.run(signal)),
-    );
-    if (registry)
-      scope.start(
-        "discovery.registry",
-        "restart",
-        run((signal) => registry.run(signal)),
-      );
-    if (gossip)
-      scope.start(
-        "discovery.gossip",
-        "restart",
-        run((signal) => gossip.run(signal)),
-      );
-    if (lan)
-      scope.start(
-        "discovery.lan",
-        "restart",
-        run((signal) => lan.run(signal)),
-      );
-    if (rendezvous)
-      scope.start(
-        "discovery.punching",
-        "restart",
-        run((signal) => rendezvous.run(signal)),
-      );
+    const named = { exchange, goodbye: goodbyes, lost, registry, gossip, lan, punching: rendezvous };
+    for (const [name, layer] of Object.entries(named))
+      if (layer)
+        scope.start(
+          `discovery.${name}`,
+          "restart",
+          run((signal) => layer.run(signal)),
+        );
     const tasks = [statics, addresses, relay, dht].flatMap((layer) => layer?.tasks() ?? []);
     for (const { name, body } of tasks) scope.start(`discovery.${name}`, "restart", run(body));
     log.info({ port: options.gossipPort, lan: options.lan }, "discovery listens");
@@ -282,6 +251,10 @@ export class MeshDiscovery implements Discovery {
     if (this.#leaving) return;
     this.#running?.exchange.announce();
     this.#running?.lan?.burst();
+  }
+
+  setStaticPeers(peers: readonly StaticPeer[]): void {
+    this.#running?.statics.replace(peers);
   }
 
   doubt(): void {

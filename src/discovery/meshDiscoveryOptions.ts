@@ -6,7 +6,8 @@ import type { PublicKey } from "../core/types.ts";
 import type { DhtOptions } from "./dht/options.ts";
 import type { RegistrySetting } from "./registry/registry.ts";
 import type { RelaySettings } from "./relay/relayLayer.ts";
-import type { Resolver, StaticPeer } from "./staticPeers.ts";
+import type { StaticPeer } from "./seams.ts";
+import type { Resolver } from "./staticPeers.ts";
 import type { StunServer } from "./stun/servers.ts";
 import type { UdpSocketFactory } from "./udpSocket.ts";
 

@@ -85,6 +85,14 @@ export interface DiscoveryContext {
   probe(publicKey: PublicKey): Promise<boolean>;
 }
 
+/** A peer that the operator names. */
+export interface StaticPeer {
+  /** IP literal or DNS name. */
+  readonly host: string;
+  /** Control port; null for the mesh's own gossip port. */
+  readonly port: number | null;
+}
+
 /** State of one layer for `status` (row D11). */
 export interface LayerStatus {
   readonly name: string;
@@ -103,6 +111,8 @@ export interface Discovery {
   goodbye(): Promise<void>;
   /** Closes the sockets. */
   stop(): Promise<void>;
+  /** From now on these are the peers that the operator names. */
+  setStaticPeers(peers: readonly StaticPeer[]): void;
   /** Connected peers give no answer: our address outside may have changed. May be called often. */
   doubt(): void;
   layers(): LayerStatus[];

@@ -11,14 +11,7 @@ import { type Endpoint, endpointText, type IpAddress, type PublicKey, parseIp } 
 import type { PeerStore } from "../peers/store.ts";
 import type { ContactRequest } from "./contactQueue.ts";
 import type { OpenHello } from "./helloTable.ts";
-import type { LayerStatus } from "./seams.ts";
-
-export interface StaticPeer {
-  /** IP literal or DNS name. */
-  readonly host: string;
-  /** Control port; null for the mesh's own gossip port. */
-  readonly port: number | null;
-}
+import type { LayerStatus, StaticPeer } from "./seams.ts";
 
 /** All addresses of a name, of both families. */
 export type Resolver = (host: string) => Promise<readonly string[]>;
@@ -44,33 +37,70 @@ const RETRY_MAX_MS = 30_000;
 const CHECK_EVERY_MS = 30_000;
 
 interface State {
+  readonly peer: StaticPeer;
   readonly text: string;
+  /** Ends its loop. */
+  readonly ended: AbortController;
   answeredBy: PublicKey | null;
   lastError: string | null;
 }
 
 export class StaticPeers {
   readonly #options: StaticPeersOptions;
-  readonly #states = new Map<StaticPeer, State>();
+  /** By address. */
+  readonly #states = new Map<string, State>();
   /** Who waits for the end of a HELLO to an address. */
   readonly #waiting = new Map<string, Set<(publicKey: PublicKey | null) => void>>();
+  /** Starts the loop of a peer; null while the task does not run. */
+  #start: ((state: State) => void) | null = null;
 
   constructor(options: StaticPeersOptions) {
     this.#options = options;
-    const texts = new Set<string>();
-    for (const peer of options.peers) {
-      const text = endpointText({ host: peer.host, port: peer.port ?? options.gossipPort });
-      if (!texts.has(text)) this.#states.set(peer, { text, answeredBy: null, lastError: null });
-      texts.add(text);
+    this.replace(options.peers);
+  }
+
+  /** From now on these are the peers; those that stay are not asked anew. */
+  replace(peers: readonly StaticPeer[]): void {
+    const wanted = new Map(peers.map((peer) => [this.#textOf(peer), peer]));
+    for (const [text, state] of this.#states) {
+      if (wanted.has(text)) continue;
+      state.ended.abort();
+      this.#states.delete(text);
+    }
+    for (const [text, peer] of wanted) {
+      if (this.#states.has(text)) continue;
+      const state = { peer, text, ended: new AbortController(), answeredBy: null, lastError: null };
+      this.#states.set(text, state);
+      this.#start?.(state);
     }
   }
 
-  /** One task for each peer, so that none waits for another's name. */
+  #textOf({ host, port }: StaticPeer): string {
+    return endpointText({ host, port: port ?? this.#options.gossipPort });
+  }
+
   tasks(): { readonly name: string; readonly body: (signal: AbortSignal) => Promise<void> }[] {
-    return Array.from(this.#states, ([peer, state]) => ({
-      name: `static.${state.text}`,
-      body: (signal) => this.#keep(peer, state, signal),
-    }));
+    return [{ name: "static", body: (signal) => this.#run(signal) }];
+  }
+
+  /** A loop for each peer, so that none waits for another's name. */
+  async #run(signal: AbortSignal): Promise<void> {
+    const loops = new Set<Promise<void>>();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#start = (state) => {
+          const loop = this.#keep(state, AbortSignal.any([signal, state.ended.signal]));
+          loops.add(loop);
+          loop.then(() => loops.delete(loop), reject);
+        };
+        for (const state of this.#states.values()) this.#start(state);
+        if (signal.aborted) resolve();
+        else signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    } finally {
+      this.#start = null;
+      await Promise.allSettled(loops);
+    }
   }
 
   /** A HELLO of the exchange got its REPLY, or (null) none. */
@@ -93,12 +123,12 @@ export class StaticPeers {
     };
   }
 
-  async #keep(peer: StaticPeer, state: State, signal: AbortSignal): Promise<void> {
+  async #keep(state: State, signal: AbortSignal): Promise<void> {
     const { clock, random, log } = this.#options;
     let retryMs = RETRY_FIRST_MS;
     while (!signal.aborted) {
       try {
-        state.answeredBy = await this.#ask(peer, signal);
+        state.answeredBy = await this.#ask(state.peer, signal);
         log.info({ address: state.text, peer: state.answeredBy }, "static peer answered");
         retryMs = RETRY_FIRST_MS;
         await this.#untilSilent(state.answeredBy, signal);

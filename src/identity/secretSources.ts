@@ -13,6 +13,8 @@ export interface SecretRequest {
   readonly secret: string | null;
   /** `--secret-file`: a path, or `-` for standard input. */
   readonly secretFile: string | null;
+  /** `secret-file` of the configuration file. */
+  readonly configuredFile?: string | null;
   /** `--allow-weak-secret` */
   readonly allowWeakSecret: boolean;
 }
@@ -42,8 +44,8 @@ const STDIN = 0;
 const CREDENTIAL_NAMES = ["wgmesh.secret", "secret"];
 
 /**
- * The secret of the first source that is there: `--secret`, `--secret-file`, `$WGMESH_SECRET`, `$WGMESH_SECRET_FILE`, a systemd
- * credential, a prompt on a terminal. Errors: ERR_SECRET_MISSING, _SHORT, _URI, _FILE, _WEAK. Reading standard input and the
+ * The secret of the first source that is there: `--secret`, `--secret-file`, `$WGMESH_SECRET`, `$WGMESH_SECRET_FILE`, the
+ * configuration file, a systemd credential, a prompt on a terminal. Errors: ERR_SECRET_MISSING, _SHORT, _URI, _FILE, _WEAK. Reading standard input and the
  * prompt block.
  */
 export function findSecret(request: SecretRequest, surroundings: SecretSurroundings): FoundSecret {
@@ -66,7 +68,7 @@ function refuseWeak(secret: MeshSecret): void {
 }
 
 function readFirst(
-  { secret, secretFile }: SecretRequest,
+  { secret, secretFile, configuredFile }: SecretRequest,
   { reader, env, stdinIsTerminal }: SecretSurroundings,
   fromEnvironment: string | undefined,
   warnings: string[],
@@ -84,7 +86,7 @@ function readFirst(
     warnings.push("$WGMESH_SECRET can be read by whoever sees the environment; use --secret-file");
     return read("$WGMESH_SECRET", () => reader.fromText(fromEnvironment));
   }
-  const file = env.WGMESH_SECRET_FILE || credentialFile(env.CREDENTIALS_DIRECTORY);
+  const file = env.WGMESH_SECRET_FILE || configuredFile || credentialFile(env.CREDENTIALS_DIRECTORY);
   if (file) return read(file, () => reader.fromFile(file));
   if (stdinIsTerminal) return prompt();
   throw new WgmeshError("ERR_SECRET_MISSING", "no secret was given");

@@ -55,6 +55,7 @@ export interface ReconcilerOptions {
   readonly paths: PathTable;
   readonly routeTable: RouteTable;
   readonly interface: InterfaceOptions;
+  /** At the start; see {@link Reconciler.setRoutePolicy}. */
   readonly routePolicy: RoutePolicy;
   readonly meshNetworks: readonly Cidr[];
   readonly underlay: {
@@ -106,6 +107,7 @@ const RELEVANT: readonly (keyof Peer)[] = [
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
+  #routePolicy: RoutePolicy;
   readonly #settings: ReconcileSettings;
   readonly #failures: FailureBook;
   readonly #peers: PeerSync;
@@ -129,6 +131,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#routePolicy = options.routePolicy;
     this.#settings = options.settings ?? defaultReconcileSettings;
     this.#lookInMs = this.#settings.firstLookMs;
     const { clock, log, backend, store, self } = options;
@@ -183,6 +186,11 @@ export class Reconciler {
     } finally {
       for (const end of unsubscribe) end();
     }
+  }
+
+  /** From the next cycle on. */
+  setRoutePolicy(policy: RoutePolicy): void {
+    this.#routePolicy = policy;
   }
 
   /** Asks for a cycle soon; many calls in a burst make one. */
@@ -291,13 +299,13 @@ export class Reconciler {
   }
 
   #desired(): { wanted: WantedPeer[]; networks: readonly Cidr[] } {
-    const { store, self, paths, clock, underlay, routePolicy, meshNetworks } = this.#options;
+    const { store, self, paths, clock, underlay, meshNetworks } = this.#options;
     const nowMs = clock.wallMs();
     const own = self.snapshot;
     const peers = store.list();
     const accepted = acceptNetworks({
       ...{ peers, meshNetworks, nowMs },
-      policy: routePolicy,
+      policy: this.#routePolicy,
       ownNetworks: own.networks,
       underlayNetworks: peers.some((peer) => peer.networks.length > 0) ? underlay.connectedNetworks() : [],
       ipv6: own.meshIpv6 !== null,

@@ -9,6 +9,7 @@ import type { MethodName, MethodResults } from "./methods/table.ts";
 import { Notifications } from "./notifications.ts";
 import { type ErrorBody, errorFromBody, type Params, type RequestId } from "./protocol.ts";
 
+export type { ConfigResult } from "./methods/config.ts";
 export type * from "./results.ts";
 export { NEVER } from "./results.ts";
 

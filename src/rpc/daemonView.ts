@@ -2,6 +2,7 @@
  * What the RPC server asks of the daemon, one interface an area (views/). The daemon implements it (daemon/views/); rpc/ never
  * imports the daemon.
  */
+import type { ConfigView } from "./views/config.ts";
 import type { ControlView } from "./views/control.ts";
 import type { NetView } from "./views/net.ts";
 import type { PeersView } from "./views/peers.ts";
@@ -11,7 +12,7 @@ export type { PeerView, PingOutcome } from "./views/peers.ts";
 export type { DaemonStatus } from "./views/status.ts";
 
 /** Functions that need no `this`: the daemon joins the areas by spreading them. */
-export interface DaemonView extends StatusView, PeersView, NetView, ControlView {}
+export interface DaemonView extends StatusView, PeersView, NetView, ControlView, ConfigView {}
 
 /** The RPC server as the daemon sees it (row C8): injected with `setRpcServer`. */
 export interface RpcServer {

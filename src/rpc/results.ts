@@ -110,6 +110,8 @@ export interface CountResult {
 export interface ReloadResult {
   readonly changed: readonly string[];
   readonly warning: string | null;
+  /** Keys whose new values count after a restart. */
+  readonly restart: readonly string[];
 }
 
 export interface ShutdownResult {

@@ -176,7 +176,12 @@ describe("options of wgmeshd", () => {
 
   test("the secret travels apart", async () => {
     const { request } = await wgmeshd(["--secret-file", "-", "--allow-weak-secret"]);
-    expect(request?.secret).toEqual({ secret: null, secretFile: "-", allowWeakSecret: true });
+    expect(request?.secret).toEqual({
+      secret: null,
+      secretFile: "-",
+      configuredFile: null,
+      allowWeakSecret: true,
+    });
     expect(JSON.stringify(request?.options)).not.toContain("ecret");
   });
 });

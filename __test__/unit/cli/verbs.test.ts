@@ -144,7 +144,7 @@ describe("reload", () => {
   });
 
   test("passes a warning on", async () => {
-    const reload = async () => ({ changed: [], warning: "no reload file" });
+    const reload = async () => ({ changed: [], warning: "no reload file", restart: [] });
     expect(await ask(vectorView({ reload }), "reload")).toEqual({
       code: 0,
       out: "nothing changed\n",

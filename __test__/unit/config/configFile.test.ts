@@ -105,8 +105,8 @@ accept-routes = "none"
     ],
     ["a list of numbers", "[discovery]\npeer = [1]", "2: peer: a list", "a list of texts"],
     ["a word that is none", "[log]\nlog-level = 'loud'", '2: log-level: "loud"', "debug, info, warn, error"],
-    ["a date", "[log]\nlog-level = 2020-01-01", "2: log-level: a date", 'a text in quotes'],
-    ["a table for a value", "[log]\nlog-level.x = 1", "2: log-level: a table", 'a text in quotes'],
+    ["a date", "[log]\nlog-level = 2020-01-01", "2: log-level: a date", "a text in quotes"],
+    ["a table for a value", "[log]\nlog-level.x = 1", "2: log-level: a table", "a text in quotes"],
     [
       "a bad entry of a list",
       "[routes]\nadvertise-routes = ['10.0.0.0/8',\n '10.0.0.0/33']",

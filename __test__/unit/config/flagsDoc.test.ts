@@ -1,10 +1,12 @@
 import { expect, test } from "vitest";
-import { daemonOptions, notBuiltFlags, secretOptions } from "../../../src/config/options.ts";
+import { daemonOptions, fileOptions, notBuiltFlags, secretOptions } from "../../../src/config/options.ts";
 import { rowsOf, type SchemaRow } from "../../../src/config/schema.ts";
 
 /** docs/flags.md, made from the tables. `npx vitest run flagsDoc -u` rewrites the file. */
 function flagsDocument(): string {
-  const rows = [...rowsOf(daemonOptions), ...rowsOf(secretOptions)].map(([, row]) => row);
+  const rows = [...rowsOf(daemonOptions), ...rowsOf(fileOptions), ...rowsOf(secretOptions)].map(
+    ([, row]) => row,
+  );
   const groups = [...new Set(rows.map(({ row }) => row.group))];
   const cell = (text: string): string => text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
   const code = (text: string | undefined): string => (text === undefined ? "" : `\`${text}\``);

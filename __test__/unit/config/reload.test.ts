@@ -3,7 +3,9 @@ import { parseReloadFile } from "../../../src/config/reload.ts";
 import { vectors } from "../support/vectors.ts";
 
 const PATH = "/state/wg0.reload";
-const parse = (text: string) => parseReloadFile(text, PATH);
+/** By key, the values alone. */
+const parse = (text: string) =>
+  Object.fromEntries([...parseReloadFile(text, PATH)].map(([key, { value }]) => [key, value]));
 
 interface ReloadVector {
   readonly text: string;
@@ -23,8 +25,8 @@ describe("the vectors", () => {
 
   test.each(all.filter((vector) => !(vector.what in REFUSED)))("$what: match", (vector) => {
     expect(parse(vector.text)).toEqual({
-      ...(vector.advertise_routes === null ? {} : { advertiseRoutes: vector.advertise_routes }),
-      ...(vector.log_level === "" ? {} : { logLevel: vector.log_level }),
+      ...(vector.advertise_routes === null ? {} : { "advertise-routes": vector.advertise_routes }),
+      ...(vector.log_level === "" ? {} : { "log-level": vector.log_level }),
     });
   });
 
@@ -42,7 +44,22 @@ describe("parseReloadFile", () => {
   test("keys in any case, blanks around, comments, CRLF; the last wins", () => {
     const text =
       "# c\r\n\r\n  Advertise-Routes =  10.0.0.5/24 ,,\t10.2.0.0/16  \r\nLOG-LEVEL=warn\nlog-level = debug";
-    expect(parse(text)).toEqual({ advertiseRoutes: ["10.0.0.0/24", "10.2.0.0/16"], logLevel: "debug" });
+    expect(parse(text)).toEqual({ "advertise-routes": ["10.0.0.0/24", "10.2.0.0/16"], "log-level": "debug" });
+  });
+
+  test("takes every live setting, and tells its line", () => {
+    expect(parse("accept-routes=none\npeer=a.example, 10.0.0.1:7")).toEqual({
+      "accept-routes": "none",
+      peer: [
+        { host: "a.example", port: null },
+        { host: "10.0.0.1", port: 7 },
+      ],
+    });
+    expect(parseReloadFile("\nlog-level=warn", PATH).get("log-level")?.origin).toEqual({
+      kind: "reload",
+      path: PATH,
+      line: 2,
+    });
   });
 
   test("nothing in it changes nothing", () => {

@@ -245,6 +245,7 @@ export class FakeNode {
       goodbye: async () => this.did("goodbye"),
       stop: async () => this.did("discovery stop"),
       doubt: () => this.did("doubt"),
+      setStaticPeers: (peers) => this.did(`peers ${peers.map(({ host }) => host).join()}`),
       layers: () => [],
       examine: async () => null,
       counters: () => ({ received: 3 }),

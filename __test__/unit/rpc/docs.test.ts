@@ -17,7 +17,9 @@ function names(value: unknown): string[] {
 
 test.each(Object.keys(methods) as MethodName[])("docs/rpc.md tells every member of %s", async (method) => {
   const text = readRepositoryFile("docs/rpc.md");
-  const members = names(await methods[method].call(methodContext(vectorView()), { pubkey: known }));
+  const members = names(
+    await methods[method].call(methodContext(vectorView()), { pubkey: known, settings: {}, keys: [] }),
+  );
   expect(members.length).toBeGreaterThan(0);
   expect(text).toContain(`\`${method}\``);
   expect(members.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);

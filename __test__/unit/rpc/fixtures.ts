@@ -3,6 +3,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { onTestFinished } from "vitest";
+import type { ShownSetting } from "../../../src/config/shown.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { WgmeshError } from "../../../src/core/errors.ts";
 import { silentLog } from "../../../src/core/log.ts";
@@ -109,6 +110,16 @@ export const vectorNetReport: NetReport = {
   port_mapping: { pcp: yes, nat_pmp: yes, upnp: yes },
 };
 
+const vectorSetting: ShownSetting = {
+  key: "mtu",
+  table: "interface",
+  value: 1400,
+  origin: "file",
+  from: "/etc/wgmesh/wg0.toml:4",
+  change: "restart",
+  next: 1380,
+};
+
 export interface FakeView extends DaemonView {
   /** Names of the calls that change something, in order. */
   readonly calls: string[];
@@ -123,7 +134,7 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
     isActive: (peer) => peer !== deadPeer,
     reload: async () => {
       calls.push("reload");
-      return { changed: ["log-level"], warning: null };
+      return { changed: ["log-level"], warning: null, restart: [] };
     },
     ping: async (publicKey) => {
       const peer = [knownPeer, silentPeer, deadPeer].find((candidate) => candidate.publicKey === publicKey);
@@ -131,6 +142,19 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
       return { peer, rttMs: peer.latencyMs, address: peer.latencyMs === null ? null : peer.meshIp };
     },
     netCheck: async () => vectorNetReport,
+    configuration: () => ({
+      file: "/etc/wgmesh/wg0.toml",
+      keptFile: "/var/lib/wgmesh/wg0.settings.toml",
+      settings: [vectorSetting],
+    }),
+    setConfig: async (changes, keep) => {
+      calls.push(`set ${JSON.stringify(changes)} ${keep}`);
+      return { changed: ["log-level=debug"], restart: ["mtu"], warnings: [] };
+    },
+    unsetConfig: async (keys) => {
+      calls.push(`unset ${keys.join()}`);
+      return { changed: [], restart: [], warnings: ["nothing was kept"] };
+    },
     shutdown: () => {
       calls.push("shutdown");
     },

@@ -124,6 +124,7 @@ describe("methods that change something", () => {
     expect(await callOnce({ socketPath }, "daemon.reload")).toEqual({
       changed: ["log-level"],
       warning: null,
+      restart: [],
     });
     expect(view.calls).toEqual(["reload"]);
   });
@@ -205,8 +206,8 @@ describe("stopping", () => {
   test("lets a call in flight finish and drops idle connections", async () => {
     let finish: (() => void) | null = null;
     const reload = () =>
-      new Promise<{ changed: string[]; warning: null }>((resolve) => {
-        finish = () => resolve({ changed: [], warning: null });
+      new Promise<{ changed: string[]; warning: null; restart: string[] }>((resolve) => {
+        finish = () => resolve({ changed: [], warning: null, restart: [] });
       });
     const { socketPath, server } = await startServer(vectorView({ reload }));
     const idle = new RawClient(socketPath);

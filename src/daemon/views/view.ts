@@ -2,6 +2,7 @@
  * What the RPC server may ask of the node: its areas, joined. A new area is a file beside this one, and a line here.
  */
 import type { DaemonView } from "../../rpc/daemonView.ts";
+import { configView } from "./config.ts";
 import { controlView } from "./control.ts";
 import { netView } from "./net.ts";
 import { peersView } from "./peers.ts";
@@ -15,5 +16,6 @@ export function nodeView(parts: ViewParts): DaemonView {
     ...statusView(parts, peers),
     ...netView(parts),
     ...controlView(parts),
+    ...configView(parts),
   };
 }

@@ -3,8 +3,8 @@
  */
 import type { Discovery } from "../../discovery/seams.ts";
 import type { RunningNode } from "../lifecycle.ts";
+import type { LiveConfiguration, ReloadOutcome } from "../liveConfiguration.ts";
 import type { NodeParts } from "../parts.ts";
-import type { ReloadOutcome } from "../reloader.ts";
 import type { Supervisor } from "../supervisor.ts";
 
 export interface ViewParts {
@@ -14,5 +14,7 @@ export interface ViewParts {
   readonly supervisor: Supervisor;
   /** Monotonic time of the start, in milliseconds. */
   readonly startedAtMs: number;
+  readonly configuration: LiveConfiguration;
+  /** Of the configuration and of all else that is read again. */
   readonly reload: () => Promise<ReloadOutcome>;
 }

@@ -1,6 +1,7 @@
 /**
  * The methods by name. A new area is a file beside this one, and a line here.
  */
+import { configMethods } from "./config.ts";
 import { daemonMethods } from "./daemon.ts";
 import { netMethods } from "./net.ts";
 import { peersMethods } from "./peers.ts";
@@ -9,6 +10,7 @@ export const methods = {
   ...daemonMethods,
   ...peersMethods,
   ...netMethods,
+  ...configMethods,
 } as const;
 
 export type MethodName = keyof typeof methods;

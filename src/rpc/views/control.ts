@@ -2,8 +2,15 @@
  * What steers the daemon.
  */
 export interface ControlView {
-  /** Reads the reload file and applies it; throws ERR_RELOAD. Resolves to what changed, or a warning when there is no file. */
-  reload(): Promise<{ readonly changed: readonly string[]; readonly warning: string | null }>;
+  /**
+   * Reads the configuration file and the reload file and applies them; throws ERR_CONFIG and ERR_RELOAD. Resolves to what changed,
+   * what needs a restart, and a warning when there is no file.
+   */
+  reload(): Promise<{
+    readonly changed: readonly string[];
+    readonly warning: string | null;
+    readonly restart: readonly string[];
+  }>;
   /** Starts the orderly shutdown and returns at once. */
   shutdown(): void;
 }

@@ -74,8 +74,9 @@ describe("reload (row C5)", () => {
     write("advertise-routes=192.168.9.0/24\nlog-level=debug\n");
     fake.events.length = 0;
     expect(await fake.view?.reload()).toEqual({
-      changed: ["log-level=debug", "advertise-routes=192.168.9.0/24"],
+      changed: ["advertise-routes=192.168.9.0/24", "log-level=debug"],
       warning: null,
+      restart: [],
     });
     expect(fake.context?.self.snapshot.networks).toEqual(["192.168.9.0/24"]);
     expect(fake.levels).toEqual(["debug"]);
@@ -116,11 +117,13 @@ describe("reload (row C5)", () => {
       },
     });
     await fake.node.open();
+    const reloads = () => fake.notified.filter((state) => state === "RELOADING=1").length;
     await until(() => fake.levels.length === 1);
     fake.signal("SIGHUP");
     fake.signal("SIGHUP");
-    await until(() => fake.levels.length === 3);
+    await until(() => reloads() === 3);
     await settle();
+    expect(fake.levels).toEqual(["warn"]);
     expect(fake.view?.status()?.state).toBe("running");
   });
 });

@@ -1,0 +1,25 @@
+/**
+ * What can change while a node runs: for every option marked live, what makes its new value true.
+ */
+import type { DaemonOptions } from "../config/options.ts";
+import type { LogLevels } from "../core/log.ts";
+import type { Discovery } from "../discovery/seams.ts";
+import type { Reconciler } from "../mesh/reconciler.ts";
+import type { LocalNode } from "../peers/localNode.ts";
+import type { LiveAppliers } from "./liveConfiguration.ts";
+
+export interface LiveTargets {
+  readonly self: Pick<LocalNode, "update">;
+  readonly reconciler: Pick<Reconciler, "setRoutePolicy">;
+  readonly discovery: Pick<Discovery, "setStaticPeers"> | null;
+  readonly setLogLevel: (levels: LogLevels) => void;
+}
+
+export function liveAppliers({ self, reconciler, discovery, setLogLevel }: LiveTargets): LiveAppliers {
+  return new Map<string, (options: DaemonOptions) => void>([
+    ["log-level", ({ logLevel }) => setLogLevel(logLevel)],
+    ["advertise-routes", ({ advertiseRoutes }) => self.update({ networks: advertiseRoutes })],
+    ["accept-routes", ({ acceptRoutes }) => reconciler.setRoutePolicy(acceptRoutes)],
+    ["peer", ({ peers }) => discovery?.setStaticPeers(peers)],
+  ]);
+}
