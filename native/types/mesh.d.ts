@@ -31,6 +31,16 @@ export class MeshSecret {
   static fromPrompt(prompt: string): MeshSecret;
 
   /**
+   * Writes the secret's URI as a QR code to a descriptor, which stays open; the picture is drawn in native memory and never
+   * becomes a JavaScript value. `terminal`: half blocks, black on white by escape sequences; `plain`: half blocks alone, right on a
+   * dark background; `svg`; `png`. Blocks until all is taken, 0.4 MB at most.
+   *
+   * Errors: `EINVAL` for a secret that no URI stands for (it has both a question mark and a slash) or of more than some 2,900
+   * bytes; those of write(2).
+   */
+  writeQr(fd: number, form: "terminal" | "plain" | "svg" | "png"): void;
+
+  /**
    * Estimated strength in whole bits: what a guesser who knows words, keyboard rows, years and repeats must search. wgmesh refuses
    * secrets under 80.
    */

@@ -14,7 +14,7 @@ use crate::identity::keys::{PrivateKey, PublicKey};
 use crate::identity::seal::NONCE_BYTES;
 use crate::identity::secret::Secret;
 use crate::identity::state_file::NodeState;
-use crate::identity::{address, generate, prompt, secret_source, strength};
+use crate::identity::{address, generate, prompt, qr, secret_source, strength};
 
 #[napi]
 pub struct MeshSecret(Derived);
@@ -49,6 +49,11 @@ impl MeshSecret {
     #[napi(factory)]
     pub fn from_prompt(question: String) -> napi::Result<Self> {
         guarded(|| Secret::parse(&prompt::read_hidden_line(&question)?).map(Self::from))
+    }
+
+    #[napi]
+    pub fn write_qr(&self, fd: i32, form: String) -> napi::Result<()> {
+        guarded(|| qr::write(self.0.secret(), qr::Form::parse(&form)?, fd))
     }
 
     #[napi]

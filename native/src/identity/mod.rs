@@ -12,6 +12,7 @@ mod members;
 mod private_file;
 pub mod prompt;
 pub mod proof;
+pub mod qr;
 pub mod seal;
 pub mod secret;
 pub mod secret_source;
