@@ -4,9 +4,12 @@
 import type { ExitCode } from "../core/errors.ts";
 import { exitCodesText, makeCommand, runCommand } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
+import { addAudit } from "./verbs/audit.ts";
 import { addConfig } from "./verbs/config.ts";
 import { addDown } from "./verbs/down.ts";
+import { addEvents } from "./verbs/events.ts";
 import { addInit } from "./verbs/init.ts";
+import { addLogs } from "./verbs/logs.ts";
 import { addNetcheck } from "./verbs/netcheck.ts";
 import { addPeers } from "./verbs/peers.ts";
 import { addPing } from "./verbs/ping.ts";
@@ -27,6 +30,24 @@ Examples:
   wgmesh down
 `;
 
+/** In the order of the help. */
+const verbs = [
+  addInit,
+  addStatus,
+  addPeers,
+  addEvents,
+  addLogs,
+  addAudit,
+  addPing,
+  addTestPeer,
+  addNetcheck,
+  addReload,
+  addConfig,
+  addDown,
+  // Rarely used.
+  addToken,
+];
+
 export function runWgmesh(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
   const program = makeCommand("wgmesh", terminal)
     .usage("COMMAND [options]")
@@ -34,19 +55,6 @@ export function runWgmesh(args: readonly string[], terminal: Terminal): Promise<
     .option("-v, --version", "print the version")
     .helpCommand("help [command]", "print the help of a command")
     .addHelpText("after", exitCodesText() + examples);
-  const verbs = [
-    addInit,
-    addStatus,
-    addPeers,
-    addPing,
-    addTestPeer,
-    addNetcheck,
-    addReload,
-    addConfig,
-    addDown,
-    // Rarely used.
-    addToken,
-  ];
   for (const add of verbs) add(program, terminal);
   return runCommand(program, args, terminal);
 }

@@ -42,6 +42,11 @@ export function dhtNodesPath(options: StateLocation, networkId: string): string 
   return join(options.stateDir, `${options.interfaceName}-${networkId.slice(0, 16)}-dht.nodes`);
 }
 
+/** Who changed what (row G5). */
+export function auditPath(options: StateLocation): string {
+  return join(options.stateDir, `${options.interfaceName}.audit.jsonl`);
+}
+
 /** What SIGHUP reads (row C5). */
 export function reloadFilePath(options: StateLocation): string {
   return join(options.stateDir, `${options.interfaceName}.reload`);

@@ -6,11 +6,11 @@ import type { PublicKey } from "./types.ts";
 
 /** All of them, with what their data says. docs/rpc.md describes them for others. */
 export const EVENT_TYPES = [
-  /** A peer became known: `hostname`, `mesh_ip`, `endpoint`, `discovered_via`. */
+  /** A peer became known: `mesh_ip`, `endpoint`, `discovered_via`. */
   "peer.added",
   /** What is known of it changed: the new values, and only those. */
   "peer.updated",
-  /** It is known no more: `reason`, `hostname`, `mesh_ip`. */
+  /** It is known no more: `reason`, `mesh_ip`. */
   "peer.removed",
   /** Its tunnel works. */
   "peer.connected",
@@ -48,12 +48,36 @@ export interface NodeEvent {
   readonly type: EventType;
   /** Whom it is about. */
   readonly peer?: PublicKey;
+  /** What the peer called itself then. */
+  readonly hostname?: string;
   readonly data: EventData;
+}
+
+/** An event as it is kept. */
+export interface KeptEvent extends NodeEvent {
+  /** 1 for the first of a run of the daemon, then rising by one: what is missing can be counted. */
+  readonly id: number;
+}
+
+/** What somebody wants to hear of. Absent members let everything through. */
+export interface EventFilter {
+  readonly types?: readonly EventType[];
+  readonly peer?: PublicKey;
+  /** Unix milliseconds: this and later. */
+  readonly sinceMs?: number;
+  /** Only those with a greater id. */
+  readonly afterId?: number;
+}
+
+export interface EventSubject {
+  readonly peer?: PublicKey;
+  readonly hostname?: string;
+  readonly data?: EventData;
 }
 
 /** Where parts tell what happened. Synchronous; never throws. */
 export interface Events {
-  emit(type: EventType, about?: { readonly peer?: PublicKey; readonly data?: EventData }): void;
+  emit(type: EventType, about?: EventSubject): void;
 }
 
 export const silentEvents: Events = { emit() {} };

@@ -2,7 +2,7 @@
  * The composition root: the one place that knows every part by name and puts them together.
  */
 import type { DaemonOptions } from "../config/options.ts";
-import { childRecordPath, rpcSocketPath, stateFilePath } from "../config/paths.ts";
+import { auditPath, childRecordPath, rpcSocketPath, stateFilePath } from "../config/paths.ts";
 import { registryPlace } from "../config/registry.ts";
 import { systemClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
@@ -20,8 +20,10 @@ import {
   type NodeIdentity,
   saveNodeIdentity,
 } from "../identity/nodeIdentity.ts";
+import { AuditLog } from "../observe/auditLog.ts";
 import { EventLog } from "../observe/events.ts";
 import { createLog, writeToStderr } from "../observe/log.ts";
+import { LogRing } from "../observe/logRing.ts";
 import { MetricsRegistry } from "../observe/metrics.ts";
 import { TroubleRegistry } from "../observe/troubles.ts";
 import { goPathFor } from "../rpc/goPath.ts";
@@ -30,6 +32,7 @@ import { DaemonRpcServer, type RpcServerOptions } from "../rpc/server.ts";
 import { manySockets } from "../wireguard/manySockets.ts";
 import { relayPlane } from "../wireguard/relayPlane.ts";
 import { openBackend } from "../wireguard/select.ts";
+import { auditEntryOf } from "./auditTrail.ts";
 import { dhtOptions } from "./dht.ts";
 import { hostSystem } from "./hostSystem.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
@@ -55,6 +58,7 @@ export function compose(
   const signals = new Signals(process);
   const clock = systemClock;
   const terminal = process.stderr.isTTY === true;
+  const logRing = new LogRing();
   const nodeLog = createLog({
     level: options.logLevel,
     format: options.logFormat,
@@ -62,10 +66,13 @@ export function compose(
     noColour: (process.env.NO_COLOR ?? "") !== "",
     clock,
     write: writeToStderr,
+    keep: (line) => logRing.add(line),
   });
   const { log } = nodeLog;
   for (const warning of warnings) log.warn({}, warning);
   const mesh = secret.parameters();
+  const troubles = new TroubleRegistry(clock, log);
+  const audit = new AuditLog({ path: auditPath(options), clock, troubles });
 
   // ---- above: reads configuration; below: touches the system, once the node is opened ----
 
@@ -82,7 +89,9 @@ export function compose(
       clock,
       onListenerError: (error) => log.error({ reason: messageOf(error) }, "listener of the events failed"),
     }),
-    troubles: new TroubleRegistry(clock, log),
+    troubles,
+    audit,
+    logRing,
     setLogLevel: (level) => {
       nodeLog.level = level;
     },
@@ -151,6 +160,7 @@ export function compose(
       version,
       clock,
       log: log.child({ module: "rpc" }),
+      audit: (record) => audit.note(auditEntryOf(record)),
     }),
   );
   return node;

@@ -6,13 +6,16 @@ import { reloadFilePath } from "../config/paths.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import type { Discovery } from "../discovery/seams.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
+import { audited, processActor } from "./auditTrail.ts";
 import { type RunningNode, startNode } from "./lifecycle.ts";
 import { LiveConfiguration, type ReloadOutcome } from "./liveConfiguration.ts";
 import { liveAppliers } from "./liveSettings.ts";
 import { defaultTiming, type NodeParts } from "./parts.ts";
 import { StepRunner } from "./stepRunner.ts";
 import { Supervisor } from "./supervisor.ts";
+import { warnings } from "./views/status.ts";
 import { nodeView } from "./views/view.ts";
+import { WarningWatch } from "./warningWatch.ts";
 
 export class MeshNode {
   readonly #parts: NodeParts;
@@ -21,6 +24,8 @@ export class MeshNode {
   #discovery: Discovery | null = null;
   #rpcServer: RpcServer | null = null;
   #closing: Promise<void> | null = null;
+  #started = false;
+  #failure: WgmeshError | null = null;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
@@ -43,7 +48,7 @@ export class MeshNode {
    * the startup: `serve` returns at once then.
    */
   async open(): Promise<void> {
-    const { log, options, version, system, clock, signals, events } = this.#parts;
+    const { log, options, version, system, clock, signals, events, audit } = this.#parts;
     const startedAtMs = clock.monotonicMs();
     log.info({ interfaceName: options.interfaceName, version, pid: system.pid }, "wgmeshd starts");
     try {
@@ -65,6 +70,13 @@ export class MeshNode {
     const durationMs = Math.round(clock.monotonicMs() - startedAtMs);
     log.info({ durationMs }, "wgmeshd is ready");
     events.emit("node.ready", { data: { version, duration_ms: durationMs } });
+    audit.note({
+      action: "daemon.start",
+      actor: processActor(system.pid),
+      params: { version },
+      outcome: "ok",
+    });
+    this.#started = true;
   }
 
   /**
@@ -73,6 +85,7 @@ export class MeshNode {
    */
   async serve(): Promise<void> {
     const cause = await Promise.race([this.#stopRequested(), this.#supervisor.criticalFailure]);
+    this.#failure = cause;
     if (cause === null) return await this.close();
     // What was left behind is in the log; the cause counts more.
     await this.close().catch(() => {});
@@ -86,12 +99,14 @@ export class MeshNode {
   }
 
   async #close(): Promise<void> {
-    const { system, signals, log, events } = this.#parts;
+    const { system, signals, log, events, audit } = this.#parts;
     log.info({}, "wgmeshd stops");
     events.emit("node.stopping");
+    this.#auditStop();
     system.notify("STOPPING=1");
     const failures = await this.#steps.unwind(signals.hurrySignal);
     signals.close();
+    audit.close();
     if (failures.length > 0) {
       const left = failures.map(({ step, reason }) => `${step}: ${reason}`).join("; ");
       throw new WgmeshError("ERR_SYSTEM", `not everything could be removed: ${left}`);
@@ -120,12 +135,15 @@ export class MeshNode {
         (_, hurry) => this.#stopRpc(rpcServer, hurry),
       );
     }
+    const { clock, events } = this.#parts;
+    const watch = new WarningWatch(events, () => warnings({ parts: this.#parts, node }));
+    this.#supervisor.start("warnings", "restart", (signal) => watch.run(clock, signal));
     let reloads = 0;
     signals.onReload(() => {
       reloads += 1;
       // A task, so that the shutdown waits for it; one that fails is logged by the supervisor.
       this.#supervisor.start(`reload-${reloads}`, "once", async () => {
-        await reload();
+        await audited(this.#parts.audit, "SIGHUP", "daemon.reload", reload);
       });
     });
   }
@@ -135,6 +153,19 @@ export class MeshNode {
     const apply = await this.#rpcServer?.prepareReload();
     const outcome = await configuration.reload();
     return { ...outcome, changed: [...outcome.changed, ...(apply?.() ?? [])] };
+  }
+
+  /** What was asked for over RPC is there already, with who asked. */
+  #auditStop(): void {
+    const { signals, audit } = this.#parts;
+    const { stoppedBy: signal } = signals;
+    if (!this.#started) return;
+    if (this.#failure !== null) {
+      const params = { reason: this.#failure.message };
+      audit.note({ action: "daemon.stop", actor: { kind: "daemon" }, params, outcome: this.#failure.code });
+    } else if (signal !== null) {
+      audit.note({ action: "daemon.stop", actor: { kind: "signal", signal }, params: {}, outcome: "ok" });
+    }
   }
 
   #stopRpc(rpcServer: RpcServer, hurry: AbortSignal): Promise<void> {

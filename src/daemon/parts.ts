@@ -11,7 +11,9 @@ import type { RelayPlane } from "../discovery/relay/plane.ts";
 import type { OpenManySockets } from "../discovery/rendezvous/birthday.ts";
 import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
 import type { ReconcileSettings } from "../mesh/reconciler.ts";
+import type { AuditLog } from "../observe/auditLog.ts";
 import type { EventLog } from "../observe/events.ts";
+import type { LogRing } from "../observe/logRing.ts";
 import type { TroubleRegistry } from "../observe/troubles.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
@@ -51,6 +53,9 @@ export interface NodeParts {
   /** Where every part tells what happened, and whoever asks reads it. */
   readonly events: EventLog;
   readonly troubles: TroubleRegistry;
+  readonly audit: AuditLog;
+  /** The last lines of the log. */
+  readonly logRing: LogRing;
   readonly setLogLevel: (level: LogLevels) => void;
   readonly system: System;
   readonly signals: Signals;

@@ -16,12 +16,13 @@ export class Signals {
   readonly #source: SignalSource;
   readonly #stop = new AbortController();
   readonly #hurry = new AbortController();
+  #stoppedBy: string | null = null;
   #reloadWanted = false;
   #onReload: (() => void) | null = null;
 
   readonly #listeners: Readonly<Partial<Record<NodeJS.Signals, () => void>>> = {
-    SIGINT: () => this.stop(),
-    SIGTERM: () => this.stop(),
+    SIGINT: () => this.stop("SIGINT"),
+    SIGTERM: () => this.stop("SIGTERM"),
     SIGHUP: () => this.#reload(),
   };
 
@@ -40,10 +41,18 @@ export class Signals {
     return this.#hurry.signal;
   }
 
-  /** As SIGTERM does; also for a stop asked over RPC. */
-  stop(): void {
+  /** The signal that came first; null when none did. */
+  get stoppedBy(): string | null {
+    return this.#stoppedBy;
+  }
+
+  /** As SIGTERM does; also for a stop asked over RPC, which is no signal. */
+  stop(signal: string | null = null): void {
     if (this.#stop.signal.aborted) this.#hurry.abort();
-    else this.#stop.abort();
+    else {
+      this.#stoppedBy = signal;
+      this.#stop.abort();
+    }
   }
 
   /** Calls back for SIGHUP, also for one that came before. */

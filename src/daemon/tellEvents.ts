@@ -33,43 +33,48 @@ export function tellEvents(events: Events, { store, paths, self }: EventSources)
   const connected = new Set<PublicKey>();
   store.subscribe((event) => tellPeer(events, connected, event));
   paths.subscribe((publicKey, path, before) => {
-    if (store.get(publicKey) !== undefined) tellPath(events, publicKey, path, before);
+    const peer = store.get(publicKey);
+    if (peer !== undefined) tellPath(events, peer, path, before);
   });
   tellEndpoint(events, self);
 }
 
 function tellPeer(events: Events, connected: Set<PublicKey>, event: PeerEvent): void {
   const { peer } = event;
-  const { publicKey, hostname, meshIp, endpoint, methods } = peer;
+  const { publicKey, meshIp, endpoint, methods } = peer;
+  const subject = { peer: publicKey, hostname: peer.hostname };
   if (event.type === "removed") {
     const { reason } = event;
-    if (connected.delete(publicKey)) events.emit("peer.disconnected", { peer: publicKey, data: { reason } });
-    events.emit("peer.removed", { peer: publicKey, data: { reason, hostname, mesh_ip: meshIp } });
+    if (connected.delete(publicKey)) events.emit("peer.disconnected", { ...subject, data: { reason } });
+    events.emit("peer.removed", { ...subject, data: { reason, mesh_ip: meshIp } });
     return;
   }
   if (event.type === "added") {
     const data = {
-      hostname,
       mesh_ip: meshIp,
       endpoint: endpoint && endpointText(endpoint),
       discovered_via: methods,
     };
-    events.emit("peer.added", { peer: publicKey, data });
+    events.emit("peer.added", { ...subject, data });
     return;
   }
   // The store tells of handshakes only when the tunnel begins or ceases to be connected.
-  if (event.changed.has("lastHandshakeMs")) tellConnection(events, connected, publicKey);
+  if (event.changed.has("lastHandshakeMs")) tellConnection(events, connected, subject);
   const data = changesOf(event.before, peer, event.changed);
-  if (Object.keys(data).length > 0) events.emit("peer.updated", { peer: publicKey, data });
+  if (Object.keys(data).length > 0) events.emit("peer.updated", { ...subject, data });
 }
 
-function tellConnection(events: Events, connected: Set<PublicKey>, publicKey: PublicKey): void {
-  if (connected.delete(publicKey)) {
+function tellConnection(
+  events: Events,
+  connected: Set<PublicKey>,
+  subject: { readonly peer: PublicKey; readonly hostname: string },
+): void {
+  if (connected.delete(subject.peer)) {
     const data = { reason: "no handshake for 180 s" };
-    events.emit("peer.disconnected", { peer: publicKey, data });
+    events.emit("peer.disconnected", { ...subject, data });
   } else {
-    connected.add(publicKey);
-    events.emit("peer.connected", { peer: publicKey });
+    connected.add(subject.peer);
+    events.emit("peer.connected", subject);
   }
 }
 
@@ -79,7 +84,7 @@ function changesOf(before: Peer | null, peer: Peer, changed: ReadonlySet<keyof P
   return Object.assign({}, ...shown.map((name) => SHOWN[name]?.(peer))) as EventData;
 }
 
-function tellPath(events: Events, publicKey: PublicKey, path: PeerPath, before: PeerPath): void {
+function tellPath(events: Events, { publicKey, hostname }: Peer, path: PeerPath, before: PeerPath): void {
   const data = {
     from: before.kind,
     to: path.kind,
@@ -88,7 +93,7 @@ function tellPath(events: Events, publicKey: PublicKey, path: PeerPath, before: 
   };
   // Another address of the same kind of path is the business of WireGuard's endpoint.
   if (data.from === data.to && viaOf(before) === data.relay && data.reason === null) return;
-  events.emit("peer.path", { peer: publicKey, data });
+  events.emit("peer.path", { peer: publicKey, hostname, data });
 }
 
 function tellEndpoint(events: Events, self: LocalNode): void {

@@ -2,24 +2,7 @@
  * The last events of a node, in bounded memory, and those who want to hear the next ones.
  */
 import type { Clock } from "../core/clock.ts";
-import type { EventData, Events, EventType, NodeEvent } from "../core/events.ts";
-import type { PublicKey } from "../core/types.ts";
-
-/** An event as it is kept. */
-export interface KeptEvent extends NodeEvent {
-  /** 1 for the first of a run of the daemon, then rising by one: what is missing can be counted. */
-  readonly id: number;
-}
-
-/** What somebody wants to hear of. Absent members let everything through. */
-export interface EventFilter {
-  readonly types?: readonly EventType[];
-  readonly peer?: PublicKey;
-  /** Unix milliseconds: this and later. */
-  readonly sinceMs?: number;
-  /** Only those with a greater id. */
-  readonly afterId?: number;
-}
+import type { EventFilter, EventSubject, Events, EventType, KeptEvent } from "../core/events.ts";
 
 export interface EventLogOptions {
   readonly clock: Clock;
@@ -46,14 +29,14 @@ export class EventLog implements Events {
     this.#onListenerError = onListenerError;
   }
 
-  emit(type: EventType, about: { readonly peer?: PublicKey; readonly data?: EventData } = {}): void {
-    const { peer, data = {} } = about;
+  emit(type: EventType, { peer, hostname, data = {} }: EventSubject = {}): void {
     this.#lastId += 1;
     const event: KeptEvent = Object.freeze({
       id: this.#lastId,
       atMs: this.#clock.wallMs(),
       type,
       ...(peer === undefined ? {} : { peer }),
+      ...(hostname === undefined || hostname === "" ? {} : { hostname }),
       data: Object.freeze({ ...data }),
     });
     this.#ring.push(event);
@@ -73,14 +56,17 @@ export class EventLog implements Events {
     return this.#ring.slice(-this.#kept).filter((event) => passes(event, filter));
   }
 
-  /** Calls back for each further event, at once; the returned function ends that. */
-  subscribe(listener: (event: KeptEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** Calls back for each further event that passes, at once; the returned function ends that. */
+  subscribe(listener: (event: KeptEvent) => void, filter: EventFilter = {}): () => void {
+    const filtered = (event: KeptEvent): void => {
+      if (passes(event, filter)) listener(event);
+    };
+    this.#listeners.add(filtered);
+    return () => this.#listeners.delete(filtered);
   }
 }
 
-export function passes(event: KeptEvent, { types, peer, sinceMs, afterId }: EventFilter): boolean {
+function passes(event: KeptEvent, { types, peer, sinceMs, afterId }: EventFilter): boolean {
   return (
     (types === undefined || types.includes(event.type)) &&
     (peer === undefined || event.peer === peer) &&

@@ -6,9 +6,9 @@ import { writeSync } from "node:fs";
 import { type Logger, pino } from "pino";
 import type { Clock } from "../core/clock.ts";
 import { LOG_LEVELS, type Log, type LogLevels, tableOfLevels } from "../core/log.ts";
+import { formatText } from "../core/logText.ts";
 import { redact } from "./redact.ts";
 import { RepeatLimiter } from "./repeats.ts";
-import { formatText } from "./textFormat.ts";
 
 export interface LogOptions {
   readonly level: LogLevels;
@@ -21,6 +21,8 @@ export interface LogOptions {
   readonly clock: Clock;
   /** Takes one line with its LF; must not throw. {@link writeToStderr} in production. */
   readonly write: (line: string) => void;
+  /** Given each line as JSON with its LF, whatever the format; must not throw, nor log. */
+  readonly keep?: (line: string) => void;
 }
 
 /** The root log, and its level, which a reload may change for every child at once. */
@@ -30,7 +32,7 @@ export interface NodeLog {
 }
 
 export function createLog(options: LogOptions): NodeLog {
-  const { clock, format, terminal, noColour, write } = options;
+  const { clock, format, terminal, noColour, write, keep } = options;
   const text = format === "text" || (format === "auto" && terminal);
   const colour = terminal && !noColour;
   const repeats = new RepeatLimiter(clock);
@@ -58,6 +60,7 @@ export function createLog(options: LogOptions): NodeLog {
     {
       write(line: string) {
         const safe = redact(line);
+        keep?.(safe);
         write(text ? formatText(safe, colour) : safe);
       },
     },

@@ -10,6 +10,7 @@ import { Notifications } from "./notifications.ts";
 import { type ErrorBody, errorFromBody, type Params, type RequestId } from "./protocol.ts";
 
 export type { ConfigResult } from "./methods/config.ts";
+export type * from "./methods/seeing.ts";
 export type * from "./results.ts";
 export { NEVER } from "./results.ts";
 
@@ -91,13 +92,16 @@ export class RpcClient {
   }
 
   /**
-   * Calls a method whose answer notifications follow, and gives their params, among them `{ lagged: N }` when N were lost
+   * Calls a method whose answer notifications follow, and gives that and their params, among them `{ lagged: N }` when N were lost
    * because they were not taken in time. Ends without error when the loop is left or {@link close} called; throws
    * ERR_NOT_RUNNING when the daemon goes. A connection follows one thing: open another for a second.
    */
-  async follow(method: MethodName, params?: Params): Promise<AsyncIterable<unknown>> {
-    await this.call(method, params);
-    return this.#notifications;
+  async follow<Name extends MethodName>(
+    method: Name,
+    params?: Params,
+  ): Promise<{ readonly answer: MethodResults[Name]; readonly items: AsyncIterable<unknown> }> {
+    const answer = await this.call(method, params);
+    return { answer, items: this.#notifications };
   }
 
   close(): void {

@@ -6,13 +6,14 @@ import type { ConfigView } from "./views/config.ts";
 import type { ControlView } from "./views/control.ts";
 import type { NetView } from "./views/net.ts";
 import type { PeersView } from "./views/peers.ts";
+import type { SeeingView } from "./views/seeing.ts";
 import type { StatusView } from "./views/status.ts";
 
 export type { PeerView, PingOutcome } from "./views/peers.ts";
 export type { DaemonStatus } from "./views/status.ts";
 
 /** Functions that need no `this`: the daemon joins the areas by spreading them. */
-export interface DaemonView extends StatusView, PeersView, NetView, ControlView, ConfigView {}
+export interface DaemonView extends StatusView, PeersView, NetView, ControlView, ConfigView, SeeingView {}
 
 /** The RPC server as the daemon sees it (row C8): injected with `setRpcServer`. */
 export interface RpcServer {

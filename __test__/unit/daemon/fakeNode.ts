@@ -5,13 +5,16 @@ import { basename, join } from "node:path";
 import { type DaemonOptions, daemonOptions } from "../../../src/config/options.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { systemRandom } from "../../../src/core/random.ts";
+import { noTroubles } from "../../../src/core/troubles.ts";
 import type { PublicKey } from "../../../src/core/types.ts";
 import { MeshNode } from "../../../src/daemon/meshNode.ts";
 import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
 import { Signals } from "../../../src/daemon/signals.ts";
 import type { System } from "../../../src/daemon/system.ts";
 import type { Discovery, DiscoveryContext } from "../../../src/discovery/seams.ts";
+import { AuditLog } from "../../../src/observe/auditLog.ts";
 import { EventLog } from "../../../src/observe/events.ts";
+import { LogRing } from "../../../src/observe/logRing.ts";
 import { MetricsRegistry } from "../../../src/observe/metrics.ts";
 import { TroubleRegistry } from "../../../src/observe/troubles.ts";
 import type { DaemonView, RpcServer } from "../../../src/rpc/daemonView.ts";
@@ -128,6 +131,12 @@ export class FakeNode {
       log: this.log,
       metrics: new MetricsRegistry(),
       events: this.happened,
+      audit: new AuditLog({
+        path: join(stateDir, "wg0.audit.jsonl"),
+        clock: systemClock,
+        troubles: noTroubles,
+      }),
+      logRing: new LogRing(),
       troubles: new TroubleRegistry(systemClock, this.log),
       setLogLevel: (level) => this.levels.push(level),
       system: this.#system(),

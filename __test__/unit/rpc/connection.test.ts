@@ -98,7 +98,7 @@ test("notifications follow an answer, in order, and the caller may be silent mea
   );
   const client = await RpcClient.connect({ socketPath });
   onTestFinished(() => client.close());
-  const events = await client.follow("x.follow" as "daemon.ping");
+  const { items: events } = await client.follow("x.follow" as "daemon.ping");
   // Longer than a silent connection may last.
   await new Promise((resolve) => setTimeout(resolve, 300));
   for (let i = 0; i < 3; i += 1) (context as MethodContext | null)?.notify("event", { i });
@@ -162,7 +162,7 @@ test("the end of the daemon ends a follower with an error, after what came befor
     }),
   );
   const client = await RpcClient.connect({ socketPath });
-  const events = await client.follow("x.follow" as "daemon.ping");
+  const { items: events } = await client.follow("x.follow" as "daemon.ping");
   const reader = events[Symbol.asyncIterator]();
   expect((await reader.next()).value).toEqual({ last: true });
   client.close();

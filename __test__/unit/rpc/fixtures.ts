@@ -4,9 +4,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { onTestFinished } from "vitest";
 import type { ShownSetting } from "../../../src/config/shown.ts";
+import type { AuditEntry } from "../../../src/core/audit.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { WgmeshError } from "../../../src/core/errors.ts";
+import type { KeptEvent } from "../../../src/core/events.ts";
 import { silentLog } from "../../../src/core/log.ts";
+import type { LogLine } from "../../../src/core/logLine.ts";
 import type { Finding, NetReport } from "../../../src/core/netReport.ts";
 import type { Cidr, IpAddress, PublicKey } from "../../../src/core/types.ts";
 import type { DaemonStatus, DaemonView, PeerView } from "../../../src/rpc/daemonView.ts";
@@ -95,6 +98,33 @@ export const vectorStatus: DaemonStatus = {
   mtu: 1420,
 };
 
+export const vectorEvents: readonly KeptEvent[] = [
+  { id: 1, atMs: newYearMs, type: "node.ready", data: { version: "dev", duration_ms: 12 } },
+  {
+    id: 2,
+    atMs: newYearMs + 1_500,
+    type: "peer.connected",
+    peer: knownPeer.publicKey,
+    hostname: "h1",
+    data: {},
+  },
+];
+
+export const vectorLogLine: LogLine = {
+  level: "warn",
+  time: "2026-01-01T00:00:00.000Z",
+  module: "mesh",
+  msg: "reconcile failed",
+};
+
+export const vectorAuditEntry: AuditEntry = {
+  time: "2026-01-01T00:00:00.000Z",
+  actor: { kind: "process", uid: 0, user: "root", login: "ann", pid: 12 },
+  action: "daemon.reload",
+  params: {},
+  outcome: "ok",
+};
+
 const yes: Finding = { state: "yes", detail: "seen" };
 
 export const vectorNetReport: NetReport = {
@@ -158,6 +188,11 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
     shutdown: () => {
       calls.push("shutdown");
     },
+    events: () => [...vectorEvents],
+    followEvents: () => () => {},
+    logLines: () => [vectorLogLine],
+    followLog: () => () => {},
+    auditEntries: () => [vectorAuditEntry],
     ...change,
   };
 }

@@ -47,7 +47,8 @@ export function statusView(view: ViewParts, peers: PeersView): StatusView {
   };
 }
 
-function warnings({ parts, node }: ViewParts): string[] {
+/** Sentences for the operator. */
+export function warnings({ parts, node }: Pick<ViewParts, "parts" | "node">): string[] {
   const { listenPort } = parts.options;
   const warnings = node.reconciler
     .refusedNetworks()

@@ -6,6 +6,7 @@ import { configView } from "./config.ts";
 import { controlView } from "./control.ts";
 import { netView } from "./net.ts";
 import { peersView } from "./peers.ts";
+import { seeingView } from "./seeing.ts";
 import { statusView } from "./status.ts";
 import type { ViewParts } from "./viewParts.ts";
 
@@ -17,5 +18,6 @@ export function nodeView(parts: ViewParts): DaemonView {
     ...netView(parts),
     ...controlView(parts),
     ...configView(parts),
+    ...seeingView(parts),
   };
 }

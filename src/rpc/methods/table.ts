@@ -5,12 +5,14 @@ import { configMethods } from "./config.ts";
 import { daemonMethods } from "./daemon.ts";
 import { netMethods } from "./net.ts";
 import { peersMethods } from "./peers.ts";
+import { seeingMethods } from "./seeing.ts";
 
 export const methods = {
   ...daemonMethods,
   ...peersMethods,
   ...netMethods,
   ...configMethods,
+  ...seeingMethods,
 } as const;
 
 export type MethodName = keyof typeof methods;

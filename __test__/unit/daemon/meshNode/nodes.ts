@@ -63,7 +63,8 @@ export const SHUTDOWN = [
 ];
 
 /** Lock files and the state file are not real here, so the cache is all that may stay. */
-const mayStay = (files: string[]): boolean => files.every((file) => file === "wg0-peers.json");
+const mayStay = (files: string[]): boolean =>
+  files.every((file) => ["wg0-peers.json", "wg0.audit.jsonl"].includes(file));
 
 export function expectNothingLeft(fake: FakeNode): void {
   expect(host.names.size).toBe(0);

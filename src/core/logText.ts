@@ -1,7 +1,7 @@
 /**
  * A log line for people: `12:00:01.250 INFO  lan: link joined  link=eth0`.
  */
-import { printable } from "../core/text.ts";
+import { printable } from "./text.ts";
 
 const colours: Readonly<Record<string, string>> = {
   debug: "\x1b[2m",

@@ -1,0 +1,115 @@
+import type { Command } from "commander";
+import { WgmeshError } from "../../core/errors.ts";
+import { LOG_LEVELS, type LogLevel } from "../../core/log.ts";
+import { type LogFilter, type LogLine, parseLogLine, passesLog } from "../../core/logLine.ts";
+import { formatText } from "../../core/logText.ts";
+import { newestLines } from "../../core/rotatedLines.ts";
+import { type ClientOptions, RpcClient } from "../../rpc/client.ts";
+import { printFollowed } from "../follow.ts";
+import { addLocation, readLocation } from "../location.ts";
+import { jsonText } from "../render.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface LogsOptions {
+  readonly follow?: true;
+  readonly level?: string;
+  readonly module?: string;
+  readonly lines?: string;
+  readonly logFile?: string;
+}
+
+const MAX_LINES = 2_000;
+
+/** `wgmesh logs` (row G5): the last lines of the daemon's log, from its memory; of a daemon that is gone, from its file. */
+export function addLogs(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("logs")
+    .description("the last lines of the daemon's log; of one that is gone, those of its log file")
+    .option("-f, --follow", "go on with what is logged next, until interrupted")
+    .option("--level <level>", `this severity and worse: ${LOG_LEVELS.join(", ")}`)
+    .option(
+      "--module <name>",
+      "of this part alone: discovery, mesh, rpc, tasks, …; daemon for the daemon itself",
+    )
+    .option(
+      "-n, --lines <n>",
+      `how many of the last ones, up to ${MAX_LINES} (default: 100; 10 with --follow)`,
+    )
+    .option("--log-file <path>", "where the daemon that is gone logged to [$WGMESH_LOG_FILE]")
+    .action(async () => {
+      const { client: place, remote, json } = readLocation(command, terminal);
+      const options = command.opts<LogsOptions>();
+      const filter = filterOf(options);
+      const limit = countOf(options);
+      const show = (line: LogLine): string => formatText(JSON.stringify(line), hasColour(terminal));
+      const client = await connect(place, remote || options.follow === true);
+      if (client === null) {
+        const path = options.logFile ?? (terminal.env.WGMESH_LOG_FILE || undefined);
+        const lines = fromFile(path, filter, limit);
+        return terminal.out(json ? jsonText({ lines }) : lines.map(show).join(""));
+      }
+      try {
+        if (options.follow !== true) {
+          const result = await client.call("logs.list", { ...filter, limit });
+          return terminal.out(json ? jsonText(result) : result.lines.map(show).join(""));
+        }
+        const { answer, items } = await client.follow("logs.follow", { ...filter, limit });
+        for (const line of answer.lines) terminal.out(json ? `${JSON.stringify(line)}\n` : show(line));
+        await printFollowed(items, json, terminal, show);
+      } finally {
+        client.close();
+      }
+    });
+  addLocation(command);
+}
+
+/** Null when no daemon runs, unless one is needed. */
+async function connect(place: ClientOptions, needed: boolean): Promise<RpcClient | null> {
+  try {
+    return await RpcClient.connect(place);
+  } catch (error) {
+    if (!needed && error instanceof WgmeshError && error.code === "ERR_NOT_RUNNING") return null;
+    throw error;
+  }
+}
+
+function fromFile(path: string | undefined, filter: LogFilter, limit: number): LogLine[] {
+  if (path === undefined) {
+    throw new WgmeshError("ERR_NOT_RUNNING", "no daemon answers, and no log file was named", {
+      hint: "name the daemon's file with --log-file, or ask the journal: journalctl -u wgmeshd",
+    });
+  }
+  const found: LogLine[] = [];
+  for (const text of newestLines(path)) {
+    const line = parseLogLine(text);
+    if (line === null || !passesLog(line, filter)) continue;
+    if (found.length >= limit) break;
+    found.push(line);
+  }
+  return found.reverse();
+}
+
+function filterOf({ level, module }: LogsOptions): LogFilter {
+  if (level !== undefined && !LOG_LEVELS.includes(level as LogLevel)) {
+    throw new WgmeshError(
+      "ERR_USAGE",
+      `--level: ${JSON.stringify(level)} is none of ${LOG_LEVELS.join(", ")}`,
+    );
+  }
+  return {
+    ...(level === undefined ? {} : { level: level as LogLevel }),
+    ...(module === undefined ? {} : { module }),
+  };
+}
+
+function countOf({ lines, follow }: LogsOptions): number {
+  if (lines === undefined) return follow === true ? 10 : 100;
+  const count = /^\d{1,4}$/.test(lines) ? Number(lines) : Number.NaN;
+  if (!(count <= MAX_LINES)) {
+    throw new WgmeshError("ERR_USAGE", `--lines: ${JSON.stringify(lines)} is not from 0 to ${MAX_LINES}`);
+  }
+  return count;
+}
+
+/** As no-color.org has it. */
+const hasColour = ({ columns, env }: Terminal): boolean => columns !== null && !env.NO_COLOR;

@@ -1,0 +1,160 @@
+/**
+ * What happened: events, the log, the audit.
+ */
+import type { AuditEntry } from "../../core/audit.ts";
+import { WgmeshError } from "../../core/errors.ts";
+import { EVENT_TYPES, type EventFilter, type EventType, type KeptEvent } from "../../core/events.ts";
+import { LOG_LEVELS, type LogLevel } from "../../core/log.ts";
+import type { LogFilter, LogLine } from "../../core/logLine.ts";
+import { type PublicKey, parsePublicKey } from "../../core/types.ts";
+import type { Params } from "../protocol.ts";
+import type { MethodRows } from "./method.ts";
+
+export interface EventResult {
+  readonly id: number;
+  /** RFC 3339 with milliseconds. */
+  readonly at: string;
+  readonly type: EventType;
+  /** Public key of the peer it is about, or null. */
+  readonly peer: string | null;
+  readonly hostname: string | null;
+  readonly data: KeptEvent["data"];
+}
+
+export interface EventsResult {
+  readonly events: readonly EventResult[];
+}
+
+export interface LogsResult {
+  readonly lines: readonly LogLine[];
+}
+
+export interface AuditResult {
+  readonly entries: readonly AuditEntry[];
+}
+
+const DEFAULT_LIMIT = 100;
+/** All that is kept in memory. */
+const MAX_LIMIT = 2_000;
+/** The file keeps more. */
+const MAX_AUDIT_LIMIT = 10_000;
+
+/** Name of the notifications of all of these. */
+const NOTIFICATION = "event";
+
+export const seeingMethods = {
+  "events.list": {
+    role: "readonly",
+    call: ({ view }, params): EventsResult => {
+      const limit = limitOf(params, MAX_LIMIT, MAX_LIMIT);
+      return { events: view.events(eventFilter(params)).slice(-limit).map(eventResult) };
+    },
+  },
+
+  "events.follow": {
+    role: "readonly",
+    follows: true,
+    call: ({ view, notify, signal }, params): EventsResult => {
+      const filter = eventFilter(params);
+      const before = params.since === undefined && params.after === undefined ? [] : view.events(filter);
+      const end = view.followEvents(filter, (event) => notify(NOTIFICATION, eventResult(event)));
+      signal.addEventListener("abort", end, { once: true });
+      return { events: before.map(eventResult) };
+    },
+  },
+
+  "logs.list": {
+    role: "readonly",
+    call: ({ view }, params): LogsResult => ({
+      lines: view.logLines(logFilter(params), limitOf(params, DEFAULT_LIMIT, MAX_LIMIT)),
+    }),
+  },
+
+  "logs.follow": {
+    role: "readonly",
+    follows: true,
+    call: ({ view, notify, signal }, params): LogsResult => {
+      const filter = logFilter(params);
+      const lines = view.logLines(filter, limitOf(params, 10, MAX_LIMIT));
+      const end = view.followLog(filter, (line) => notify(NOTIFICATION, line));
+      signal.addEventListener("abort", end, { once: true });
+      return { lines };
+    },
+  },
+
+  "audit.list": {
+    role: "readonly",
+    call: ({ view }, params): AuditResult => ({
+      entries: view.auditEntries(sinceOf(params) ?? 0, limitOf(params, MAX_AUDIT_LIMIT, MAX_AUDIT_LIMIT)),
+    }),
+  },
+} as const satisfies MethodRows;
+
+function eventResult({ id, atMs, type, peer, hostname, data }: KeptEvent): EventResult {
+  return {
+    id,
+    at: new Date(atMs).toISOString(),
+    type,
+    peer: peer ?? null,
+    hostname: hostname ?? null,
+    data,
+  };
+}
+
+function eventFilter(params: Params): EventFilter {
+  const { types, after } = params;
+  const [peer, sinceMs] = [peerOf(params), sinceOf(params)];
+  if (after !== undefined && !Number.isSafeInteger(after)) throw refused("after", "is the id of an event");
+  return {
+    ...(types === undefined ? {} : { types: typesOf(types) }),
+    ...(peer === undefined ? {} : { peer }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(after === undefined ? {} : { afterId: after as number }),
+  };
+}
+
+/** `peer` stands for all that begin with `peer.`. */
+function typesOf(value: unknown): EventType[] {
+  if (!Array.isArray(value)) throw refused("types", "is a list of types");
+  return value.flatMap((name: unknown) => {
+    const found = EVENT_TYPES.filter((type) => type === name || type.startsWith(`${String(name)}.`));
+    if (found.length === 0) throw refused("types", `has no ${JSON.stringify(name)}`);
+    return found;
+  });
+}
+
+function peerOf({ peer }: Params): PublicKey | undefined {
+  if (peer === undefined) return undefined;
+  const key = typeof peer === "string" ? parsePublicKey(peer) : null;
+  if (key === null) throw refused("peer", "is a public key");
+  return key;
+}
+
+function sinceOf({ since }: Params): number | undefined {
+  if (since === undefined) return undefined;
+  const sinceMs = typeof since === "string" ? Date.parse(since) : Number.NaN;
+  if (Number.isNaN(sinceMs)) throw refused("since", "is a time as in RFC 3339");
+  return sinceMs;
+}
+
+function logFilter({ level, module }: Params): LogFilter {
+  if (level !== undefined && !LOG_LEVELS.includes(level as LogLevel)) {
+    throw refused("level", `is one of ${LOG_LEVELS.join(", ")}`);
+  }
+  if (module !== undefined && typeof module !== "string") throw refused("module", "is a name");
+  return {
+    ...(level === undefined ? {} : { level: level as LogLevel }),
+    ...(module === undefined ? {} : { module }),
+  };
+}
+
+function limitOf({ limit }: Params, otherwise: number, most: number): number {
+  if (limit === undefined) return otherwise;
+  if (!Number.isSafeInteger(limit) || (limit as number) < 0 || (limit as number) > most) {
+    throw refused("limit", `is a whole number up to ${most}`);
+  }
+  return limit as number;
+}
+
+const refused = (name: string, rule: string): WgmeshError =>
+  new WgmeshError("ERR_RPC_PARAMS", `parameter '${name}' ${rule}`);
