@@ -36,6 +36,7 @@ import { auditEntryOf } from "./auditTrail.ts";
 import { dhtOptions } from "./dht.ts";
 import { hostSystem } from "./hostSystem.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
+import { MachineWatch } from "./machineWatch.ts";
 import { MeshNode } from "./meshNode.ts";
 import * as os from "./os.ts";
 import type { Identity, NodeParts } from "./parts.ts";
@@ -73,6 +74,7 @@ export function compose(
   const mesh = secret.parameters();
   const troubles = new TroubleRegistry(clock, log);
   const audit = new AuditLog({ path: auditPath(options), clock, troubles });
+  const machine = new MachineWatch({ clock, troubles, stateDir: options.stateDir });
 
   // ---- above: reads configuration; below: touches the system, once the node is opened ----
 
@@ -92,6 +94,7 @@ export function compose(
     troubles,
     audit,
     logRing,
+    machine,
     setLogLevel: (level) => {
       nodeLog.level = level;
     },
@@ -157,6 +160,7 @@ export function compose(
       credentialsOf: os.peerCredentials,
       ownUid: process.geteuid?.() ?? 0,
       ...rpcDoors(options),
+      spareConnections: () => machine.spareCallers(),
       version,
       clock,
       log: log.child({ module: "rpc" }),
@@ -166,14 +170,16 @@ export function compose(
   return node;
 }
 
-function rpcDoors(options: DaemonOptions): Pick<RpcServerOptions, "group" | "tcp"> {
+function rpcDoors(
+  options: DaemonOptions,
+): Pick<RpcServerOptions, "group" | "credentials" | "rpcListen" | "httpListen"> {
   const { socketGroup, socketGroupAdmin: admin, rpcListen, rpcCert, rpcKey, rpcTokens } = options;
   const certificate = rpcCert === null || rpcKey === null ? null : { certPath: rpcCert, keyPath: rpcKey };
   return {
     group: socketGroup === null ? null : { id: groupId(socketGroup), admin },
-    ...(rpcListen === null || rpcTokens === null
-      ? {}
-      : { tcp: { listen: rpcListen, certificate, tokensPath: rpcTokens } }),
+    credentials: { certificate, tokensPath: rpcTokens },
+    rpcListen,
+    httpListen: options.httpListen,
   };
 }
 

@@ -24,7 +24,7 @@ import { InterfaceSteps } from "./interfaceSteps.ts";
 import { endLeftoverChild } from "./leftoverChild.ts";
 import { cycleMeter, publishNode, sightingCounter } from "./nodeMetrics.ts";
 import { defaultTiming, type Identity, type NodeLayers, type NodeParts, type NodeTiming } from "./parts.ts";
-import { loadPeerCache, savePeerCache } from "./peerCache.ts";
+import { keepPeerCache, loadPeerCache, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
 import type { StepRunner } from "./stepRunner.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -314,7 +314,7 @@ class Lifecycle {
 
   #startTasks(node: RunningNode): void {
     const { reconciler, store, self } = node;
-    const { clock, log, mesh, options } = this.#parts;
+    const { clock, log, mesh, options, troubles } = this.#parts;
     const supervisor = this.#supervisor;
     supervisor.start("reconcile", "critical", (signal) => reconciler.run(signal));
     startWatches(this.#parts, node, this.#layers.discovery, supervisor);
@@ -328,9 +328,14 @@ class Lifecycle {
       await listener.close();
     });
     this.#every("peer-expiry", this.#timing.expireMs, async () => store.expire());
-    this.#every("peer-cache", this.#timing.cacheSaveMs, () =>
-      savePeerCache(peerCachePath(options), store, clock.wallMs()),
-    );
+    const saving = {
+      clock,
+      troubles,
+      path: peerCachePath(options),
+      store,
+      everyMs: this.#timing.cacheSaveMs,
+    };
+    supervisor.start("peer-cache", "restart", (signal) => keepPeerCache(saving, signal));
   }
 
   /** A task that does one thing again and again. */

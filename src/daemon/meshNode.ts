@@ -4,6 +4,7 @@
 import { configurationOf } from "../config/configuration.ts";
 import { reloadFilePath } from "../config/paths.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
+import { Operations } from "../core/operations.ts";
 import type { Discovery } from "../discovery/seams.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import { audited, processActor } from "./auditTrail.ts";
@@ -125,6 +126,7 @@ export class MeshNode {
         node,
         discovery: this.#discovery,
         supervisor: this.#supervisor,
+        operations: new Operations(this.#parts.clock),
         startedAtMs,
         reload,
         configuration,

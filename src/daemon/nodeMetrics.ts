@@ -1,5 +1,6 @@
 /** Metrics of the node as a whole; layers make their own. Names of PROTOCOL.md section 16. */
 import type { Counter, Metrics } from "../core/metrics.ts";
+import { HEALTH_CHECK_IDS, type Health, type HealthState } from "../observe/health.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import { DISCOVERY_METHODS, type DiscoveryMethod } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
@@ -46,4 +47,40 @@ export function publishNode(metrics: Metrics, store: PeerStore, self: LocalNode)
   };
   show(self.snapshot.natType);
   self.subscribe((snapshot) => show(snapshot.natType));
+}
+
+const HEALTH_VALUES: Readonly<Record<HealthState, number>> = { ok: 0, unknown: 0, warn: 1, fail: 2 };
+
+/** As numbers, since alerts compare: 0 well or unknown, 1 somebody should look, 2 it does not work. */
+export function publishHealth(metrics: Metrics, { checks }: Health): void {
+  const gauge = metrics.gauge("wgmesh_health", "0 well, 1 somebody should look, 2 it does not work", {
+    check: HEALTH_CHECK_IDS,
+  });
+  for (const { id, state } of checks) gauge.set(HEALTH_VALUES[state], { check: id });
+}
+
+/** What the process is and uses. */
+export function publishProcess(
+  metrics: Metrics,
+  read: {
+    readonly uptimeMs: () => number;
+    readonly lateMs: () => number;
+    readonly memoryBytes: () => number;
+    readonly openFiles: () => number;
+    readonly connectedPeers: () => number;
+  },
+): void {
+  metrics.reading("wgmesh_uptime_seconds", "since the daemon started", () => read.uptimeMs() / 1000);
+  metrics.reading(
+    "wgmesh_event_loop_late_seconds",
+    "how late the event loop was at most, in the last minute",
+    () => read.lateMs() / 1000,
+  );
+  metrics.reading("wgmesh_memory_bytes", "resident memory of the daemon", read.memoryBytes);
+  metrics.reading("wgmesh_open_files", "descriptors the daemon has open", read.openFiles);
+  metrics.reading(
+    "wgmesh_connected_peers",
+    "peers with a handshake in the last 180 seconds",
+    read.connectedPeers,
+  );
 }

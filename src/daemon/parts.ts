@@ -4,7 +4,6 @@
 import type { DaemonOptions } from "../config/options.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log, LogLevels } from "../core/log.ts";
-import type { Metrics } from "../core/metrics.ts";
 import type { Random } from "../core/random.ts";
 import type { PublicKey } from "../core/types.ts";
 import type { RelayPlane } from "../discovery/relay/plane.ts";
@@ -14,11 +13,13 @@ import type { ReconcileSettings } from "../mesh/reconciler.ts";
 import type { AuditLog } from "../observe/auditLog.ts";
 import type { EventLog } from "../observe/events.ts";
 import type { LogRing } from "../observe/logRing.ts";
+import type { MetricsRegistry } from "../observe/metrics.ts";
 import type { TroubleRegistry } from "../observe/troubles.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
+import type { MachineWatch } from "./machineWatch.ts";
 import type { Signals } from "./signals.ts";
 import type { System } from "./system.ts";
 
@@ -49,13 +50,14 @@ export interface NodeParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly metrics: Metrics;
+  readonly metrics: MetricsRegistry;
   /** Where every part tells what happened, and whoever asks reads it. */
   readonly events: EventLog;
   readonly troubles: TroubleRegistry;
   readonly audit: AuditLog;
   /** The last lines of the log. */
   readonly logRing: LogRing;
+  readonly machine: MachineWatch;
   readonly setLogLevel: (level: LogLevels) => void;
   readonly system: System;
   readonly signals: Signals;

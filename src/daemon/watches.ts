@@ -17,7 +17,7 @@ export interface WatchedNode {
 }
 
 export function startWatches(
-  { clock, log, system }: NodeParts,
+  { clock, log, machine, system }: NodeParts,
   { backend, reconciler, underlay }: WatchedNode,
   discovery: Discovery | null,
   supervisor: Supervisor,
@@ -29,6 +29,7 @@ export function startWatches(
     woke: () => underlay.woke(),
   });
   supervisor.start("sleep-watch", "restart", (signal) => sleep.run(signal));
+  supervisor.start("machine-watch", "restart", (signal) => machine.run(signal));
   const silence = new SilenceWatch({
     clock,
     read: async () => (await backend.read()).peers,

@@ -292,13 +292,14 @@ export class MeshDiscovery implements Discovery {
     running.socket.close();
   }
 
+  clockProblem = (): string | null => this.#running?.inbound.clockProblem() ?? null;
   layers(): LayerStatus[] {
     const { dht, gossip, gossipPort, lan, noPunching } = this.#options;
     const running = this.#running;
     const state = running ? "running" : this.#leaving ? "stopped" : "starting";
     const lanOff: LayerStatus = { name: "lan", state: "off", detail: "--no-lan-discovery", lastError: null };
     const gossipOff: LayerStatus = { name: "gossip", state: "off", detail: "--no-gossip", lastError: null };
-    const problem = this.#lastSendError ?? running?.inbound.clockProblem() ?? null;
+    const problem = this.#lastSendError ?? this.clockProblem();
     const punchingOff: LayerStatus = { ...lanOff, name: "punching", detail: "--no-punching" };
     const dhtOff: LayerStatus = { ...lanOff, name: "dht", detail: "--no-dht" };
     const idle = (name: string): LayerStatus => ({ name, state, detail: "", lastError: null });

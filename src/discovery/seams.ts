@@ -116,6 +116,8 @@ export interface Discovery {
   /** Connected peers give no answer: our address outside may have changed. May be called often. */
   doubt(): void;
   layers(): LayerStatus[];
+  /** Why members may not be heard, as far as clocks go; null while they agree. */
+  clockProblem(): string | null;
   /** Finds out how NATs and firewalls treat our sockets; up to 15 s. Null unless it runs. */
   examine(): Promise<NatReport | null>;
   /** Counters of the receive path, for `status` and tests. */

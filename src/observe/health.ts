@@ -6,9 +6,23 @@ export const HEALTH_STATES = ["ok", "warn", "fail", "unknown"] as const;
 /** `warn`: it works, but somebody should look; `fail`: a tunnel cannot be expected to work. */
 export type HealthState = (typeof HEALTH_STATES)[number];
 
+/** Stable, and the values of a label of the metrics; in the order they are shown. */
+export const HEALTH_CHECK_IDS = [
+  "daemon",
+  "interface",
+  "backend",
+  "discovery",
+  "state-directory",
+  "descriptors",
+  "machine",
+  "event-loop",
+  "clock",
+] as const;
+
+export type HealthCheckId = (typeof HEALTH_CHECK_IDS)[number];
+
 export interface HealthCheck {
-  /** Stable: `interface`, `backend`, `discovery`, `state-directory`, `event-loop`, `clock`, … */
-  readonly id: string;
+  readonly id: HealthCheckId;
   readonly state: HealthState;
   /** What was seen, in words for a person. */
   readonly detail: string;

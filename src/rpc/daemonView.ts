@@ -4,7 +4,9 @@
  */
 import type { ConfigView } from "./views/config.ts";
 import type { ControlView } from "./views/control.ts";
+import type { HealthView } from "./views/health.ts";
 import type { NetView } from "./views/net.ts";
+import type { OperationsView } from "./views/operations.ts";
 import type { PeersView } from "./views/peers.ts";
 import type { SeeingView } from "./views/seeing.ts";
 import type { StatusView } from "./views/status.ts";
@@ -13,7 +15,15 @@ export type { PeerView, PingOutcome } from "./views/peers.ts";
 export type { DaemonStatus } from "./views/status.ts";
 
 /** Functions that need no `this`: the daemon joins the areas by spreading them. */
-export interface DaemonView extends StatusView, PeersView, NetView, ControlView, ConfigView, SeeingView {}
+export interface DaemonView
+  extends StatusView,
+    PeersView,
+    NetView,
+    ControlView,
+    ConfigView,
+    SeeingView,
+    HealthView,
+    OperationsView {}
 
 /** The RPC server as the daemon sees it (row C8): injected with `setRpcServer`. */
 export interface RpcServer {

@@ -2,6 +2,7 @@
  * The RPC server: on the node's own socket, on the Go peer's when this node gets it, and on TCP when it is told to.
  */
 import net from "node:net";
+import { isLoopback } from "../config/rpcOptions.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
@@ -10,12 +11,16 @@ import type { Audit } from "./audit.ts";
 import { listenOn } from "./bind.ts";
 import { type Caller, callerText } from "./caller.ts";
 import { Connection, type ConnectionContext, defaultLimits, type RpcLimits } from "./connection.ts";
+import { type CredentialPaths, type Credentials, readCredentials } from "./credentials.ts";
 import type { DaemonView, RpcServer } from "./daemonView.ts";
+import { Gate } from "./gate.ts";
 import type { GoPath } from "./goPath.ts";
 import { supplementaryGroups } from "./groups.ts";
+import { MAX_HTTP_CONNECTIONS, openHttpDoor } from "./httpDoor.ts";
+import type { Door } from "./listenAt.ts";
 import { methods } from "./methods/table.ts";
 import { ConnectionPool } from "./pool.ts";
-import { TcpDoor, type TcpDoorOptions } from "./tcpDoor.ts";
+import { openTcpDoor } from "./tcpDoor.ts";
 
 /** Who is on the other end (SO_PEERCRED). */
 export interface PeerCredentials {
@@ -36,8 +41,12 @@ export interface RpcServerOptions {
   readonly ownUid: number;
   /** Whose members may look, or do everything with `admin`; null for nobody. */
   readonly group?: { readonly id: number; readonly admin: boolean } | null;
-  /** Null for no TCP. */
-  readonly tcp?: Pick<TcpDoorOptions, "certificate" | "tokensPath"> & { readonly listen: Endpoint };
+  /** Of the TCP listeners. */
+  readonly credentials?: CredentialPaths;
+  /** RPC for those who show a token; needs `credentials.tokensPath`. Null for none. */
+  readonly rpcListen?: Endpoint | null;
+  /** Health and metrics; null for none. */
+  readonly httpListen?: Endpoint | null;
   /** Connections beyond this are not taken while it is less than the limit; asked each time. */
   readonly spareConnections?: () => number;
   readonly version: string;
@@ -58,7 +67,8 @@ export class DaemonRpcServer implements RpcServer {
   readonly #limits: RpcLimits;
   readonly #listeners: Listener[] = [];
   readonly #pool: ConnectionPool;
-  #tcp: TcpDoor | null = null;
+  readonly #doors: { rpc?: Door; http?: Door } = {};
+  #gate: Gate | null = null;
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
@@ -77,7 +87,7 @@ export class DaemonRpcServer implements RpcServer {
   async start(view: DaemonView): Promise<void> {
     try {
       await this.#listen(this.#options.socketPath, view);
-      await this.#listenOnTcp(view);
+      await this.#openDoors(view);
       await this.#listenOnGoPath(view);
     } catch (error) {
       for (const listener of this.#listeners.splice(0)) listener.close();
@@ -91,19 +101,29 @@ export class DaemonRpcServer implements RpcServer {
   }
 
   async prepareReload(): Promise<() => string[]> {
-    const tcp = this.#tcp;
-    if (tcp === null) return () => [];
-    const apply = await tcp.prepare();
+    const paths = this.#credentialPaths();
+    const { tokens, secure } = await readCredentials(paths);
     return () => {
-      apply();
-      this.#pool.end(({ caller }) => caller?.kind === "token" && !tcp.stillHas(caller));
-      return ["rpc-tokens", ...(this.#options.tcp?.certificate === null ? [] : ["rpc-cert"])];
+      const gate = this.#gate;
+      if (gate !== null && tokens !== null) {
+        gate.tokens = tokens;
+        this.#pool.end(({ caller }) => caller?.kind === "token" && !tokens.stillHas(caller));
+      }
+      for (const door of Object.values(this.#doors)) door.setCertificate(secure);
+      return [...(tokens === null ? [] : ["rpc-tokens"]), ...(secure === null ? [] : ["rpc-cert"])];
     };
   }
 
-  /** The port of TCP, or null. */
-  get tcpPort(): number | null {
-    return this.#tcp?.port ?? null;
+  /** The ports of the TCP listeners that are open. */
+  get ports(): { readonly rpc: number | null; readonly http: number | null } {
+    return { rpc: this.#doors.rpc?.port ?? null, http: this.#doors.http?.port ?? null };
+  }
+
+  /** Files that no listener needs are not looked at. */
+  #credentialPaths(): CredentialPaths {
+    const { credentials, rpcListen = null, httpListen = null } = this.#options;
+    const needed = rpcListen !== null || (httpListen !== null && !isLoopback(httpListen.host));
+    return needed && credentials !== undefined ? credentials : { certificate: null, tokensPath: null };
   }
 
   async #listenOnGoPath(view: DaemonView): Promise<void> {
@@ -142,19 +162,43 @@ export class DaemonRpcServer implements RpcServer {
     log.info({ path }, "RPC listens");
   }
 
-  async #listenOnTcp(view: DaemonView): Promise<void> {
-    const { tcp, clock, log } = this.#options;
-    if (tcp === undefined) return;
-    const address = endpointText(tcp.listen);
-    const door = await TcpDoor.open({
-      ...tcp,
-      clock,
-      admit: (socket, authenticate) => this.#serve(socket, null, this.#context(view, authenticate)),
-      onError: (error) => log.error({ address, reason: error.message }, "RPC listener failed"),
-    });
-    this.#tcp = door;
-    this.#listeners.push({ close: () => door.close() });
-    log.info({ address }, "RPC listens");
+  async #openDoors(view: DaemonView): Promise<void> {
+    const { clock, log, rpcListen = null, httpListen = null } = this.#options;
+    if (rpcListen === null && httpListen === null) return;
+    const { tokens, secure } = await readCredentials(this.#credentialPaths());
+    const gate = tokens === null ? null : new Gate(clock, tokens);
+    this.#gate = gate;
+    const onError = (error: Error): void => log.error({ reason: error.message }, "TCP listener failed");
+    if (rpcListen !== null && gate !== null) {
+      const admit = (socket: net.Socket, authenticate: (token: string) => Caller): void =>
+        this.#serve(socket, null, this.#context(view, authenticate));
+      const door = await openTcpDoor({ listen: rpcListen, secure, gate, admit, onError });
+      this.#doors.rpc = door;
+      this.#listeners.push(door);
+      log.info({ address: endpointText(rpcListen) }, "RPC listens");
+    }
+    if (httpListen !== null) await this.#openHttp(httpListen, { secure, gate, view, onError });
+  }
+
+  async #openHttp(
+    listen: Endpoint,
+    given: {
+      readonly secure: Credentials["secure"];
+      readonly gate: Gate | null;
+      readonly view: DaemonView;
+      readonly onError: (error: Error) => void;
+    },
+  ): Promise<void> {
+    const { log, spareConnections = () => Infinity } = this.#options;
+    const connections = (): number => Math.min(MAX_HTTP_CONNECTIONS, spareConnections());
+    const door = await openHttpDoor({ ...given, listen, log, connections });
+    this.#doors.http = door;
+    this.#listeners.push(door);
+    const address = endpointText(listen);
+    log.info({ address }, "HTTP listens");
+    if (!isLoopback(listen.host) && (given.secure === null || given.gate === null)) {
+      log.warn({ address }, "health and metrics can be read from outside without TLS and a token");
+    }
   }
 
   #serve(socket: net.Socket, caller: Caller | null, context: ConnectionContext): void {

@@ -7,6 +7,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { systemRandom } from "../../../src/core/random.ts";
 import { noTroubles } from "../../../src/core/troubles.ts";
 import type { PublicKey } from "../../../src/core/types.ts";
+import { MachineWatch } from "../../../src/daemon/machineWatch.ts";
 import { MeshNode } from "../../../src/daemon/meshNode.ts";
 import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
 import { Signals } from "../../../src/daemon/signals.ts";
@@ -123,6 +124,7 @@ export class FakeNode {
       Object.entries(daemonOptions).map(([key, row]) => [key, row.default]),
     );
     const { stateDir, runDir } = this.#host;
+    const troubles = new TroubleRegistry(systemClock, this.log);
     return {
       options: { ...(defaults as unknown as DaemonOptions), stateDir, runDir, ...this.#options.options },
       version: "1.2.3",
@@ -137,7 +139,8 @@ export class FakeNode {
         troubles: noTroubles,
       }),
       logRing: new LogRing(),
-      troubles: new TroubleRegistry(systemClock, this.log),
+      troubles,
+      machine: new MachineWatch({ clock: systemClock, troubles, stateDir }),
       setLogLevel: (level) => this.levels.push(level),
       system: this.#system(),
       signals: new Signals(this.source),
@@ -255,6 +258,7 @@ export class FakeNode {
       stop: async () => this.did("discovery stop"),
       doubt: () => this.did("doubt"),
       setStaticPeers: (peers) => this.did(`peers ${peers.map(({ host }) => host).join()}`),
+      clockProblem: () => null,
       layers: () => [],
       examine: async () => null,
       counters: () => ({ received: 3 }),

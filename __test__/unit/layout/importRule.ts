@@ -60,6 +60,8 @@ const exceptions: readonly { from: string; to: string; typeOnly: boolean }[] = [
   { from: "daemon/os.ts", to: addon, typeOnly: false },
   { from: "rpc/views", to: "discovery/seams.ts", typeOnly: true },
   { from: "rpc/views", to: "peers", typeOnly: true },
+  { from: "rpc/views", to: "observe", typeOnly: true },
+  { from: "rpc/methods", to: "observe", typeOnly: true },
   { from: "discovery/seams.ts", to: "wireguard/wireguardPort.ts", typeOnly: true },
 ];
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type HealthState, overall } from "../../../src/observe/health.ts";
 
-const check = (state: HealthState) => ({ id: "x", state, detail: "" });
+const check = (state: HealthState) => ({ id: "clock" as const, state, detail: "" });
 
 test.each<[HealthState[], HealthState]>([
   [["ok", "ok"], "ok"],

@@ -185,6 +185,23 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
       calls.push(`unset ${keys.join()}`);
       return { changed: [], restart: [], warnings: ["nothing was kept"] };
     },
+    health: () => ({ state: "ok", checks: [{ id: "interface", state: "ok", detail: "wg0 is up" }] }),
+    metrics: () => ({ contentType: "text/plain", text: "wgmesh_known_peers 3\n" }),
+    operations: () => [
+      {
+        id: 1,
+        kind: "net.check",
+        state: "running",
+        progress: null,
+        detail: "asking",
+        startedAtMs: newYearMs,
+        durationMs: 12,
+        cancellable: true,
+      },
+    ],
+    cancelOperation: (id) => {
+      calls.push(`cancel ${id}`);
+    },
     shutdown: () => {
       calls.push("shutdown");
     },

@@ -70,9 +70,10 @@ async function openDoor(secure = true): Promise<Door> {
   writeFileSync(tokensPath, `${admin.line}\n${reader.line}\n`, { mode: 0o600 });
   const own = certificate(folder, "first");
   const running = await startServer(vectorView(), {
-    tcp: { listen: { host: "127.0.0.1", port: 0 }, certificate: secure ? own : null, tokensPath },
+    rpcListen: { host: "127.0.0.1", port: 0 },
+    credentials: { certificate: secure ? own : null, tokensPath },
   });
-  const port = running.server.tcpPort ?? 0;
+  const port = running.server.ports.rpc ?? 0;
   return {
     ...running,
     ...{ tokensPath, certificate: own, folder },

@@ -1,23 +1,33 @@
+import { within } from "../../core/clock.ts";
 import type { NetReport } from "../../core/netReport.ts";
 import { nodeAsk } from "../../discovery/netcheck/nodeAsk.ts";
 import type { NetView } from "../../rpc/views/net.ts";
 import { netCheck } from "../netCheck.ts";
 import type { ViewParts } from "./viewParts.ts";
 
-export function netView({ parts, node, discovery }: ViewParts): NetView {
+/** Longer than the check ever takes. */
+const LIMIT_MS = 30_000;
+
+export function netView({ parts, node, discovery, operations }: ViewParts): NetView {
   let running: Promise<NetReport> | null = null;
+  const check = (): Promise<NetReport> =>
+    netCheck({
+      system: parts.system,
+      ask: nodeAsk(parts.clock),
+      examine: async () => (await discovery?.examine()) ?? { nat_type: "unknown", sockets: [], servers: [] },
+      node: { layers: () => discovery?.layers() ?? [], peers: () => node.store.list() },
+    });
   return {
-    /** One at a time: who asks meanwhile gets the same answer. */
+    /** One at a time: who asks meanwhile gets the same answer. What was cancelled gives none, and its sockets time out. */
     netCheck: () => {
-      running ??= netCheck({
-        system: parts.system,
-        ask: nodeAsk(parts.clock),
-        examine: async () =>
-          (await discovery?.examine()) ?? { nat_type: "unknown", sockets: [], servers: [] },
-        node: { layers: () => discovery?.layers() ?? [], peers: () => node.store.list() },
-      }).finally(() => {
-        running = null;
-      });
+      running ??= operations
+        .run("net.check", { cancellable: true }, ({ signal, report }) => {
+          report(null, "asking STUN servers and the router");
+          return within(parts.clock, LIMIT_MS, check(), signal, "the check takes too long");
+        })
+        .finally(() => {
+          running = null;
+        });
       return running;
     },
   };

@@ -2,9 +2,12 @@
  * What the RPC server may ask of the node: its areas, joined. A new area is a file beside this one, and a line here.
  */
 import type { DaemonView } from "../../rpc/daemonView.ts";
+import { publishProcess } from "../nodeMetrics.ts";
 import { configView } from "./config.ts";
 import { controlView } from "./control.ts";
+import { healthView } from "./health.ts";
 import { netView } from "./net.ts";
+import { operationsView } from "./operations.ts";
 import { peersView } from "./peers.ts";
 import { seeingView } from "./seeing.ts";
 import { statusView } from "./status.ts";
@@ -12,6 +15,14 @@ import type { ViewParts } from "./viewParts.ts";
 
 export function nodeView(parts: ViewParts): DaemonView {
   const peers = peersView(parts);
+  const { metrics, clock, machine, system } = parts.parts;
+  publishProcess(metrics, {
+    uptimeMs: () => clock.monotonicMs() - parts.startedAtMs,
+    lateMs: () => machine.lateMs(),
+    memoryBytes: () => system.memoryBytes(),
+    openFiles: () => system.openFiles(),
+    connectedPeers: () => peers.peers().filter(({ state }) => state === "connected").length,
+  });
   return {
     ...peers,
     ...statusView(parts, peers),
@@ -19,5 +30,7 @@ export function nodeView(parts: ViewParts): DaemonView {
     ...controlView(parts),
     ...configView(parts),
     ...seeingView(parts),
+    ...healthView(parts),
+    ...operationsView(parts),
   };
 }

@@ -1,6 +1,7 @@
 /**
  * What the areas of the view are made from.
  */
+import type { Operations } from "../../core/operations.ts";
 import type { Discovery } from "../../discovery/seams.ts";
 import type { RunningNode } from "../lifecycle.ts";
 import type { LiveConfiguration, ReloadOutcome } from "../liveConfiguration.ts";
@@ -12,6 +13,7 @@ export interface ViewParts {
   readonly node: RunningNode;
   readonly discovery: Discovery | null;
   readonly supervisor: Supervisor;
+  readonly operations: Operations;
   /** Monotonic time of the start, in milliseconds. */
   readonly startedAtMs: number;
   readonly configuration: LiveConfiguration;

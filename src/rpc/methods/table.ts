@@ -3,7 +3,9 @@
  */
 import { configMethods } from "./config.ts";
 import { daemonMethods } from "./daemon.ts";
+import { healthMethods } from "./health.ts";
 import { netMethods } from "./net.ts";
+import { operationsMethods } from "./operations.ts";
 import { peersMethods } from "./peers.ts";
 import { seeingMethods } from "./seeing.ts";
 
@@ -13,6 +15,8 @@ export const methods = {
   ...netMethods,
   ...configMethods,
   ...seeingMethods,
+  ...healthMethods,
+  ...operationsMethods,
 } as const;
 
 export type MethodName = keyof typeof methods;

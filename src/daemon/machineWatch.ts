@@ -1,0 +1,112 @@
+/**
+ * Looks at what the node needs of the machine: descriptors, a folder it can write to, a turn of the event loop in time. What is
+ * missing is a trouble; the tunnels go on.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { access, statfs } from "node:fs/promises";
+import { type Clock, sleep } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
+import type { Troubles } from "../core/troubles.ts";
+
+export interface MachineWatchOptions {
+  readonly clock: Clock;
+  readonly troubles: Troubles;
+  readonly stateDir: string;
+}
+
+const LOOK_EVERY_MS = 2_000;
+/** The folder is looked at in each so many. */
+const FOLDER_EVERY = 5;
+/** Enough for an operator to look, by RPC and HTTP at once, and for the files that answering needs. */
+const RESERVE = 24;
+/** How many callers get in while only the reserve is left. */
+const CALLERS_OF_RESERVE = 6;
+/** The largest file that is kept has room, twice. */
+const MIN_FREE_BYTES = 512 * 1024;
+/** Of lateness, as far back as a scrape of metrics goes. */
+const SAMPLES = 30;
+
+export class MachineWatch {
+  readonly #options: MachineWatchOptions;
+  readonly #lateMs: number[] = [];
+  /** Descriptors of /dev/null, given up when there are no others. */
+  #reserve: number[] = [];
+
+  constructor(options: MachineWatchOptions) {
+    this.#options = options;
+  }
+
+  /** The worst delay of the event loop in the last minute, in milliseconds. */
+  lateMs(): number {
+    return Math.max(0, ...this.#lateMs);
+  }
+
+  /** How many callers there is room for. */
+  spareCallers(): number {
+    return this.#reserve.length > 0 ? Infinity : CALLERS_OF_RESERVE;
+  }
+
+  /** The body of its task. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    try {
+      for (let turn = 0; ; turn += 1) {
+        this.#lookAtDescriptors();
+        if (turn % FOLDER_EVERY === 0) await this.#lookAtFolder();
+        const beforeMs = clock.monotonicMs();
+        await sleep(clock, LOOK_EVERY_MS, signal);
+        this.#lateMs.push(clock.monotonicMs() - beforeMs - LOOK_EVERY_MS);
+        if (this.#lateMs.length > SAMPLES) this.#lateMs.shift();
+      }
+    } finally {
+      this.#giveUpReserve();
+    }
+  }
+
+  #lookAtDescriptors(): void {
+    const { troubles } = this.#options;
+    const opened: number[] = [];
+    try {
+      // One beyond the reserve shows that there are others.
+      while (opened.length + this.#reserve.length <= RESERVE) opened.push(openSync("/dev/null", "r"));
+      const spare = opened.pop();
+      if (spare !== undefined) closeSync(spare);
+      this.#reserve.push(...opened);
+      troubles.clear("descriptors");
+    } catch (error) {
+      for (const file of opened) closeSync(file);
+      this.#giveUpReserve();
+      const text = `no descriptor is free (${messageOf(error)}): new connections and files may fail`;
+      troubles.raise("descriptors", `${text}; raise the limit (LimitNOFILE=, ulimit -n)`);
+    }
+  }
+
+  #giveUpReserve(): void {
+    for (const file of this.#reserve.splice(0)) closeSync(file);
+  }
+
+  async #lookAtFolder(): Promise<void> {
+    const { troubles, stateDir } = this.#options;
+    const reason = await whyUnwritable(stateDir);
+    if (reason === null) troubles.clear("state-directory");
+    else {
+      troubles.raise(
+        "state-directory",
+        `${stateDir} cannot be written (${reason}): what is learned now may be forgotten at a restart`,
+      );
+    }
+  }
+}
+
+/** Nothing is written to find out, which would wear a disk. Null when all is well. */
+async function whyUnwritable(folder: string): Promise<string | null> {
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+    const { bavail, bfree, bsize, files, ffree } = await statfs(folder);
+    const free = process.geteuid?.() === 0 ? bfree : bavail;
+    if (free * bsize < MIN_FREE_BYTES) return `${Math.floor((free * bsize) / 1024)} KiB are free`;
+    return files > 0 && ffree === 0 ? "no inode is free" : null;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
