@@ -1,15 +1,21 @@
 /** Clocks that turn the hour, and clocks that are wrong: what can work does, and what cannot is told. */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { daemonProgram, type MeshNode } from "../harness/node.ts";
 import { SteadyPing } from "../harness/ping.ts";
-import { allowanceMs, until } from "../harness/time.ts";
-import { addNodeAt, launch, newMesh, untilAllAnswer } from "./scenario.ts";
+import { allowanceMs, delay, until } from "../harness/time.ts";
+import { addNodeAt, launch, newMesh, untilAllAnswer, untilAnswered } from "./scenario.ts";
 import type { Site } from "./site.ts";
 import { useInternet } from "./useInternet.ts";
 
 const meetingMs = 5000;
 const hourMs = 3_600_000;
+/**
+ * What others live through meanwhile: WGMESH_NAT_MINUTES=1 waits as long as life would. For ten seconds a session is too young to be
+ * doubted, which ten minutes old it would not be.
+ */
+const sleepMs = process.env.WGMESH_NAT_MINUTES === "1" ? 600_000 : 12_000;
 
 /** Debian has it in a folder named after the machine. */
 function fakeTimeLibrary(): string {
@@ -26,6 +32,74 @@ const withClock = (aheadSeconds: number): readonly string[] => [
   process.execPath,
   daemonProgram,
 ];
+
+/**
+ * What a node sees of a suspended machine: afterwards the clock of the system and the one that counts from its boot are further, the
+ * monotonic one is not. Node reads the boot clock from /proc/uptime, which is a file of ours in the node's own view of the files.
+ */
+class SuspendableClock {
+  readonly program: readonly string[];
+  readonly #wallFile: string;
+  readonly #uptimeFile: string;
+
+  constructor(folder: string, behindSeconds: number) {
+    this.#wallFile = path.join(folder, "wall");
+    this.#uptimeFile = path.join(folder, "uptime");
+    writeFileSync(this.#wallFile, `-${behindSeconds}\n`);
+    writeFileSync(this.#uptimeFile, readFileSync("/proc/uptime"));
+    const [env = "", ...rest] = withClock(0).filter((word) => !word.startsWith("FAKETIME="));
+    const clocks = [`FAKETIME_TIMESTAMP_FILE=${this.#wallFile}`, "FAKETIME_NO_CACHE=1"];
+    const mount = ["sh", "-c", 'mount --bind "$0" /proc/uptime && exec "$@"', this.#uptimeFile];
+    this.program = [...mount, env, ...clocks, ...rest];
+  }
+
+  /** So long later on all clocks but the monotonic one; the system's is then `aheadSeconds` ahead. */
+  passed(seconds: number, aheadSeconds: number): void {
+    const [up = "0", ...rest] = readFileSync(this.#uptimeFile, "utf8").split(" ");
+    writeFileSync(this.#uptimeFile, [(Number(up) + seconds).toFixed(2), ...rest].join(" "));
+    writeFileSync(this.#wallFile, `+${aheadSeconds}\n`);
+  }
+}
+
+describe("a machine that was suspended", () => {
+  const internet = useInternet();
+  const homes = [internet.addSite("restricted", "PR"), internet.addSite("masqueraded", "M")] as const;
+  const [bed, desk] = homes;
+  const open = internet.addSite("open", "O");
+
+  beforeAll(async () => {
+    await internet.startServers();
+    for (const site of homes) site.addHost(`${site.name}-probe`);
+    await internet.verifyAll();
+  });
+
+  test("is back in the mesh within seconds of waking", async () => {
+    const secretFile = newMesh(internet, "suspended");
+    // As far behind as ahead afterwards: nearly ten minutes, with clocks that are near enough to each other all the time.
+    const clock = new SuspendableClock(internet.lab.newFolder("clock"), 290);
+    const sleeper = addNodeAt(internet, bed, "sleeper", { secretFile, program: clock.program });
+    const awake = addNodeAt(internet, desk, "awake", { secretFile });
+    const introducer = addNodeAt(internet, open, "introducer", { secretFile });
+    const nodes = [sleeper, awake, introducer];
+    const members = await launch(nodes);
+    const [one, other] = members;
+    if (one === undefined || other === undefined) throw new Error("no mesh");
+    await untilAllAnswer(members, meetingMs);
+    sleeper.signal("SIGSTOP");
+    bed.forget();
+    await delay(sleepMs);
+    clock.passed(580, 290);
+    sleeper.signal("SIGCONT");
+    const times = await Promise.all([
+      untilAnswered(one, other, meetingMs),
+      untilAnswered(other, one, meetingMs),
+    ]);
+    console.log(`suspended for ten minutes: pings after ${times.map(Math.round).join(" and ")} ms`);
+    const woke = sleeper.findLog(({ text }) => text.includes("woke from sleep"));
+    expect(woke?.fields?.durationMs).toBeGreaterThan(570_000);
+    await Promise.all(nodes.map((node) => node.stop()));
+  });
+});
 
 describe("clocks", () => {
   const internet = useInternet();

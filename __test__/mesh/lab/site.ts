@@ -102,6 +102,13 @@ export class Site implements Network {
     this.#connect(this.router);
   }
 
+  /** The router forgets its mappings, as it does those of a host that sleeps for long. Only of userspace NATs. */
+  forget(): void {
+    if (this.router === null || this.#nat === null) throw new Error(`site ${this.name} has no userspace NAT`);
+    this.#nat.kill("SIGKILL");
+    this.#startNat(this.router, this.address);
+  }
+
   /** The other end of its link upstream. */
   get port(): string {
     return this.#upstream().port;
