@@ -37,9 +37,9 @@ export class Core implements Network {
   }
 
   /** The same with addresses of TEST-NET-1, which only servers have. */
-  attachServer(namespace: string, count: number): Attachment {
+  attachServer(namespace: string, count: number, options: AttachOptions = {}): Attachment {
     const addresses = Array.from({ length: count }, () => `192.0.2.${++this.#givenToServers}`);
-    return this.#attach(namespace, "eth0", addresses, {});
+    return this.#attach(namespace, "eth0", addresses, options);
   }
 
   /** Packets to a whole network go to the link of that address. */

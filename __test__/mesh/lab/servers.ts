@@ -6,17 +6,25 @@ import path from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import type { Lab } from "../harness/lab.ts";
 import type { Core } from "./core.ts";
-import { settle } from "./network.ts";
+import { ip, settle } from "./network.ts";
 import { program } from "./site.ts";
 
 export const stunPort = 3478;
 export const dhtPort = 6881;
 
-/** Starts a coturn on a host of its own with two addresses; returns them. */
-export function startStunServer(lab: Lab, core: Core, name: string): readonly string[] {
+/** Starts a coturn on a host of its own with two addresses of one family; returns them. */
+export function startStunServer(
+  lab: Lab,
+  core: Core,
+  name: string,
+  { ipv6 = false } = {},
+): readonly string[] {
   const namespace = lab.addNamespace(name);
   settle(namespace);
-  const { addresses } = core.attachServer(namespace, 2);
+  const attachment = core.attachServer(namespace, 2, { ipv6 });
+  const second = `${attachment.prefix}::2`;
+  if (ipv6) ip(namespace, `address add ${second}/128 dev eth0 nodad`);
+  const addresses = ipv6 ? [`${attachment.prefix}::1`, second] : attachment.addresses;
   const folder = lab.newFolder(name);
   const configuration = [
     ...addresses.map((address) => `listening-ip=${address}`),

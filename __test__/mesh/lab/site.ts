@@ -68,6 +68,13 @@ export class Site implements Network {
     return address;
   }
 
+  /** The IPv6 network of a site that has one: a /48, without the colons at its end. */
+  get prefix(): string {
+    const { prefix } = this.#upstream();
+    if (prefix === null) throw new Error(`site ${this.name} has no IPv6`);
+    return prefix;
+  }
+
   /** Another router stands between this one and the Internet. */
   get isNested(): boolean {
     return this.#core instanceof Site;
