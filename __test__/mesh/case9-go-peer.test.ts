@@ -1,76 +1,18 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ended, must, run } from "./harness/exec.ts";
+import { GoPeer, goPeerProgram, type RunningGoPeer } from "./goPeer/goPeer.ts";
+import { must, run } from "./harness/exec.ts";
 import { MeshNode } from "./harness/node.ts";
 import { formMesh, type Member } from "./harness/ping.ts";
 import { allowanceMs, until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
 
-const folder = path.join(import.meta.dirname, "goPeer");
-const python = ["/usr/bin/python3", "-B"];
 /** It changes its interface in its reconcile only, every 5 s (PROTOCOL.md section 11.1). */
 const reconcileMs = 5000;
 
-interface Running {
-  readonly key: string;
-  readonly mesh_ip: string;
-  readonly mesh_ipv6: string;
-}
-
-interface GoStatus {
-  readonly peers: Readonly<Record<string, { methods: string[]; endpoint: string; networks: string[] }>>;
-  readonly handshakes: Readonly<Record<string, number>>;
-  /** Source address to datagrams its limiter dropped. */
-  readonly dropped: Readonly<Record<string, number>>;
-  readonly own_host: string;
-  readonly unknown_members: string[];
-  readonly rejected: number;
-  readonly opened: number;
-}
-
-/** The independent peer as a process. It borrows the namespace and the mount of a MeshNode that is never started. */
-class GoPeer {
-  readonly place: MeshNode;
-  readonly events: Record<string, unknown>[] = [];
-  readonly #child: ChildProcess;
-  readonly exit: Promise<unknown>;
-
-  constructor(place: MeshNode, secretFile: string) {
-    this.place = place;
-    const script = [...python, path.join(folder, "peer.py"), secretFile, place.host.folder, "wg0"];
-    const [file = "", ...args] = place.command(...script);
-    this.#child = spawn(file, args, { stdio: ["pipe", "pipe", "inherit"] });
-    this.exit = ended(this.#child);
-    let rest = "";
-    this.#child.stdout?.on("data", (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split("\n");
-      rest = lines.pop() ?? "";
-      this.events.push(...lines.map((line) => JSON.parse(line) as Record<string, unknown>));
-    });
-  }
-
-  event<T>(name: string, since = 0): Promise<T> {
-    return until(`the Go peer says "${name}"`, allowanceMs(1500), () =>
-      this.events.slice(since).find(({ event }) => event === name),
-    ) as Promise<T>;
-  }
-
-  status(): Promise<GoStatus> {
-    const since = this.events.length;
-    this.#child.stdin?.write("status\n");
-    return this.event<GoStatus>("status", since);
-  }
-
-  async stop(): Promise<void> {
-    this.#child.kill("SIGTERM");
-    await this.exit;
-  }
-}
-
 test("the independent peer agrees with the vectors", async () => {
   const vectors = path.resolve(import.meta.dirname, "../vectors/vectors.json");
-  const { code, stdout } = await run([...python, path.join(folder, "check_vectors.py"), vectors]);
+  const { code, stdout } = await run([...goPeerProgram("check_vectors.py"), vectors]);
   expect(stdout).toMatch(/^\d+ checked, 0 differ\n$/);
   expect(code).toBe(0);
 });
@@ -80,7 +22,7 @@ describe("a Go peer and two nodes of ours on one link", () => {
   const nodes = [lab.addNode("a"), lab.addNode("b")] as const;
   const place = new MeshNode("go", lab.addHost("go"), {});
   let go: GoPeer;
-  let inGo: Running;
+  let inGo: RunningGoPeer;
   let members: [Member, Member];
 
   beforeAll(async () => {
@@ -88,7 +30,7 @@ describe("a Go peer and two nodes of ours on one link", () => {
     must(["ip", "-n", place.host.namespace, "route", "add", "224.0.0.0/4", "dev", "eth0"]);
     go = new GoPeer(place, lab.secretFile);
     members = (await formMesh(nodes)) as [Member, Member];
-    inGo = await go.event<Running>("running");
+    inGo = await go.event<RunningGoPeer>("running");
   });
 
   afterAll(() => go.stop());

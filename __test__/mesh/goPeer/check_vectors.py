@@ -10,6 +10,8 @@ from pathlib import Path
 
 from derivation import Mesh, parse_secret
 from envelope import ANNOUNCEMENT, Rejected, go_json, open_datagram, ordered, seal
+from rendezvous import is_public, pair_id
+from store import split_endpoint
 
 
 def check(what: str, got, wanted) -> None:
@@ -50,6 +52,14 @@ for entry in vectors["envelopes"]:
         check(f"{entry['what']}, sealed", sealed.decode(), entry["wire"])
         if entry["opened_type"] in ("HELLO", "REPLY", "ANNOUNCE"):
             check(f"{entry['what']}, order", go_json(ordered(plaintext, ANNOUNCEMENT)).decode(), entry["plaintext"])
+
+for entry in vectors["pairs"]:
+    check(entry["what"], pair_id(entry["a"], entry["b"]), entry["pair_id"])
+    check(entry["what"], pair_id(entry["b"], entry["a"]), entry["pair_id_reversed"])
+
+for entry in vectors["public_endpoint"]:
+    parts = split_endpoint(entry["endpoint"])
+    check(f"{entry['what']}: {entry['endpoint']}", parts is not None and is_public(parts[0]), entry["public"])
 
 print(f"{checked} checked, {differs} differ")
 sys.exit(1 if differs or checked < 50 else 0)

@@ -27,6 +27,10 @@ TYPES = {
     "introducer": bool, "routable_networks": list, "timestamp": int, "known_peers": list,
     "observed_endpoint": str, "nat_type": str,
 }
+RENDEZVOUS_TYPES = {
+    "protocol": str, "timestamp": int, "from_pubkey": str, "target_pubkey": str, "pair_id": str, "candidates": list,
+    "observed_addr": str, "introducer_key": str, "peer_pubkey": str, "peer_candidates": list, "start_at_unix_ms": int,
+}
 ZERO = {str: "", bool: False, int: 0, list: []}
 
 
@@ -44,7 +48,8 @@ def go_json(value) -> bytes:
 
 def ordered(fields: dict, layout) -> dict:
     """The members in Go's struct order, `omitempty` ones only when they are not empty."""
-    full = {name: fields.get(name, ZERO[TYPES[name]]) for name, _ in layout}
+    types = TYPES | RENDEZVOUS_TYPES
+    full = {name: fields.get(name, ZERO[types[name]]) for name, _ in layout}
     return {name: full[name] for name, omit_empty in layout if full[name] or not omit_empty}
 
 
@@ -68,10 +73,12 @@ def open_datagram(key: bytes, datagram: bytes, now: float) -> tuple[str, dict, s
         raise Rejected(type(error).__name__) from error
     if payload.get("protocol") != PROTOCOL:
         raise Rejected("protocol")
-    known = {name: checked(name, value) for name, value in payload.items() if name in TYPES}
+    kind = str(wrapper.get("type", ""))
+    types = RENDEZVOUS_TYPES if kind.startswith("RENDEZVOUS_") else TYPES
+    known = {name: checked(name, value, types) for name, value in payload.items() if name in types}
     if abs(int(now) - known.get("timestamp", 0)) > MAX_AGE_S:
         raise Rejected("timestamp")
-    return str(wrapper.get("type", "")), known, payload.keys() - TYPES.keys()
+    return kind, known, payload.keys() - types.keys()
 
 
 def fold_names(value: dict) -> dict:
@@ -87,8 +94,8 @@ def not_an_integer(text: str):
     raise Rejected(f"{text} is not an integer")
 
 
-def checked(name: str, value):
-    wanted = TYPES[name]
+def checked(name: str, value, types: dict = TYPES):
+    wanted = types[name]
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise Rejected(f"type of {name}")
     if name == "known_peers":

@@ -1,10 +1,10 @@
 """An independent wgmesh node that behaves as the Go peer does, written from PROTOCOL.md alone.
 
-usage: peer.py SECRET_FILE FOLDER INTERFACE
+usage: peer.py SECRET_FILE FOLDER INTERFACE [ADDRESS…]
 
 It drives a real WireGuard interface. Events go to standard output, one JSON object a line; the line `status` on
-standard input asks for one. SIGTERM says GOODBYE and ends it. What it leaves out of the Go peer: DHT, STUN, relays and
-introducers, none of which exists on a LAN without Internet.
+standard input asks for one. SIGTERM says GOODBYE and ends it. ADDRESS: what its DHT would find, host:port, or host for the
+mesh's port. What it leaves out of the Go peer: the DHT itself, STUN (it learns its host from REPLYs), relaying and introducing.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from derivation import Mesh, parse_secret
 from envelope import ANNOUNCEMENT, GOODBYE, KNOWN_PEER, PROTOCOL, Rejected, open_datagram, ordered, seal
 from interface import Interface
 from limiter import Limiter
+from rendezvous import OFFER, PUNCH_AGAIN_S, START_AT_ONCE_S, chosen, is_public, pair_id
 from store import Peer, Store, exchange_rule, join_endpoint, lan_rule, reflected_host, split_endpoint, transitive_rule
 
 # PROTOCOL.md section 12.
@@ -33,6 +34,9 @@ LAN_S = 5
 HELLO_RESEND_S = 0.1
 HELLO_GIVE_UP_S = 4
 CONTACT_AGAIN_S = 20
+FOUND_AGAIN_S = 60
+NEWER_HANDSHAKE_S = 10
+HANDSHAKE_POLL_S = 0.25
 SWEEP_S = 10
 FRESH_HANDSHAKE_S = 120
 GOODBYE_AGE_S = 60
@@ -46,13 +50,14 @@ def say(event: str, **fields) -> None:
 
 
 class GoPeer(asyncio.DatagramProtocol):
-    def __init__(self, mesh: Mesh, interface: Interface):
+    def __init__(self, mesh: Mesh, interface: Interface, found: list[str]):
         private = X25519PrivateKey.generate()
         raw = serialization.Encoding.Raw
         self.private = private.private_bytes(raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
         public = private.public_key().public_bytes(raw, serialization.PublicFormat.Raw)
         self.key = base64.b64encode(public).decode()
         self.mesh = mesh
+        self.found = found
         self.interface = interface
         self.store = Store(self.key)
         self.limiter = Limiter()
@@ -62,6 +67,7 @@ class GoPeer(asyncio.DatagramProtocol):
         self.control: dict[str, str] = {}
         self.contacted: dict[str, float] = {}
         self.waiting: dict[str, asyncio.Event] = {}
+        self.punched: dict[str, float] = {}
         self.tasks: set[asyncio.Task] = set()
         self.transport: asyncio.DatagramTransport | None = None
 
@@ -77,7 +83,7 @@ class GoPeer(asyncio.DatagramProtocol):
         probes = [await asyncio.start_server(answer_probe, host, self.mesh.probe_port) for host in (ipv4, ipv6)]
         await loop.create_datagram_endpoint(lambda: self, sock=control_socket(self.mesh.port))
         await loop.create_datagram_endpoint(lambda: LanListener(self), sock=lan_socket(self.mesh.group))
-        for body in (self.announce_on_lan, self.reconcile, self.sweep):
+        for body in (self.announce_on_lan, self.reconcile, self.sweep, self.look_up):
             self.spawn(body())
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -139,7 +145,7 @@ class GoPeer(asyncio.DatagramProtocol):
                 fresh.sendto(datagram, (self.mesh.group, LAN_PORT))
             await asyncio.sleep(LAN_S)
 
-    async def exchange(self, target: str) -> None:
+    async def exchange(self, target: str) -> bool:
         """Section 6.1: the same bytes every 100 ms until a REPLY from exactly that address, or 4 s."""
         datagram = seal(self.mesh.gossip_key, "HELLO", self.announcement(with_peers=True))
         answered = self.waiting[target] = asyncio.Event()
@@ -152,19 +158,71 @@ class GoPeer(asyncio.DatagramProtocol):
                 pass
         self.waiting.pop(target, None)
         say("exchange", target=target, answered=answered.is_set())
+        return answered.is_set()
 
     def control_endpoint(self, peer: Peer) -> str | None:
         parts = split_endpoint(peer.endpoint)
         return self.control.get(peer.key) or (join_endpoint(parts[0], self.mesh.port) if parts else None)
 
-    def contact(self, peer: Peer) -> None:
-        """Section 7 without introducers: straight to the control endpoint, at most every 20 s."""
-        target = self.control_endpoint(peer)
-        fresh = time.time() - self.interface.handshakes().get(peer.key, 0) < FRESH_HANDSHAKE_S
-        recently = time.monotonic() - self.contacted.get(target, -CONTACT_AGAIN_S) < CONTACT_AGAIN_S
-        if target and not fresh and not recently:
+    def handshake_age(self, peer: Peer) -> float:
+        return time.time() - self.interface.handshakes().get(peer.key, 0)
+
+    def contacted_lately(self, target: str) -> bool:
+        """Notes that it is contacted now, unless it was in the last 20 s."""
+        lately = time.monotonic() - self.contacted.get(target, -CONTACT_AGAIN_S) < CONTACT_AGAIN_S
+        if not lately:
             self.contacted[target] = time.monotonic()
+        return lately
+
+    def contact(self, peer: Peer) -> None:
+        """Section 7.2: by introducers, or straight to the control endpoint when there are none."""
+        if self.handshake_age(peer) < FRESH_HANDSHAKE_S:
+            return
+        introducers = self.introducers_for(peer)
+        for introducer in introducers:
+            if not self.contacted_lately(introducer):
+                self.offer(introducer, peer)
+        target = self.control_endpoint(peer)
+        if not introducers and target and not self.contacted_lately(target):
             self.spawn(self.exchange(target))
+
+    def introducers_for(self, target: Peer) -> list[str]:
+        """Control endpoints."""
+        able = []
+        for peer in self.store.active():
+            places = [split_endpoint(place or "") for place in (peer.endpoint, self.control_endpoint(peer))]
+            met = any(method.startswith("dht") for method in peer.methods)
+            if peer.key == target.key or not met or not all(place and is_public(place[0]) for place in places):
+                continue
+            seen = time.time() - peer.last_seen < FRESH_HANDSHAKE_S
+            automatic = seen and peer.key in self.control and self.handshake_age(peer) < FRESH_HANDSHAKE_S
+            if peer.introducer or automatic:
+                able.append((peer.introducer, peer.key))
+        return [self.control_endpoint(self.store.peers[key]) for key in chosen(able, self.key, target.key)]
+
+    def offer(self, introducer: str, peer: Peer) -> None:
+        payload = ordered({"protocol": PROTOCOL, "timestamp": int(time.time()), "from_pubkey": self.key,
+                           "target_pubkey": peer.key, "pair_id": pair_id(self.key, peer.key)}, OFFER)
+        say("offer", introducer=introducer, target=peer.key)
+        self.send(seal(self.mesh.gossip_key, "RENDEZVOUS_OFFER", payload), introducer)
+
+    async def punch(self, key: str, candidates: list[str], start: float) -> None:
+        """Section 7.4: one candidate after the other."""
+        await asyncio.sleep(max(0.0, start - time.time()))
+        before = self.interface.handshakes().get(key, 0)
+        for candidate in candidates:
+            if await self.exchange(candidate) and await self.newer_handshake(key, before):
+                say("punched", key=key, target=candidate)
+                break
+        self.punched[key] = time.monotonic()
+
+    async def newer_handshake(self, key: str, before: float) -> bool:
+        deadline = time.monotonic() + NEWER_HANDSHAKE_S
+        while time.monotonic() < deadline:
+            if self.interface.handshakes().get(key, 0) > before:
+                return True
+            await asyncio.sleep(HANDSHAKE_POLL_S)
+        return False
 
     def say_goodbye(self) -> None:
         payload = ordered({"protocol": PROTOCOL, "timestamp": int(time.time()), "wg_pubkey": self.key}, GOODBYE)
@@ -191,7 +249,9 @@ class GoPeer(asyncio.DatagramProtocol):
             self.on_reply(payload, host, port)
         elif kind == "GOODBYE":
             self.on_goodbye(payload)
-        # ANNOUNCE only counts with --gossip; offers and starts need introducers.
+        elif kind == "RENDEZVOUS_START":
+            self.on_start(payload)
+        # ANNOUNCE only counts with --gossip, OFFER with --introducer.
 
     def open(self, datagram: bytes) -> tuple[str, dict] | None:
         try:
@@ -227,6 +287,17 @@ class GoPeer(asyncio.DatagramProtocol):
             if self.store.peers.pop(key, None):
                 say("goodbye", key=key)
 
+    def on_start(self, payload: dict) -> None:
+        key = payload.get("peer_pubkey", "")
+        usable = [text for text in payload.get("peer_candidates", []) if split_endpoint(text)]
+        again = time.monotonic() - self.punched.get(key, -PUNCH_AGAIN_S) < PUNCH_AGAIN_S
+        if not usable or again or payload.get("pair_id") != pair_id(self.key, key):
+            return
+        self.punched[key] = time.monotonic()
+        start = payload.get("start_at_unix_ms", 0) / 1000 or time.time() + START_AT_ONCE_S
+        say("start", key=key, candidates=usable)
+        self.spawn(self.punch(key, usable, start))
+
     def on_lan(self, datagram: bytes, host: str) -> None:
         opened = self.open(datagram)
         if opened and opened[1].get("wg_pubkey") != self.key:
@@ -252,6 +323,13 @@ class GoPeer(asyncio.DatagramProtocol):
                 for peer in self.store.active() if peer.mesh_ip and peer.endpoint
             }, self.mesh.psk)
             await asyncio.sleep(RECONCILE_S)
+
+    async def look_up(self) -> None:
+        """What is found in the DHT gets a HELLO, once a minute."""
+        while True:
+            for address in self.found:
+                self.spawn(self.exchange(address if split_endpoint(address) else join_endpoint(address, self.mesh.port)))
+            await asyncio.sleep(FOUND_AGAIN_S)
 
     async def sweep(self) -> None:
         while True:
@@ -301,9 +379,9 @@ def lan_socket(group: str) -> socket.socket:
 
 
 def main() -> None:
-    secret_file, folder, interface = sys.argv[1:]
+    secret_file, folder, interface, *found = sys.argv[1:]
     mesh = Mesh.of(parse_secret(Path(secret_file).read_text()))
-    asyncio.run(GoPeer(mesh, Interface(interface, Path(folder))).run())
+    asyncio.run(GoPeer(mesh, Interface(interface, Path(folder)), found).run())
 
 
 if __name__ == "__main__":
