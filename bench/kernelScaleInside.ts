@@ -29,13 +29,17 @@ const THEIRS = "wgtheirs";
 
 /** As many as a daemon keeps. */
 const RECONCILED_PEERS = 1_000;
-/** From here on a round takes half a minute or more: fewer are measured, by code that the smaller sizes have warmed up. */
+/** From here on a round takes half a minute or more: fewer are measured. */
 const MANY_PEERS = 5_000;
 const ROUNDS_OF_MANY = 3;
-/** Rounds before those that count: a daemon has run for long, and the first rounds of a process compile its code. */
+/**
+ * Rounds before those that count: a daemon has run for long, while the first rounds of a process compile its code and grow its heap.
+ * The smaller sizes have compiled it before the largest comes, whose heap is another.
+ */
 const WARM_UP = 4;
-/** The daemon's cycle has run for long whenever it matters. */
-const WARM_UP_CYCLES = 20;
+const WARM_UP_OF_MANY = 2;
+/** The daemon's cycle has run for long whenever it matters: after these, five minutes of it, no more is compiled. */
+const WARM_UP_CYCLES = 60;
 
 async function timed(body: () => unknown): Promise<number> {
   const began = performance.now();
@@ -102,7 +106,7 @@ class Rows {
 function measureSteps(size: string, peers: readonly WantedPeer[], rounds: number): Promise<void> {
   return withDevices(async (subject, config) => {
     const rows = new Rows();
-    const warmUp = peers.length >= MANY_PEERS ? 0 : WARM_UP;
+    const warmUp = peers.length >= MANY_PEERS ? WARM_UP_OF_MANY : WARM_UP;
     for (let round = 1 - warmUp; round <= rounds; round += 1) {
       if (round === 1) rows.clear();
       await subject.empty();

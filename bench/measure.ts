@@ -43,19 +43,8 @@ export async function sampled(sample: (round: number) => Promise<number>): Promi
   return samples;
 }
 
-const header = ["What", "median", "lowest to highest", "compared with", "its median", "ratio", "goal"];
-
-/** The table in Markdown, columns aligned. The ratio is ours by theirs, the median over the pairs of samples. */
-export function table(measures: readonly Measure[]): string {
-  const rows = [header, ...measures.map(row)];
-  const widths = header.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  const shown = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
-  const rule = `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`;
-  return [shown(header), rule, ...rows.slice(1).map(shown)].join("\n");
-}
-
-function row({ what, unit, goal, samples, against }: Measure): string[] {
+/** The cells of its row in the table. The ratio is ours by theirs, the median over the pairs of samples. */
+export function cells({ what, unit, goal, samples, against }: Measure): string[] {
   const figure = (value: number): string => value.toFixed(digits[unit]);
   const range = `${figure(Math.min(...samples))} to ${figure(Math.max(...samples))}`;
   const ours = [what, `${figure(median(samples))} ${unit}`, range];
@@ -71,7 +60,7 @@ function row({ what, unit, goal, samples, against }: Measure): string[] {
 
 /** One row on one line, for whoever waits for the table. */
 export function line(measure: Measure): string {
-  const [what, ours, range, , theirs, times, goal] = row(measure);
+  const [what, ours, range, , theirs, times, goal] = cells(measure);
   const compared =
     measure.against === undefined ? "" : `, ${times} times ${measure.against.what} (${theirs})`;
   return `${what}: ${ours} (${range})${compared}${goal === "" ? "" : `; goal ${goal}`}`;
@@ -80,16 +69,4 @@ export function line(measure: Measure): string {
 /** Median of the ratios of samples taken one after the other: a machine that grows slower slows both. */
 export function ratio(samples: readonly number[], others: readonly number[]): number {
   return median(samples.map((sample, index) => sample / (others[index] ?? Number.NaN)));
-}
-
-/** The samples as they were taken, one line a row. */
-export function rawSamples(measures: readonly Measure[]): string {
-  const taken = (name: string, unit: string, samples: readonly number[]): string =>
-    `${name} (${unit}): ${samples.map((sample) => sample.toFixed(2)).join(" ")}`;
-  return measures
-    .flatMap(({ name, unit, samples, against }) => [
-      taken(name, unit, samples),
-      ...(against === undefined ? [] : [taken(`${name}, ${against.what}`, unit, against.samples)]),
-    ])
-    .join("\n");
 }

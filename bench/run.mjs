@@ -1,5 +1,5 @@
-// npm run bench [-- NAME…]: every measure, or those named, in one run. Prints one table and writes bench/RESULTS.md with
-// the raw samples (only when all were run). Needs root and the packages of scripts/apt-packages.txt; build first.
+// npm run bench [-- NAME…]: every measure, or those named, in one run. Prints one table; when all are run, it is kept with the raw
+// samples in bench/RESULTS.md, after each of them. Needs root and the packages of scripts/apt-packages.txt; build first.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";

@@ -8,23 +8,29 @@ export interface Failure {
 }
 
 export interface Outcome {
-  /** In the order of the benches. */
-  readonly measures: readonly Measure[];
-  readonly failures: readonly Failure[];
+  /** In the order of the benches; a failure follows what its bench had measured before. */
+  readonly rows: readonly (Measure | Failure)[];
+  /** Names of the benches that have not ended. */
+  readonly missing: readonly string[];
 }
 
 /** Told while benches run. */
 export interface Listener {
   began(name: string): void;
   found(measure: Measure): void;
+  /** One ended, whichever way: what there is so far, for whoever keeps it in case the next one never ends. */
+  ended(outcome: Outcome): void;
 }
+
+export const isFailure = (row: Measure | Failure): row is Failure => "error" in row;
 
 /** Runs each to its end; never rejects because of one. */
 export async function runBenches(benches: readonly Bench[], listener: Listener): Promise<Outcome> {
-  const measures: Measure[] = [];
-  const failures: Failure[] = [];
+  const rows: (Measure | Failure)[] = [];
+  const missing = benches.map(({ name }) => name);
+  const outcome = (): Outcome => ({ rows: [...rows], missing: [...missing] });
   const found = (measure: Measure): void => {
-    measures.push(measure);
+    rows.push(measure);
     listener.found(measure);
   };
   for (const bench of benches) {
@@ -32,8 +38,10 @@ export async function runBenches(benches: readonly Bench[], listener: Listener):
     try {
       for (const measure of await bench.run(found)) found(measure);
     } catch (error) {
-      failures.push({ name: bench.name, error });
+      rows.push({ name: bench.name, error });
     }
+    missing.shift();
+    listener.ended(outcome());
   }
-  return { measures, failures };
+  return outcome();
 }

@@ -59,6 +59,11 @@ export function parseIp(text: string): IpAddress | null {
   return canonical as IpAddress;
 }
 
+/** Whether the host of a checked endpoint is an IP address and not a name: a look, no parsing, for those who ask of thousands. */
+export function isLiteral({ host }: Endpoint): boolean {
+  return host.includes(":") || isIPv4(host);
+}
+
 /** Canonical network text with host bits cleared, or null. */
 export function parseCidr(text: string): Cidr | null {
   const match = /^([^/]+)\/(\d{1,3})$/.exec(text);

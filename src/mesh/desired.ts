@@ -2,7 +2,7 @@
  * From what the store knows to what the interface should hold (row E2, first third). Pure, but for the memory of whose turn it is.
  */
 import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
-import { parseIp } from "../core/types.ts";
+import { isLiteral } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
 import { bridgeOf, type PeerPath } from "../peers/paths.ts";
 import type { Peer } from "../peers/peer.ts";
@@ -109,7 +109,7 @@ function addressesOf(peer: Peer, { own }: DesiredInput): IpAddress[] {
 
 /** WireGuard takes literals only; names are discovery's to resolve. */
 function literalEndpoint(peer: Peer): Peer["endpoint"] {
-  return peer.endpoint !== null && parseIp(peer.endpoint.host) !== null ? peer.endpoint : null;
+  return peer.endpoint !== null && isLiteral(peer.endpoint) ? peer.endpoint : null;
 }
 
 const hostNetwork = (address: IpAddress): Cidr => `${address}/${address.includes(":") ? 128 : 32}` as Cidr;

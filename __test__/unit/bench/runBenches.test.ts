@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Bench, Measure } from "../../../bench/measure.ts";
-import { runBenches } from "../../../bench/runBenches.ts";
+import { isFailure, runBenches } from "../../../bench/runBenches.ts";
 
 const measure = (name: string): Measure => ({ name, what: name, unit: "ms", goal: "", samples: [1] });
 
@@ -24,11 +24,14 @@ test("a bench that fails takes nothing from the others, nor the rows it had foun
     },
   ];
   const told: string[] = [];
-  const { measures, failures } = await runBenches(benches, {
+  const missing: string[][] = [];
+  const outcome = await runBenches(benches, {
     began: (name) => told.push(`began ${name}`),
     found: ({ name }) => told.push(name),
+    ended: (soFar) => missing.push([...soFar.missing]),
   });
-  expect(measures.map(({ name }) => name)).toEqual(["first", "second", "third", "fourth"]);
-  expect(failures).toEqual([{ name: "half", error: broken }]);
+  expect(outcome.rows.map(({ name }) => name)).toEqual(["first", "second", "third", "half", "fourth"]);
+  expect(outcome.rows.filter(isFailure)).toEqual([{ name: "half", error: broken }]);
   expect(told).toEqual(["began whole", "first", "second", "began half", "third", "began told", "fourth"]);
+  expect(missing).toEqual([["half", "told"], ["told"], []]);
 });
