@@ -2,6 +2,7 @@
  * Numbers, times and tables for people. Pure.
  */
 import { printable } from "../core/text.ts";
+import { displayWidth, elide, padEnd } from "./width.ts";
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -34,18 +35,40 @@ export function agoText(time: string | null, nowMs: number): string {
   return time === null ? "never" : `${durationText(nowMs - Date.parse(time))} ago`;
 }
 
-/** Rows under a header, two blanks between columns; each line is cut to `columns`, if given. Ends with LF. */
+/** No column that is told gets narrower, so that what is left still tells something. */
+const NARROWEST = 8;
+const BETWEEN = "  ";
+
+/**
+ * Rows under a header, two blanks between columns. Where that is wider than `columns`, the widest columns are shortened until it
+ * fits or all are narrow; what sticks out then is cut. Ends with LF.
+ */
 export function tableText(
   header: readonly string[],
   rows: readonly (readonly string[])[],
   columns: number | null,
 ): string {
   const cells = [header, ...rows].map((row) => row.map(printable));
-  const widths = header.map((_title, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-  return cells
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "))
-    .map((line) => `${shorten(line.trimEnd(), columns)}\n`)
-    .join("");
+  const natural = header.map((_title, column) =>
+    Math.max(...cells.map((row) => displayWidth(row[column] ?? ""))),
+  );
+  const widths = columns === null ? natural : fitted(natural, columns);
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => padEnd(elide(cell, widths[column] ?? 0), widths[column] ?? 0)).join(BETWEEN);
+  return cells.map((row) => `${shorten(line(row).trimEnd(), columns)}\n`).join("");
+}
+
+function fitted(natural: readonly number[], columns: number): number[] {
+  const widths = [...natural];
+  let excess = widths.reduce((sum, width) => sum + width, BETWEEN.length * (widths.length - 1)) - columns;
+  while (excess > 0) {
+    const widest = Math.max(...widths);
+    if (widest <= NARROWEST) break;
+    // The last of those that are equal: what tells most comes first.
+    widths[widths.lastIndexOf(widest)] = widest - 1;
+    excess -= 1;
+  }
+  return widths;
 }
 
 /** `name  value` lines, indented, the values below each other. */
@@ -59,9 +82,8 @@ export function factsText(
     .join("");
 }
 
-function shorten(line: string, columns: number | null): string {
-  return columns === null || line.length <= columns ? line : `${line.slice(0, Math.max(1, columns - 1))}…`;
-}
+const shorten = (line: string, columns: number | null): string =>
+  columns === null ? line : elide(line, Math.max(1, columns));
 
 /** JSON for scripts: two blanks of indent, as the Go peer prints it. */
 export function jsonText(value: unknown): string {

@@ -8,6 +8,10 @@ export interface Terminal {
   err(text: string): void;
   /** Columns of standard output, or null when it is not a terminal: then nothing is shortened. */
   readonly columns: number | null;
+  /** Rows of it, or null. */
+  readonly rows: number | null;
+  /** Standard error is a terminal: what takes long may say so there. */
+  readonly showsProgress: boolean;
   readonly env: Record<string, string | undefined>;
   readonly clock: Clock;
 }
@@ -18,6 +22,10 @@ export const processTerminal: Terminal = {
   get columns() {
     return process.stdout.isTTY ? process.stdout.columns : null;
   },
+  get rows() {
+    return process.stdout.isTTY ? process.stdout.rows : null;
+  },
+  showsProgress: process.stderr.isTTY === true,
   env: process.env,
   clock: systemClock,
 };

@@ -13,6 +13,7 @@ import { addLogs } from "./verbs/logs.ts";
 import { addNetcheck } from "./verbs/netcheck.ts";
 import { addPeers } from "./verbs/peers.ts";
 import { addPing } from "./verbs/ping.ts";
+import { addQr } from "./verbs/qr.ts";
 import { addReload } from "./verbs/reload.ts";
 import { addStatus } from "./verbs/status.ts";
 import { addTestPeer } from "./verbs/testPeer.ts";
@@ -33,6 +34,7 @@ Examples:
 /** In the order of the help. */
 const verbs = [
   addInit,
+  addQr,
   addStatus,
   addPeers,
   addEvents,

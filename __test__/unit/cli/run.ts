@@ -33,6 +33,8 @@ function recorder(
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
     columns,
+    rows: columns === null ? null : 24,
+    showsProgress: false,
     env,
     clock: fastClock(speed),
   };

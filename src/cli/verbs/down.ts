@@ -6,6 +6,7 @@ import { messageOf, WgmeshError } from "../../core/errors.ts";
 import { callOnce, RpcClient } from "../../rpc/client.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
 import { identifyDaemon, identifyFromPidFile, isAlive, type ProcessIdentity, signal } from "../processes.ts";
+import { withProgress } from "../progress.ts";
 import { jsonText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -26,7 +27,9 @@ export function addDown(program: Command, terminal: Terminal): void {
     .action(async () => {
       const location = readLocation(command, terminal);
       const force = command.opts<{ force?: true }>().force === true;
-      const outcome = await stopDaemon(location, force, terminal.clock);
+      const outcome = await withProgress(terminal, "stopping", () =>
+        stopDaemon(location, force, terminal.clock),
+      );
       terminal.out(location.json ? jsonText({ outcome }) : `${location.interfaceName}: ${outcome}\n`);
     });
   addLocation(command);

@@ -5,6 +5,7 @@ import { WgmeshError } from "../../core/errors.ts";
 import type { Finding, NetReport } from "../../core/netReport.ts";
 import { callOnce } from "../../rpc/client.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
+import { withProgress } from "../progress.ts";
 import { factsText, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -28,7 +29,9 @@ export function addNetcheck(program: Command, terminal: Terminal): void {
     .action(async () => {
       const location = readLocation(command, terminal);
       const { stunServers } = readOptions(command, options, {});
-      const report = await check(location, stunServers, terminal);
+      const report = await withProgress(terminal, "checking the network", () =>
+        check(location, stunServers, terminal),
+      );
       terminal.out(location.json ? jsonText(report) : reportText(report, terminal.columns));
     });
   addLocation(command);

@@ -1,9 +1,18 @@
 import type { Command } from "commander";
-import { NEVER, type PeerResult, RpcClient } from "../../rpc/client.ts";
+import { callOnce, NEVER, type PeerResult, RpcClient } from "../../rpc/client.ts";
 import { findPeer } from "../findPeer.ts";
 import { addLocation, readLocation } from "../location.ts";
+import { checkedWord, choosePeers, PATHS, type PeerChoice, peerTable, SORT_KEYS } from "../peerTable.ts";
 import { agoText, byteText, factsText, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
+import { addWatch, drawAgain, readWatch } from "../watch.ts";
+
+interface ListOptions {
+  readonly sort?: string;
+  readonly connected?: true;
+  readonly path?: string;
+  readonly match?: string;
+}
 
 /** `wgmesh peers list|get|count` (row G3). */
 export function addPeers(program: Command, terminal: Terminal): void {
@@ -12,12 +21,22 @@ export function addPeers(program: Command, terminal: Terminal): void {
   const list = peers
     .command("list", { isDefault: true })
     .description("active peers: seen, or with a handshake, in the last 5 minutes")
-    .action(() =>
-      withDaemon(list, terminal, async (client, json) => {
-        const result = await client.call("peers.list");
-        terminal.out(json ? jsonText(result) : listText(result.peers, terminal));
-      }),
-    );
+    .option("--sort <key>", `by ${SORT_KEYS.join(", ")} (default: name)`)
+    .option("--connected", "those alone whose tunnel works")
+    .option("--path <path>", `those alone that are reached so: ${PATHS.join(", ")}`)
+    .option("--match <text>", "those alone whose name, address or key holds the text")
+    .action(async () => {
+      const { client, json } = readLocation(list, terminal);
+      const choice = readChoice(list.opts<ListOptions>());
+      const intervalMs = readWatch(list);
+      await drawAgain(terminal, intervalMs, async () => {
+        // A connection each time: a daemon that is restarted meanwhile is another one.
+        const peers = choosePeers((await callOnce(client, "peers.list")).peers, choice);
+        if (json) return intervalMs === null ? jsonText({ peers }) : `${JSON.stringify({ peers })}\n`;
+        return peerTable(peers, choice.sort, terminal.clock.wallMs(), terminal.columns);
+      });
+    });
+  addWatch(list);
   addLocation(list);
 
   const get = peers
@@ -59,25 +78,13 @@ async function withDaemon(
   }
 }
 
-function listText(peers: readonly PeerResult[], { clock, columns }: Terminal): string {
-  if (peers.length === 0) return "no active peers\n";
-  const nowMs = clock.wallMs();
-  const rows = [...peers]
-    .sort((a, b) => (a.hostname ?? "").localeCompare(b.hostname ?? "") || a.pubkey.localeCompare(b.pubkey))
-    .map((peer) => [
-      peer.hostname ?? "-",
-      peer.mesh_ip,
-      peer.state,
-      peer.path,
-      peer.endpoint || "-",
-      agoText(peer.last_handshake, nowMs),
-      peer.pubkey,
-    ]);
-  return tableText(
-    ["HOST", "MESH IP", "STATE", "PATH", "ENDPOINT", "HANDSHAKE", "PUBLIC KEY"],
-    rows,
-    columns,
-  );
+function readChoice({ sort, connected, path, match }: ListOptions): PeerChoice {
+  return {
+    sort: sort === undefined ? "name" : checkedWord(sort, SORT_KEYS, "--sort"),
+    connected: connected === true,
+    path: path === undefined ? null : checkedWord(path, PATHS, "--path"),
+    match: match ?? null,
+  };
 }
 
 function peerText(peer: PeerResult, { clock, columns }: Terminal): string {

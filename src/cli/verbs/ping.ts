@@ -4,6 +4,7 @@ import { WgmeshError } from "../../core/errors.ts";
 import { type PeerPingResult, RpcClient } from "../../rpc/client.ts";
 import { findPeer } from "../findPeer.ts";
 import { addLocation, readLocation } from "../location.ts";
+import { withProgress } from "../progress.ts";
 import { jsonText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -75,13 +76,16 @@ async function pingPeer(
   pubkey: string,
   limit: number,
   untilDirect: boolean,
-  { clock }: Terminal,
+  terminal: Terminal,
   show: (ping: PeerPingResult) => void,
 ): Promise<PeerPingResult[]> {
+  const { clock } = terminal;
   const pings: PeerPingResult[] = [];
   for (;;) {
     const startMs = clock.monotonicMs();
-    const ping = await client.call("peers.ping", { pubkey });
+    const ping = await withProgress(terminal, untilDirect ? "waiting for a direct path" : "waiting", () =>
+      client.call("peers.ping", { pubkey }),
+    );
     pings.push(ping);
     show(ping);
     if (pings.length >= limit || (untilDirect && isDirect(ping))) return pings;

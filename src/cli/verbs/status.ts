@@ -7,6 +7,7 @@ import { callOnce, type StatusResult } from "../../rpc/client.ts";
 import { addLocation, readLocation } from "../location.ts";
 import { agoText, byteText, durationText, factsText, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
+import { addWatch, drawAgain, readWatch } from "../watch.ts";
 
 type OfflineOptions = Omit<SecretOptions, "allowWeakSecret"> & { readonly meshSubnet: Cidr | null };
 
@@ -31,9 +32,14 @@ export function addStatus(program: Command, terminal: Terminal): void {
         );
         return;
       }
-      const status = await callOnce(location.client, "daemon.status");
-      terminal.out(location.json ? jsonText(status) : statusText(status, terminal));
+      const intervalMs = readWatch(command);
+      await drawAgain(terminal, intervalMs, async () => {
+        const status = await callOnce(location.client, "daemon.status");
+        if (!location.json) return statusText(status, terminal);
+        return intervalMs === null ? jsonText(status) : `${JSON.stringify(status)}\n`;
+      });
     });
+  addWatch(command);
   addLocation(command);
   addOptions(command, offlineOptions);
 }

@@ -5,6 +5,7 @@ import { staticPeer } from "../../config/values.ts";
 import { WgmeshError } from "../../core/errors.ts";
 import type { Cidr } from "../../core/types.ts";
 import type { TestPeerResult } from "../../daemon/door.ts";
+import { withProgress } from "../progress.ts";
 import { factsText, jsonText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -36,7 +37,9 @@ export function addTestPeer(program: Command, terminal: Terminal): void {
       const { secret, warnings } = openMeshSecret({ ...request, allowWeakSecret: true });
       for (const warning of warnings) terminal.err(`wgmesh: warning: ${warning}\n`);
       const { testPeer } = await import("../../daemon/door.ts");
-      const result = await testPeer(target, secret, meshSubnet);
+      const result = await withProgress(terminal, `asking ${text}`, () =>
+        testPeer(target, secret, meshSubnet),
+      );
       terminal.out(json ? jsonText(result) : resultText(result, terminal));
       if (!result.answered) throw silent(result);
     });
