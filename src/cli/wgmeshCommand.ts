@@ -5,6 +5,7 @@ import type { ExitCode } from "../core/errors.ts";
 import { exitCodesText, makeCommand, runCommand } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 import { addAudit } from "./verbs/audit.ts";
+import { addCompletion } from "./verbs/completion.ts";
 import { addConfig } from "./verbs/config.ts";
 import { addDown } from "./verbs/down.ts";
 import { addEvents } from "./verbs/events.ts";
@@ -47,6 +48,7 @@ const verbs = [
   addConfig,
   addDown,
   // Rarely used.
+  addCompletion,
   addToken,
 ];
 

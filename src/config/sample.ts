@@ -20,6 +20,7 @@ const examples: Readonly<Record<string, string | number | readonly string[]>> = 
   BYTES: 1400,
   CIDR: "10.99.0.0/16",
   CIDRS: ["192.168.10.0/24", "fd00:10::/64"],
+  GROUP: "wgmesh",
   FILE: "/etc/wgmesh/mesh.secret",
   KEY: ["mBmUmAIK6hsLM1xuMQJlbjuYIDAQfxXpIW06wRf6M2k="],
   NAMES: ["eth0"],
@@ -57,9 +58,7 @@ function sampleValue({ row }: SchemaRow): PlainValue {
   const isSome = value !== null && value !== 0 && !(Array.isArray(value) && value.length === 0);
   if (isSome) return value;
   const placeholder = "placeholder" in row.form ? row.form.placeholder : "";
-  const example = row.example ?? examples[placeholder];
-  if (example === undefined) throw new TypeError(`${row.flag} needs an example for the sample file`);
-  return example;
+  return row.example ?? examples[placeholder] ?? "…";
 }
 
 /** Lines of at most 120 characters with the `# ` before them. */

@@ -1,4 +1,5 @@
 import { Argument, type Command } from "commander";
+import { schema } from "../../config/schema.ts";
 import { callOnce } from "../../rpc/client.ts";
 import { addLocation, jsonAsked, readLocation } from "../location.ts";
 import { jsonText } from "../render.ts";
@@ -7,11 +8,18 @@ import type { Terminal } from "../terminal.ts";
 /** Applying waits for a cycle of the reconciler. */
 const TIMEOUT_MS = 30_000;
 
+/** For the completions; the daemon says what is wrong with others. */
+function keyArgument(description: string): Argument {
+  const argument = new Argument("<key>", description);
+  argument.argChoices = [...schema.values()].filter(({ reload }) => reload !== "fixed").map(({ key }) => key);
+  return argument;
+}
+
 /** `wgmesh config set` and `unset`: change the running daemon, and with `--keep` its next starts. */
 export function addConfigChanges(config: Command, terminal: Terminal): void {
   const set = config
     .command("set")
-    .addArgument(new Argument("<key>", "name of the setting, as config show has it"))
+    .addArgument(keyArgument("name of the setting, as config show has it"))
     .addArgument(new Argument("<value>", "lists have commas between; '' is the empty list"))
     .description("change a setting of the running daemon")
     .option("--keep", "keep it across restarts; needed for settings that count from the next start on")
@@ -22,7 +30,7 @@ export function addConfigChanges(config: Command, terminal: Terminal): void {
   addLocation(set);
   const unset = config
     .command("unset")
-    .addArgument(new Argument("<key>", "name of the setting"))
+    .addArgument(keyArgument("name of the setting"))
     .description("take back what config set, or a reload file, has set; also what is kept")
     .action(async (key: string) => change("config.unset", { keys: [key] }, unset, terminal));
   addLocation(unset);
