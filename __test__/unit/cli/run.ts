@@ -60,8 +60,9 @@ export async function wgmesh(
   args: readonly string[],
   columns: number | null = null,
   speed = 1,
+  env: Environment = {},
 ): Promise<Ran> {
-  const { terminal, out, err } = recorder({}, columns, speed);
+  const { terminal, out, err } = recorder(env, columns, speed);
   const code = await runWgmesh(args, terminal);
   return { code, out: out.join(""), err: err.join("") };
 }
