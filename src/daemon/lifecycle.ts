@@ -317,7 +317,9 @@ class Lifecycle {
     const { clock, log, mesh, options, troubles } = this.#parts;
     const supervisor = this.#supervisor;
     supervisor.start("reconcile", "critical", (signal) => reconciler.run(signal));
-    startWatches(this.#parts, node, this.#layers.discovery, supervisor);
+    startWatches(this.#parts, node, this.#layers.discovery, supervisor, (publicKey) =>
+      this.#probe(node, publicKey),
+    );
     supervisor.start("probe-listener", "restart", async (signal) => {
       const { meshIp, meshIpv6 } = self.snapshot;
       const addresses = meshIpv6 === null ? [meshIp] : [meshIp, meshIpv6];

@@ -1,7 +1,7 @@
 /**
  * The operating system the daemon really runs on: netlink and locks through the addon, kernel settings through /proc.
  */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { hostname, uptime } from "node:os";
 import { interfaceControl } from "./interfaceControl.ts";
 import * as os from "./os.ts";
@@ -30,6 +30,14 @@ export const linuxSystem: System = {
   endLeftoverChild: os.endLeftoverChild,
   notify: (state) => void os.sdNotify(state),
   setNonDumpable: os.setNonDumpable,
+  sentBytes: (linkName) => {
+    try {
+      return Number(readFileSync(`/sys/class/net/${linkName}/statistics/tx_bytes`, "utf8"));
+    } catch {
+      // No such link now, or a sysfs of another namespace.
+      return null;
+    }
+  },
   bootMs: () => uptime() * 1000,
   cpuMs: () => {
     const { user, system } = process.cpuUsage();

@@ -35,6 +35,8 @@ export interface System {
   notify(state: string): void;
   /** No core dump, no ptrace by the same user (row B4). */
   setNonDumpable(): void;
+  /** What a link has sent since it was made, bytes; null where that is not known without a system call of the addon. */
+  sentBytes(linkName: string): number | null;
   /** Milliseconds since the machine was started, its sleep included. */
   bootMs(): number;
   /** Milliseconds of CPU that this process has used, in user mode and in the kernel. */

@@ -89,7 +89,7 @@ function tellPath(events: Events, { publicKey, hostname }: Peer, path: PeerPath,
     from: before.kind,
     to: path.kind,
     relay: viaOf(path),
-    reason: path.kind === "impossible" ? path.reason : null,
+    reason: "reason" in path ? path.reason : null,
   };
   // Another address of the same kind of path is the business of WireGuard's endpoint.
   if (data.from === data.to && viaOf(before) === data.relay && data.reason === null) return;

@@ -2,10 +2,12 @@
  * Tasks that notice from the outside that what is known of the network may not hold any more.
  */
 import { SleepWatch } from "../core/sleepWatch.ts";
+import type { PublicKey } from "../core/types.ts";
 import type { Discovery } from "../discovery/seams.ts";
 import type { Reconciler } from "../mesh/reconciler.ts";
 import { SilenceWatch } from "../mesh/silenceWatch.ts";
 import type { HostUnderlay } from "../mesh/underlay.ts";
+import type { PathTable } from "../peers/paths.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import type { NodeParts } from "./parts.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -13,14 +15,17 @@ import type { Supervisor } from "./supervisor.ts";
 export interface WatchedNode {
   readonly backend: Backend;
   readonly reconciler: Reconciler;
+  readonly paths: PathTable;
   readonly underlay: HostUnderlay;
 }
 
+/** `ask` sends the peer something through the tunnel that it answers if it is there. */
 export function startWatches(
-  { clock, log, machine, system }: NodeParts,
-  { backend, reconciler, underlay }: WatchedNode,
+  { clock, log, machine, options, system }: NodeParts,
+  { backend, paths, reconciler, underlay }: WatchedNode,
   discovery: Discovery | null,
   supervisor: Supervisor,
+  ask: (publicKey: PublicKey) => Promise<unknown>,
 ): void {
   const sleep = new SleepWatch({
     ...{ clock, log },
@@ -33,7 +38,20 @@ export function startWatches(
   const silence = new SilenceWatch({
     clock,
     read: async () => (await backend.read()).peers,
-    silent: () => discovery?.doubt(),
+    sentBytes: () => system.sentBytes(options.interfaceName),
+    ask: (peers) => {
+      // What counts is whether anything comes back, which the next look sees.
+      for (const publicKey of peers) ask(publicKey).catch(() => {});
+    },
+    doubtful: () => discovery?.doubt(),
+    silent: (peers) => {
+      log.debug({ peers: peers.length }, "peers are silent");
+      discovery?.doubt();
+      for (const publicKey of peers) paths.report({ kind: "silent", publicKey });
+    },
+    heard: (peers) => {
+      for (const publicKey of peers) paths.report({ kind: "heard", publicKey });
+    },
   });
   reconciler.onRead((peers) => silence.noted(peers));
   supervisor.start("silence-watch", "restart", (signal) => silence.run(signal));

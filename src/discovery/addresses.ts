@@ -24,6 +24,8 @@ export interface AddressesOptions {
   allows(linkName: string): boolean;
   /** The network is another one, but nothing we say of ourselves changed by it. */
   moved(): void;
+  /** STUN servers answer again after none did. */
+  back(): void;
 }
 
 const OFF: LayerStatus = { name: "stun", state: "off", detail: "--no-stun", lastError: null };
@@ -34,6 +36,8 @@ export class Addresses {
   readonly #options: AddressesOptions;
   readonly #unsubscribe: () => void;
   #network: string;
+  /** No STUN server answered last. */
+  #unheard = false;
 
   constructor(options: AddressesOptions) {
     this.#options = options;
@@ -88,7 +92,12 @@ export class Addresses {
       sockets,
       ownAddresses: () => this.keeper.interfaceAddresses,
       needed: () => this.#isMappingNeeded(),
-      found: (findings) => this.keeper.found(findings),
+      found: (findings) => {
+        const isBack = this.#unheard && findings !== null;
+        this.#unheard = findings === null;
+        this.keeper.found(findings);
+        if (isBack) this.#options.back();
+      },
     });
   }
 

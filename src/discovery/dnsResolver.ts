@@ -1,4 +1,4 @@
-import { Resolver as DnsResolver } from "node:dns/promises";
+import { Resolver as DnsResolver, lookup } from "node:dns/promises";
 import { messageOf } from "../core/errors.ts";
 
 const TRY_WITHIN_MS = 1_000;
@@ -15,4 +15,10 @@ export async function resolveByDns(host: string): Promise<string[]> {
   const [failed] = answers.filter((answer) => answer.status === "rejected");
   if (addresses.length === 0 && failed !== undefined) throw new Error(messageOf(failed.reason));
   return addresses;
+}
+
+/** All addresses of a name as the system's resolver knows it: also one of the hosts file. */
+export async function resolveAll(host: string): Promise<string[]> {
+  const answers = await lookup(host, { all: true });
+  return answers.map(({ address }) => address);
 }

@@ -1,4 +1,3 @@
-import { lookup } from "node:dns/promises";
 import { sleep } from "../core/clock.ts";
 import type { NatReport } from "../core/netReport.ts";
 import type { Endpoint } from "../core/types.ts";
@@ -8,7 +7,7 @@ import { Announcer } from "./announcer.ts";
 import { ControlSocket } from "./controlSocket.ts";
 import { Counters } from "./counters.ts";
 import { DhtLayer } from "./dht/layer.ts";
-import { resolveByDns } from "./dnsResolver.ts";
+import { resolveAll, resolveByDns } from "./dnsResolver.ts";
 import { Exchange } from "./exchange.ts";
 import { GoodbyeJudge } from "./goodbyeJudge.ts";
 import { Gossip } from "./gossip.ts";
@@ -207,6 +206,11 @@ export class MeshDiscovery implements Discovery {
         lost.networkChanged();
         this.announce();
       },
+      back: () => {
+        rendezvous?.networkBack();
+        relay?.networkBack();
+        this.announce();
+      },
     });
 
     const abort = new AbortController();
@@ -365,9 +369,4 @@ export class MeshDiscovery implements Discovery {
       if (members.some((member) => snapshot[member] !== same[member])) this.announce();
     });
   }
-}
-
-async function resolveAll(host: string): Promise<string[]> {
-  const answers = await lookup(host, { all: true });
-  return answers.map(({ address }) => address);
 }

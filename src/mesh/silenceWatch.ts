@@ -1,37 +1,55 @@
 /**
- * Notices soon that a peer we send to has gone silent: a router between may have started anew, with another address. WireGuard by
- * itself needs 15 s to doubt, and a handshake counts for three minutes.
+ * Notices within seconds that a peer we send to has gone silent: a router between may have started anew, or the path is no more.
+ * WireGuard by itself needs 15 s to doubt, and a handshake counts for three minutes.
+ *
+ * Who only listens owes no answer, so the peer is asked through the tunnel before anything is made of its silence.
  */
 import { type Clock, sleep } from "../core/clock.ts";
 import type { PublicKey } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
 import type { ActualPeer } from "../wireguard/backend.ts";
 
-/** Reading a thousand peers takes the kernel tens of milliseconds. */
+/** Reading a thousand peers takes the kernel tens of milliseconds: with so many the reconciler's readings have to do. */
 const FEW_PEERS = 100;
-/** While something is sent. Else the reconciler's readings do. */
+/** While something is sent. Else only the interface's total is looked at. */
 const LOOK_EVERY_MS = 1_500;
-/** Answers take their time, but on no path that is of use this long. */
-const SILENT_MS = 2_500;
-/** Two pings, and more than keepalives and a handshake: those alone are no reason to expect an answer at once. */
-const SENT_BYTES = 200;
+const TOTAL_EVERY_MS = 1_000;
+/** While an answer is outstanding. */
+const LOOK_SOON_MS = 500;
+/** More than two keepalives: those alone are no reason to expect an answer. A ping is more. */
+const SENT_BYTES = 70;
 /** A keepalive and less than a ping: whoever sends no more between two looks has nothing to say. */
 const LITTLE_BYTES = 64;
+/** Since it was seen that something is unanswered; on no path that is of use an answer takes longer. */
+const ASK_MS = 450;
+const DOUBT_MS = 950;
+const SILENT_MS = 1_950;
+/** In one look: a node that lost its network asks them in turn. */
+const MAX_ASKED = 8;
 
 export type Traffic = Pick<ActualPeer, "publicKey" | "rxBytes" | "txBytes" | "lastHandshakeMs">;
 
 interface Seen {
   readonly rxBytes: number;
   readonly txBytes: number;
-  /** When nothing had been sent yet that is unanswered, and what had been sent until then. */
-  readonly quietAtMs: number;
+  /** What had been sent when nothing was unanswered yet. */
   readonly quietTxBytes: number;
+  /** When it was first seen that more was sent than is answered, monotonic; null when nothing is outstanding. */
+  readonly waitsSinceMs: number | null;
+  readonly told: "nothing" | "asked" | "doubtful" | "silent";
 }
 
-/** What a look showed. */
 export interface Look {
-  /** The connected peers that were sent to for a while and gave nothing back. */
+  /** To be sent something that they have to answer. */
+  readonly ask: readonly PublicKey[];
+  /** Peers whose silence is strange; each is named once. */
+  readonly doubtful: readonly PublicKey[];
+  /** Peers that did not answer what they had to answer either; each is named once. */
   readonly silent: readonly PublicKey[];
+  /** Peers named as silent that have been heard since. */
+  readonly heard: readonly PublicKey[];
+  /** Some peer owes an answer. */
+  readonly waits: boolean;
   /** Something is being sent to a connected peer: it is worth looking again soon. */
   readonly busy: boolean;
 }
@@ -41,37 +59,70 @@ export class Silence {
   #seen = new Map<PublicKey, Seen>();
 
   look(peers: readonly Traffic[], nowMs: number, wallMs: number): Look {
-    const silent: PublicKey[] = [];
-    const seen = new Map<PublicKey, Seen>();
+    const ask: PublicKey[] = [];
+    const told = { doubtful: [] as PublicKey[], silent: [] as PublicKey[] };
+    const heard: PublicKey[] = [];
+    let waits = false;
     let busy = false;
-    for (const { publicKey, rxBytes, txBytes, lastHandshakeMs } of peers) {
-      if (!isConnected(lastHandshakeMs, wallMs)) continue;
+    const seen = new Map<PublicKey, Seen>();
+    for (const peer of peers) {
+      const { publicKey, txBytes } = peer;
+      if (!isConnected(peer.lastHandshakeMs, wallMs)) continue;
       const before = this.#seen.get(publicKey);
-      const heard = before === undefined || rxBytes !== before.rxBytes || txBytes < before.txBytes;
-      const waits = !heard && txBytes > before.quietTxBytes;
-      const now = waits
-        ? { ...before, txBytes }
-        : { rxBytes, txBytes, quietAtMs: nowMs, quietTxBytes: txBytes };
+      const now = next(before, peer, nowMs);
       seen.set(publicKey, now);
-      const isSilent = nowMs - now.quietAtMs >= SILENT_MS && txBytes - now.quietTxBytes >= SENT_BYTES;
-      if (isSilent) silent.push(publicKey);
       if (before !== undefined && txBytes - before.txBytes > LITTLE_BYTES) busy = true;
+      if (before?.told === "silent" && now.told === "nothing") heard.push(publicKey);
+      if (now.waitsSinceMs === null || now.told === "silent") continue;
+      waits = true;
+      const waitedMs = nowMs - now.waitsSinceMs;
+      if (waitedMs < ASK_MS) continue;
+      const step = nextStep(now.told, waitedMs);
+      if (step === "doubtful" || step === "silent") {
+        if (step !== now.told) told[step].push(publicKey);
+        seen.set(publicKey, { ...now, told: step });
+      }
+      if (step === "silent" || ask.length >= MAX_ASKED) continue;
+      ask.push(publicKey);
+      if (step === "asked") seen.set(publicKey, { ...now, told: step });
     }
     this.#seen = seen;
-    return { silent, busy };
+    return { ask, ...told, heard, waits, busy };
   }
+}
+
+/** Nobody is silent who has not been asked before. */
+function nextStep(told: Seen["told"], waitedMs: number): Exclude<Seen["told"], "nothing"> {
+  if (told === "nothing" || waitedMs < DOUBT_MS) return "asked";
+  return waitedMs >= SILENT_MS ? "silent" : "doubtful";
+}
+
+function next(before: Seen | undefined, { rxBytes, txBytes }: Traffic, nowMs: number): Seen {
+  if (before === undefined || rxBytes !== before.rxBytes || txBytes < before.txBytes) {
+    return { rxBytes, txBytes, quietTxBytes: txBytes, waitsSinceMs: null, told: "nothing" };
+  }
+  const waits = txBytes - before.quietTxBytes >= SENT_BYTES;
+  return { ...before, txBytes, waitsSinceMs: waits ? (before.waitsSinceMs ?? nowMs) : null };
 }
 
 export interface SilenceWatchOptions {
   readonly clock: Clock;
   read(): Promise<readonly Traffic[]>;
+  /** What the interface has sent, bytes; null where that cannot be had for next to nothing. */
+  sentBytes(): number | null;
+  /** Sends each of them something through the tunnel that it has to answer. */
+  ask(peers: readonly PublicKey[]): void;
+  doubtful(peers: readonly PublicKey[]): void;
   silent(peers: readonly PublicKey[]): void;
+  heard(peers: readonly PublicKey[]): void;
 }
 
 export class SilenceWatch {
   readonly #options: SilenceWatchOptions;
   readonly #silence = new Silence();
-  #busy = false;
+  #peers = 0;
+  #next: "wait" | "look" | "look soon" = "wait";
+  #sentBytes = 0;
   #wake: (() => void) | null = null;
 
   constructor(options: SilenceWatchOptions) {
@@ -80,34 +131,49 @@ export class SilenceWatch {
 
   /** Takes what somebody else has read; while nothing is sent, nothing else is looked at. */
   noted(peers: readonly Traffic[]): void {
-    const { clock, silent } = this.#options;
+    const { clock } = this.#options;
     const look = this.#silence.look(peers, clock.monotonicMs(), clock.wallMs());
-    this.#busy = look.busy && peers.length <= FEW_PEERS;
-    if (this.#busy) this.#wake?.();
-    if (look.silent.length > 0) silent(look.silent);
+    this.#peers = peers.length;
+    this.#next = peers.length > FEW_PEERS ? "wait" : look.waits ? "look soon" : look.busy ? "look" : "wait";
+    if (this.#next !== "wait") this.#wake?.();
+    for (const what of ["ask", "doubtful", "silent", "heard"] as const) {
+      if (look[what].length > 0) this.#options[what](look[what]);
+    }
   }
 
   /** The body of its task. Rejects with what `read` rejects with. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, read } = this.#options;
     while (!signal.aborted) {
-      if (!this.#busy) await this.#untilBusy(signal);
-      await sleep(clock, LOOK_EVERY_MS, signal).catch(() => {});
+      if (this.#next === "wait") await this.#untilSent(signal);
+      else await sleep(clock, this.#next === "look" ? LOOK_EVERY_MS : LOOK_SOON_MS, signal).catch(() => {});
       if (signal.aborted) return;
       this.noted(await read());
     }
   }
 
-  #untilBusy(signal: AbortSignal): Promise<void> {
+  /** Until the interface has sent more than keepalives, or somebody's reading showed that. */
+  #untilSent(signal: AbortSignal): Promise<void> {
+    const { clock, sentBytes } = this.#options;
     return new Promise((resolve) => {
+      let cancel = (): void => {};
       const done = (): void => {
+        cancel();
         signal.removeEventListener("abort", done);
         this.#wake = null;
         resolve();
       };
+      const look = (): void => {
+        const before = this.#sentBytes;
+        this.#sentBytes = sentBytes() ?? before;
+        if (this.#peers <= FEW_PEERS && this.#sentBytes - before > LITTLE_BYTES) done();
+        else cancel = clock.after(TOTAL_EVERY_MS, look);
+      };
       if (signal.aborted) return done();
       signal.addEventListener("abort", done, { once: true });
       this.#wake = done;
+      this.#sentBytes = sentBytes() ?? 0;
+      cancel = clock.after(TOTAL_EVERY_MS, look);
     });
   }
 }

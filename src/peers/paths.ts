@@ -14,10 +14,16 @@ export type PeerPath =
   | { readonly kind: "bridged"; readonly endpoint: Endpoint }
   /** Through the tunnel to another node, which reads the packets and forwards them (PROTOCOL.md section 11.1). */
   | { readonly kind: "forwarded"; readonly via: PublicKey }
-  | { readonly kind: "impossible"; readonly reason: string };
+  | { readonly kind: "impossible"; readonly reason: string }
+  /** Nobody hears it any more: it is gone, as far as anybody knows. `reason` says since when. */
+  | { readonly kind: "silent"; readonly reason: string };
 
-/** What the hole punching tells of a peer whose path it does not decide. */
+/** What is noticed of a peer's path by those who do not decide on it. */
 export type PathReport =
+  /** Nothing comes back through its tunnel, though its session is young. */
+  | { readonly kind: "silent"; readonly publicKey: PublicKey }
+  /** It was silent, and is no more. */
+  | { readonly kind: "heard"; readonly publicKey: PublicKey }
   /** A datagram went to the peer and back; said for each. `endpoint` is where WireGuard would send to. */
   | { readonly kind: "punch-answered"; readonly publicKey: PublicKey; readonly endpoint: Endpoint }
   | { readonly kind: "punch-failed"; readonly publicKey: PublicKey; readonly reason: string };
@@ -82,7 +88,7 @@ function samePath(a: PeerPath, b: PeerPath): boolean {
     a.kind === b.kind &&
     viaOf(a) === viaOf(b) &&
     sameEndpoint(endpointOf(a), endpointOf(b)) &&
-    (a.kind === "impossible" ? a.reason : "") === (b.kind === "impossible" ? b.reason : "")
+    reasonOf(a) === reasonOf(b)
   );
 }
 
@@ -90,6 +96,9 @@ function samePath(a: PeerPath, b: PeerPath): boolean {
 export function viaOf(path: PeerPath): PublicKey | null {
   return path.kind === "relayed" || path.kind === "forwarded" ? path.via : null;
 }
+
+/** Why there is no path, in a sentence for the operator; null when there is one. */
+const reasonOf = (path: PeerPath): string | null => ("reason" in path ? path.reason : null);
 
 function endpointOf(path: PeerPath): Endpoint | null {
   return "endpoint" in path ? path.endpoint : null;

@@ -201,7 +201,7 @@ export function peerResult(peer: PeerView): PeerResult {
     proven: peer.proven,
     path: peer.path.kind,
     relay: "via" in peer.path ? peer.path.via : null,
-    path_reason: peer.path.kind === "impossible" ? peer.path.reason : null,
+    path_reason: "reason" in peer.path ? peer.path.reason : null,
   };
 }
 

@@ -49,7 +49,8 @@ export interface PeerJson {
   readonly endpoint: string;
   readonly discovered_via: readonly string[] | null;
   readonly state: string;
-  readonly path: "direct" | "relayed" | "bridged" | "forwarded" | "impossible";
+  readonly path: "direct" | "relayed" | "bridged" | "forwarded" | "impossible" | "silent";
+  readonly relay: string | null;
   readonly path_reason: string | null;
 }
 

@@ -29,11 +29,27 @@ export async function untilAllAnswer(members: readonly Member[], promisedMs: num
   return nowMs() - start;
 }
 
-/** One process for all pings: scenarios have many pairs. */
-export async function untilAnswered(from: Member, to: Member, promisedMs: number): Promise<number> {
+/** One process for all pings, one every `seconds`: scenarios have many pairs. */
+export async function untilAnswered(
+  from: Member,
+  to: Member,
+  promisedMs: number,
+  everySeconds = 0.1,
+): Promise<number> {
   const start = nowMs();
   const seconds = String(Math.ceil(allowanceMs(promisedMs) / 1000));
-  const command = ["ping", "-n", "-q", "-c", "1", "-w", seconds, "-i", "0.1", to.status.mesh_ip];
+  const command = [
+    "ping",
+    "-n",
+    "-q",
+    "-c",
+    "1",
+    "-w",
+    seconds,
+    "-i",
+    String(everySeconds),
+    to.status.mesh_ip,
+  ];
   const { code } = await from.node.exec(command, { limitMs: allowanceMs(promisedMs) + 10_000 });
   if (code !== 0) throw new Error(`${from.node.name} has no answer from ${to.node.name} in ${seconds} s`);
   return nowMs() - start;

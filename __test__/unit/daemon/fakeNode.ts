@@ -217,6 +217,7 @@ export class FakeNode {
       notify: (state) => this.notified.push(state),
       setNonDumpable: () => this.did("non-dumpable"),
       bootMs: () => performance.now(),
+      sentBytes: () => null,
       cpuMs: () => 0,
       memoryBytes: () => 1,
       openFiles: () => 2,

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PublicKey } from "../../../src/core/types.ts";
 import { orderRelays } from "../../../src/discovery/relay/choice.ts";
-import { type PairEffect, type PairFacts, RelayPair } from "../../../src/discovery/relay/pair.ts";
+import { RelayPair } from "../../../src/discovery/relay/pair.ts";
+import type { PairEffect, PairFacts } from "../../../src/discovery/relay/pairFacts.ts";
 import { testKey } from "./memoryMesh.ts";
 
 const [LOWER, HIGHER] = [testKey("a"), testKey("b")].sort() as [PublicKey, PublicKey];
@@ -10,6 +11,7 @@ const RELAYS = ["r1", "r2", "r3", "r4", "r5"].map(testKey);
 
 const facts = (change: Partial<PairFacts> = {}): PairFacts => ({
   handshakeAgeMs: Number.POSITIVE_INFINITY,
+  heardAgoMs: 0,
   ...{ hopeless: false, forced: false, relays: RELAYS },
   traffic: () => null,
   ...change,

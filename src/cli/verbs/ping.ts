@@ -126,7 +126,7 @@ function pingText(ping: PeerPingResult): string {
 }
 
 function pathText({ path, relay, path_reason, endpoint, state }: PeerPingResult): string {
-  if (path === "impossible") return `no path, ${path_reason}`;
+  if (path === "impossible" || path === "silent") return `no path, ${path_reason}`;
   const via = relay === null ? endpoint || "an unknown address" : relay;
   return `${path} via ${via}${state === "connected" ? "" : ", no tunnel"}`;
 }

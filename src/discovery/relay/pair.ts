@@ -8,15 +8,19 @@
  */
 import type { Endpoint, PublicKey } from "../../core/types.ts";
 import type { Refusal, SwitchStep } from "../../wire/relay.ts";
-import type { BridgeTraffic } from "./plane.ts";
-import { reasonText } from "./reasons.ts";
-import { RelaySession } from "./session.ts";
+import type { PairEffect, PairFacts } from "./pairFacts.ts";
+import { isGone, reasonText } from "./reasons.ts";
+import { isBetterSession, RelaySession } from "./session.ts";
 import { Upgrade, type UpgradeEffect } from "./upgrade.ts";
 
 /** So long direct handshakes have the first chance. */
 const PATIENCE_MS = 5_000;
+/** So long a punched hole has it when a direct path has just gone silent: traffic waits. */
+const SILENT_PATIENCE_MS = 700;
 /** So long the other end waits for the one that leads. */
 const LEAD_MS = 10_000;
+/** And when a path was lost, which the one that leads may not have noticed. */
+const LOST_LEAD_MS = 1_500;
 const OFFER_WITHIN_MS = 2_000;
 /** A session that shows no life so long after it was offered gets company: its relay may be behind a firewall. */
 const DOUBT_MS = 1_200;
@@ -34,31 +38,10 @@ const RACE_MS = 6_000;
 const MAX_SESSIONS = 3;
 /** Two clocks tell when a handshake was, and when a session was verified. */
 const CLOCK_MARGIN_MS = 50;
+/** A pair that needs no relay is kept for what it remembers, and wakes seldom. */
+const REST_MS = 60_000;
 /** How long a session that both ends have, but not use, stays. */
 const SPARE_MS = 5_000;
-
-export interface PairFacts {
-  /** Age of the newest WireGuard handshake in milliseconds; Infinity for never. */
-  readonly handshakeAgeMs: number;
-  /** Nothing direct is to be hoped for: both behind symmetric NATs, or the operator wants a relay. */
-  readonly hopeless: boolean;
-  /** A direct path is not wanted (`--force-relay`). */
-  readonly forced: boolean;
-  /** Those that may relay now, in the order of choice.ts. */
-  readonly relays: readonly PublicKey[];
-  /** Totals of a session's bridge. */
-  traffic(session: string): BridgeTraffic | null;
-}
-
-export type PairEffect =
-  | { readonly do: "ask"; readonly relay: PublicKey }
-  | { readonly do: "close"; readonly session: RelaySession; readonly tell: boolean }
-  | { readonly do: "echo"; readonly session: RelaySession }
-  | { readonly do: "deliver"; readonly session: RelaySession; readonly on: boolean }
-  | { readonly do: "switch"; readonly session: RelaySession; readonly step: SwitchStep }
-  | { readonly do: "relayed"; readonly session: RelaySession }
-  | { readonly do: "direct"; readonly endpoint: Endpoint | null }
-  | { readonly do: "impossible"; readonly reason: string };
 
 /** As long as WireGuard uses a session (its REJECT_AFTER_TIME). */
 const CONNECTED_MS = 180_000;
@@ -75,6 +58,10 @@ export class RelayPair {
   #aloneSinceMs: number | null = null;
   /** Handshakes before this prove no path that there is now. */
   #lostAtMs = Number.NEGATIVE_INFINITY;
+  /** The direct path has proved itself after that all the same. */
+  #heardAtMs = Number.NEGATIVE_INFINITY;
+  /** It was said that there is no path. */
+  #said = false;
   #punchFailure: string | null = null;
   #lastOfferMs = Number.NEGATIVE_INFINITY;
   #asked: { readonly relay: PublicKey; readonly atMs: number } | null = null;
@@ -128,10 +115,12 @@ export class RelayPair {
     const session = this.#sessions.get(id);
     if (session === undefined) return [];
     session.heard(nowMs);
+    // The other end has gone back to the relay: its checks did not come through.
+    if (!answer && session === this.#active) this.#carryOut(this.#upgrade.calledBack(nowMs), nowMs);
     if (answer && session.verifiedAtMs === null) {
       session.verifiedAtMs = nowMs;
       this.#do({ do: "deliver", session, on: true });
-      if (this.#active === null || this.#isBetter(session, this.#active)) this.#use(session);
+      if (this.#active === null || isBetterSession(session, this.#active)) this.#use(session);
     }
     return this.#take();
   }
@@ -159,6 +148,29 @@ export class RelayPair {
       if (session.relay === relay) this.#fail(session, nowMs);
     }
     return this.#take();
+  }
+
+  /** Nothing comes back on the direct path, though its session is young. */
+  silent(nowMs: number): PairEffect[] {
+    if (this.#active !== null) {
+      this.#carryOut(this.#upgrade.failed(nowMs), nowMs);
+    } else if (this.#aloneSinceMs === null || this.#heardAtMs > this.#lostAtMs) {
+      this.#lostAtMs = nowMs;
+      this.#aloneSinceMs = nowMs - PATIENCE_MS + SILENT_PATIENCE_MS;
+      this.#upgrade.fellBack(nowMs);
+    }
+    return this.#take();
+  }
+
+  /** The path that was silent works. */
+  heard(nowMs: number): void {
+    if (this.#active === null) this.#heardAtMs = nowMs;
+  }
+
+  /** What failed until now says nothing any more. */
+  networkBack(): void {
+    this.#failedUntilMs.clear();
+    this.#newRound(0, FIRST_ROUND_PAUSE_MS);
   }
 
   punchFailed(reason: string): void {
@@ -204,7 +216,8 @@ export class RelayPair {
 
   /** True when nothing is to be remembered. */
   isIdle(facts: PairFacts, nowMs: number): boolean {
-    return this.#sessions.size === 0 && !facts.forced && this.#isConnected(facts, nowMs);
+    if (this.#sessions.size > 0 || facts.forced || this.#upgrade.isWary(nowMs)) return false;
+    return this.#isConnected(facts, nowMs);
   }
 
   /** When to tick next. */
@@ -212,6 +225,7 @@ export class RelayPair {
     if (this.#sessions.size > 0) {
       return Math.min(nowMs + 1_000, ...[...this.#sessions.values()].map((s) => s.nextAtMs(nowMs)));
     }
+    if (this.#isConnected(facts, nowMs) && !facts.forced) return nowMs + REST_MS;
     if (this.#asked !== null) return Math.max(nowMs + 1, this.#asked.atMs + OFFER_WITHIN_MS);
     const seekAtMs = Math.max(this.#seekAtMs(facts), this.#nextRoundMs);
     const sayAtMs = (this.#aloneSinceMs ?? nowMs) + IMPOSSIBLE_MS;
@@ -255,11 +269,13 @@ export class RelayPair {
   }
 
   #isConnected({ handshakeAgeMs }: PairFacts, nowMs: number): boolean {
-    return handshakeAgeMs < CONNECTED_MS && nowMs - handshakeAgeMs > this.#lostAtMs;
+    if (handshakeAgeMs >= CONNECTED_MS) return false;
+    return nowMs - handshakeAgeMs > this.#lostAtMs || this.#heardAtMs > this.#lostAtMs;
   }
 
   #connected(): void {
-    if (this.#aloneSinceMs !== null) this.#do({ do: "direct", endpoint: null });
+    if (this.#said) this.#do({ do: "direct", endpoint: null });
+    this.#said = false;
     this.#aloneSinceMs = null;
     this.#punchFailure = null;
     this.#asked = null;
@@ -270,7 +286,8 @@ export class RelayPair {
     const sinceMs = this.#aloneSinceMs ?? 0;
     const patienceMs = hopeless || this.#punchFailure !== null ? 0 : PATIENCE_MS;
     if (this.#leads) return sinceMs + patienceMs;
-    return Math.max(sinceMs + patienceMs, this.#lastOfferMs) + LEAD_MS;
+    const leadMs = this.#lostAtMs > Number.NEGATIVE_INFINITY ? LOST_LEAD_MS : LEAD_MS;
+    return Math.max(sinceMs + patienceMs, this.#lastOfferMs) + leadMs;
   }
 
   #seek(facts: PairFacts, nowMs: number): void {
@@ -307,24 +324,21 @@ export class RelayPair {
   }
 
   #sayImpossible(facts: PairFacts, nowMs: number): void {
-    if (nowMs - (this.#aloneSinceMs ?? nowMs) < IMPOSSIBLE_MS || this.#sessions.size > 0) return;
+    const aloneMs = nowMs - (this.#aloneSinceMs ?? nowMs);
+    if (aloneMs < IMPOSSIBLE_MS || this.#sessions.size > 0) return;
     if (this.#isConnected(facts, nowMs)) return;
+    this.#said = true;
     const reason = reasonText(this.#punchFailure, facts, this.#lastRefusal);
-    this.#do({ do: "impossible", reason });
+    this.#do(isGone(facts, aloneMs) ? { do: "silent" } : { do: "impossible", reason });
   }
 
   #use(session: RelaySession): void {
     this.#active = session;
+    this.#said = false;
     this.#upgrade.reset();
     this.#aloneSinceMs = null;
     this.#newRound(0, FIRST_ROUND_PAUSE_MS);
     this.#do({ do: "relayed", session });
-  }
-
-  /** The same at both ends: the one the lower key asked for, then the lower id. */
-  #isBetter(a: RelaySession, b: RelaySession): boolean {
-    if (a.lead !== b.lead) return a.lead < b.lead;
-    return a.id < b.id;
   }
 
   #fail(session: RelaySession, nowMs: number): void {
@@ -364,6 +378,8 @@ export class RelayPair {
         session.heard(nowMs);
         this.#do({ do: "deliver", session, on: true });
         this.#do({ do: "relayed", session });
+        // The other end need not wait for checks that do not come.
+        this.#do({ do: "echo", session });
       } else {
         this.#sessions.delete(session.id);
         this.#active = null;

@@ -2,6 +2,11 @@
 import type { PublicKey } from "../../core/types.ts";
 import type { Refusal } from "../../wire/relay.ts";
 
+/** A peer that was heard this shortly before it was lost may have been gone by then. */
+const GONE_MARGIN_MS = 1_000;
+/** As long as records of peers live that nobody hears. */
+const STALE_MS = 10 * 60_000;
+
 const WHY: Readonly<Record<Refusal | "silent" | "broken", string>> = {
   off: "the relay asked does not relay",
   unknown: "the relay asked does not reach the peer either",
@@ -26,4 +31,19 @@ export function reasonText(
         ? "no relay has offered itself yet"
         : WHY[refusal];
   return `${direct}; ${relay}`;
+}
+
+/** Of a peer that nobody hears; `nowMs` is Unix time. */
+export function silenceText(nowMs: number, heardAgoMs: number): string {
+  if (!Number.isFinite(heardAgoMs)) return "never heard in this run";
+  return `no answer since ${new Date(nowMs - heardAgoMs).toISOString()}`;
+}
+
+/** Who was connected and has not been heard of since it was lost is gone; one never met, when nobody hears it any more. */
+export function isGone(
+  facts: { readonly handshakeAgeMs: number; readonly heardAgoMs: number },
+  aloneMs: number,
+): boolean {
+  if (facts.handshakeAgeMs === Number.POSITIVE_INFINITY) return facts.heardAgoMs > STALE_MS;
+  return facts.heardAgoMs > aloneMs - GONE_MARGIN_MS;
 }

@@ -2,42 +2,34 @@
  * This node as an end of relayed pairs: it keeps a {@link RelayPair} for each peer without a direct tunnel, and carries out what
  * those say: messages, bridges, paths.
  */
-import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
-import type { Random } from "../../core/random.ts";
 import type { Endpoint, PublicKey } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
-import type { LocalNode } from "../../peers/localNode.ts";
 import type { PathReport, PathTable, PeerPath } from "../../peers/paths.ts";
 import type { Peer, PeerEvent } from "../../peers/peer.ts";
-import type { PeerStore } from "../../peers/store.ts";
-import { type RelayContent, type RelayMessage, SESSION_BYTES } from "../../wire/relay.ts";
+import type { RelayMessage } from "../../wire/relay.ts";
 import { Pacemaker } from "../pacemaker.ts";
 import { TokenBucket } from "../rateLimiter.ts";
-import { mayRelay, orderRelays } from "./choice.ts";
-import { type PairEffect, type PairFacts, RelayPair } from "./pair.ts";
-import type { Bridge, RelayPlane } from "./plane.ts";
+import { Buckets } from "../rendezvous/budget.ts";
+import { mayRelay } from "./choice.ts";
+import { RelayPair } from "./pair.ts";
+import { isForeign, type PairEffect, type PairFacts, pairFacts } from "./pairFacts.ts";
+import type { Bridge, BridgeTraffic, RelayPlane } from "./plane.ts";
+import { silenceText } from "./reasons.ts";
+import { RelayVoice, type RelayVoiceOptions } from "./relayVoice.ts";
 import type { RelaySession } from "./session.ts";
 
-export interface RelayClientOptions {
-  readonly clock: Clock;
-  readonly random: Random;
+export interface RelayClientOptions extends RelayVoiceOptions {
   readonly log: Log;
-  readonly store: PeerStore;
-  readonly self: LocalNode;
   readonly paths: PathTable;
   readonly plane: RelayPlane;
   /** `--introducer-key`; empty trusts every node that proves itself. */
   readonly trusted: readonly PublicKey[];
   /** `--force-relay` */
   readonly forced: boolean;
-  /** Seals a message for that key, with a proof. */
-  seal(to: PublicKey, message: RelayMessage): Uint8Array;
   /** Opens what came through a bridge; an echo comes back to {@link RelayClient.echoed}. */
   received(data: Buffer): void;
-  /** Sends to the peer's control socket, through the tunnel where there is one; `again` tries another way. */
-  tell(peer: Peer, data: Uint8Array, again: boolean): void;
 }
 
 /** Each has a thread in the addon. */
@@ -61,14 +53,16 @@ export class RelayClient {
   readonly #entries = new Map<PublicKey, Entry>();
   readonly #pacemaker: Pacemaker;
   readonly #asks: TokenBucket;
-  /** By relay; of those in the store. */
-  readonly #unasked = new Map<PublicKey, TokenBucket>();
-  /** Of the last echo in each session. */
-  readonly #nonces = new Map<string, string>();
+  /** By relay. */
+  readonly #unasked = new Buckets(UNASKED_PER_SECOND, UNASKED_BURST);
+  /** Peers that give no answer: not to be asked for anything. */
+  readonly #silentPeers = new Set<PublicKey>();
+  readonly #voice: RelayVoice;
   #bridges = 0;
 
   constructor(options: RelayClientOptions) {
     this.#options = options;
+    this.#voice = new RelayVoice(options);
     this.#asks = new TokenBucket(ASKS_PER_SECOND, ASKS_BURST, options.clock.monotonicMs());
     this.#pacemaker = new Pacemaker(options.clock, {
       nextAtMs: () => this.#nextAtMs(),
@@ -94,6 +88,15 @@ export class RelayClient {
       await this.#pacemaker.run(signal);
     } finally {
       for (const unsubscribe of unsubscribes) unsubscribe();
+    }
+  }
+
+  /** The outside answers again: whoever is without a path is seen to at once. */
+  networkBack(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [publicKey, { pair }] of this.#entries) {
+      pair.networkBack();
+      this.#wake(publicKey, nowMs);
     }
   }
 
@@ -133,9 +136,9 @@ export class RelayClient {
     const entry = this.#entries.get(from);
     const known = entry?.pair.session(session);
     if (entry === undefined || known === undefined) return;
-    if (!answer) this.#echo(from, entry, session, nonce, true);
+    if (!answer) this.#voice.answer(from, entry.bridges.get(session), session, nonce);
     // An answer to nothing that was asked shows no way back.
-    else if (this.#nonces.get(session) !== nonce) return;
+    else if (!this.#voice.hasAsked(session, nonce)) return;
     this.#with(from, (pair) => pair.echoed(session, answer, this.#options.clock.monotonicMs()));
   }
 
@@ -149,7 +152,8 @@ export class RelayClient {
     if (host === null) return;
     const entry = this.#entry(peer, nowMs);
     if (!entry.pair.wants(session, from, lead, nowMs)) return;
-    if (lead === peer && !this.#admits(from, nowMs)) return;
+    // A relay that says others asked for it, again and again, must not take all bridges.
+    if (lead === peer && !this.#unasked.take(from, nowMs)) return;
     try {
       const bridge = plane.openBridge({
         relay: { host, port },
@@ -165,13 +169,6 @@ export class RelayClient {
     entry.pair.opened(session, from, lead, nowMs);
     log.debug({ peer, relay: from }, "relay offered");
     this.#wake(peer, nowMs);
-  }
-
-  /** A relay that says others asked for it, again and again, must not take all bridges. */
-  #admits(relay: PublicKey, nowMs: number): boolean {
-    const bucket = this.#unasked.get(relay) ?? new TokenBucket(UNASKED_PER_SECOND, UNASKED_BURST, nowMs);
-    this.#unasked.set(relay, bucket);
-    return bucket.take(nowMs);
   }
 
   #closed(from: PublicKey, session: string, nowMs: number): void {
@@ -190,7 +187,7 @@ export class RelayClient {
       for (const key of this.#entries.keys()) this.#with(key, (pair) => pair.relayGone(publicKey, nowMs));
     }
     if (event.type === "removed") {
-      this.#unasked.delete(publicKey);
+      this.#silentPeers.delete(publicKey);
       const entry = this.#entries.get(publicKey);
       if (entry === undefined) return;
       this.#carryOut(publicKey, entry, entry.pair.end(false));
@@ -206,8 +203,7 @@ export class RelayClient {
   #look(peer: Peer): void {
     const { clock, forced } = this.#options;
     const nowMs = clock.monotonicMs();
-    const isForeign = peer.lastSeenMs > 0 && peer.instance === "" && !peer.proven;
-    if (peer.meshIp === null || isForeign) return;
+    if (peer.meshIp === null || isForeign(peer)) return;
     const direct = isConnected(peer.lastHandshakeMs, clock.wallMs()) && !forced;
     if (!direct || this.#entries.has(peer.publicKey)) {
       this.#entry(peer.publicKey, nowMs);
@@ -218,9 +214,33 @@ export class RelayClient {
   #reported(report: PathReport): void {
     const nowMs = this.#options.clock.monotonicMs();
     const pair = this.#entries.get(report.publicKey)?.pair;
-    if (report.kind === "punch-answered") pair?.punchAnswered(report.endpoint, nowMs);
-    else pair?.punchFailed(report.reason);
+    switch (report.kind) {
+      case "punch-answered":
+        pair?.punchAnswered(report.endpoint, nowMs);
+        break;
+      case "punch-failed":
+        pair?.punchFailed(report.reason);
+        break;
+      case "silent":
+        this.#silent(report.publicKey, nowMs);
+        break;
+      case "heard":
+        this.#silentPeers.delete(report.publicKey);
+        pair?.heard(nowMs);
+        break;
+    }
     this.#wake(report.publicKey, nowMs);
+  }
+
+  #silent(publicKey: PublicKey, nowMs: number): void {
+    const peer = this.#options.store.get(publicKey);
+    if (peer === undefined || isForeign(peer)) return;
+    this.#silentPeers.add(publicKey);
+    this.#carryOut(
+      publicKey,
+      this.#entry(publicKey, nowMs),
+      this.#entry(publicKey, nowMs).pair.silent(nowMs),
+    );
   }
 
   /** A punch that began before the peer was relayed ends in a path of its own; going direct takes both ends (upgrade.ts). */
@@ -276,19 +296,9 @@ export class RelayClient {
   }
 
   #facts(publicKey: PublicKey, entry: Entry, usable: readonly Peer[]): PairFacts {
-    const { store, self, clock, forced } = this.#options;
-    const peer = store.get(publicKey);
-    const atMs = peer?.lastHandshakeMs ?? 0;
-    const keys = usable.map((relay) => relay.publicKey).filter((key) => key !== publicKey);
-    const relays = orderRelays(self.snapshot.publicKey, publicKey, keys);
-    const isForced = forced && peer !== undefined && !peer.relays && !peer.methods.includes("lan");
-    return {
-      handshakeAgeMs: atMs === 0 ? Number.POSITIVE_INFINITY : Math.max(0, clock.wallMs() - atMs),
-      hopeless: isForced || (self.snapshot.natType === "symmetric" && peer?.natType === "symmetric"),
-      forced: isForced,
-      relays,
-      traffic: (session) => entry.bridges.get(session)?.traffic() ?? null,
-    };
+    const known = { publicKey, usable, silent: this.#silentPeers };
+    const traffic = (session: string): BridgeTraffic | null => entry.bridges.get(session)?.traffic() ?? null;
+    return { ...pairFacts(this.#options, known), traffic };
   }
 
   #isReached(relay: Peer): boolean {
@@ -301,7 +311,8 @@ export class RelayClient {
   }
 
   #effect(publicKey: PublicKey, entry: Entry, effect: PairEffect): void {
-    const { paths, log } = this.#options;
+    const { clock, paths, log, store } = this.#options;
+    const before = paths.get(publicKey).kind;
     switch (effect.do) {
       case "ask":
         this.#ask(publicKey, entry, effect.relay);
@@ -310,13 +321,13 @@ export class RelayClient {
         this.#close(publicKey, entry, effect.session, effect.tell);
         break;
       case "echo":
-        this.#echo(publicKey, entry, effect.session.id, this.#newNonce(effect.session.id), false);
+        this.#voice.ask(publicKey, entry.bridges.get(effect.session.id), effect.session.id);
         break;
       case "deliver":
         entry.bridges.get(effect.session.id)?.deliver(effect.on);
         break;
       case "switch":
-        this.#say(publicKey, { type: "RELAY_SWITCH", session: effect.session.id, step: effect.step });
+        this.#voice.say(publicKey, { type: "RELAY_SWITCH", session: effect.session.id, step: effect.step });
         break;
       case "relayed": {
         const endpoint = entry.bridges.get(effect.session.id)?.endpoint;
@@ -329,9 +340,17 @@ export class RelayClient {
         this.#direct(publicKey, effect.endpoint);
         break;
       case "impossible":
-        if (["impossible", "forwarded", "bridged"].includes(paths.get(publicKey).kind)) break;
+        if (["impossible", "forwarded", "bridged"].includes(before)) break;
         paths.set(publicKey, { kind: "impossible", reason: effect.reason });
         log.warn({ peer: publicKey, reason: effect.reason }, "no path to a peer");
+        break;
+      case "silent":
+        if (["silent", "forwarded", "bridged"].includes(before)) break;
+        paths.set(publicKey, {
+          kind: "silent",
+          reason: silenceText(clock.wallMs(), store.heardAgoMs(publicKey)),
+        });
+        log.info({ peer: publicKey }, "a peer is not heard any more");
         break;
     }
   }
@@ -350,41 +369,19 @@ export class RelayClient {
     const peer = store.get(relay);
     if (peer === undefined || !this.#asks.take(clock.monotonicMs())) return;
     entry.asks += 1;
-    this.#say(relay, { type: "RELAY_REQUEST", peer: publicKey }, entry.asks % 2 === 0);
+    this.#voice.say(relay, { type: "RELAY_REQUEST", peer: publicKey }, entry.asks % 2 === 0);
   }
 
   #close(publicKey: PublicKey, entry: Entry, { id, relay }: RelaySession, tell: boolean): void {
     const bridge = entry.bridges.get(id);
     if (bridge === undefined) return;
     entry.bridges.delete(id);
-    this.#nonces.delete(id);
+    this.#voice.forget(id);
     this.#bridges -= 1;
     bridge.close();
     // The relay passes it on.
-    if (tell) this.#say(relay, { type: "RELAY_CLOSE", session: id });
+    if (tell) this.#voice.say(relay, { type: "RELAY_CLOSE", session: id });
     this.#options.log.debug({ peer: publicKey, relay }, "relay given up");
-  }
-
-  #newNonce(session: string): string {
-    const nonce = this.#options.random.bytes(SESSION_BYTES).toString("hex");
-    this.#nonces.set(session, nonce);
-    return nonce;
-  }
-
-  #echo(publicKey: PublicKey, entry: Entry, session: string, nonce: string, answer: boolean): void {
-    const message = this.#message({ type: "RELAY_ECHO", session, nonce, answer });
-    entry.bridges.get(session)?.send(this.#options.seal(publicKey, message));
-  }
-
-  #say(to: PublicKey, content: RelayContent, again = false): void {
-    const peer = this.#options.store.get(to);
-    if (peer !== undefined) this.#options.tell(peer, this.#options.seal(to, this.#message(content)), again);
-  }
-
-  #message(content: RelayContent): RelayMessage {
-    const { self, clock } = this.#options;
-    const timestampSeconds = Math.floor(clock.wallMs() / 1000);
-    return { ...content, from: self.snapshot.publicKey, timestampSeconds };
   }
 }
 

@@ -116,6 +116,11 @@ export class RelayLayer {
     return underlay.onChange(judge);
   }
 
+  /** What failed until now says nothing any more. */
+  networkBack(): void {
+    this.#client.networkBack();
+  }
+
   /** Tells all who are concerned, and closes every socket. */
   close(): void {
     if (this.#state === "stopped") return;

@@ -8,12 +8,12 @@ import type { BridgeTraffic } from "./plane.ts";
 /** A session that no echo came back through for so long is given up before it is used. */
 const OPEN_WITHIN_MS = 4_000;
 const FIRST_ECHO_PAUSE_MS = 150;
-const MAX_ECHO_PAUSE_MS = 1_000;
-/** What we send is answered within this, by WireGuard at the latest after its passive keepalive of 10 s; so it is only asked then. */
-const ANSWER_MS = 2_000;
+const MAX_ECHO_PAUSE_MS = 400;
+/** What we send is mostly answered within this; who only listens answers an echo. */
+const ANSWER_MS = 1_000;
 /** A tunnel at rest has a keepalive every 25 s from both ends. */
 const REST_MS = 30_000;
-/** Echoes a second apart that go unanswered before a relay is given up. */
+/** Echoes in a row that go unanswered before a relay is given up. */
 const LOST_ECHOES = 4;
 
 export class RelaySession {
@@ -80,4 +80,10 @@ export class RelaySession {
     const waits = this.#traffic.txPackets > this.#sentAtLastWord;
     return Math.max(this.#echoAtMs, this.#heardAtMs + (waits ? ANSWER_MS : REST_MS));
   }
+}
+
+/** The same at both ends: the one the lower key asked for, then the lower id. */
+export function isBetterSession(a: RelaySession, b: RelaySession): boolean {
+  if (a.lead !== b.lead) return a.lead < b.lead;
+  return a.id < b.id;
 }

@@ -18,15 +18,19 @@ const FOLLOW_ANSWERS = 3;
 
 const PROPOSAL_MS = 5_000;
 const PROPOSE_AGAIN_MS = 20_000;
-const CHECK_EVERY_MS = 2_000;
+const CHECK_EVERY_MS = 1_000;
 /** Three checks lost. */
-const LOST_MS = 6_500;
+const LOST_MS = 3_500;
+/** So long the other end may take to go direct too. */
+const JOIN_MS = 2_000;
 const SETTLED_MS = 60_000;
 /** The end that does not check waits for the other to close the session. */
 const SETTLED_EXTRA_MS = 15_000;
 
 const FIRST_PAUSE_MS = 60_000;
 const MAX_PAUSE_MS = 30 * 60_000;
+/** A direct path that held for so long is not one that comes and goes. */
+const HELD_MS = 10 * 60_000;
 
 export type UpgradeEffect =
   | { readonly do: "say"; readonly step: SwitchStep }
@@ -55,6 +59,7 @@ export class Upgrade {
   #notBeforeMs = 0;
   #pauseMs = FIRST_PAUSE_MS;
   #trial: Trial | null = null;
+  #fellBackAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(leads: boolean) {
     this.#leads = leads;
@@ -76,6 +81,28 @@ export class Upgrade {
     this.#evidence = goesOn
       ? { ...before, lastMs: nowMs, answers: before.answers + 1 }
       : { endpoint, firstMs: nowMs, lastMs: nowMs, answers: 1 };
+  }
+
+  /** The direct path shows no life: back to the relay at once, where one was kept. */
+  failed(nowMs: number): UpgradeEffect[] {
+    return this.#trial === null ? [] : this.#return(nowMs);
+  }
+
+  /** The other end is at the relay again. */
+  calledBack(nowMs: number): UpgradeEffect[] {
+    return this.#trial !== null && nowMs - this.#trial.sinceMs > JOIN_MS ? this.#return(nowMs) : [];
+  }
+
+  /** A direct path without a relay behind it was lost. The first time nothing is held against the next one. */
+  fellBack(nowMs: number): void {
+    if (this.isWary(nowMs)) this.#wait(nowMs);
+    else this.#pauseMs = FIRST_PAUSE_MS;
+    this.#fellBackAtMs = nowMs;
+  }
+
+  /** A direct path was lost lately, so the next loss counts for more. */
+  isWary(nowMs: number): boolean {
+    return nowMs - this.#fellBackAtMs < HELD_MS;
   }
 
   /** The relay is another one, or none: what was agreed on is void. */
@@ -158,9 +185,14 @@ export class Upgrade {
   #return(nowMs: number): UpgradeEffect[] {
     this.#trial = null;
     this.#evidence = null;
+    this.#wait(nowMs);
+    this.#fellBackAtMs = nowMs;
+    return [{ do: "relay" }];
+  }
+
+  #wait(nowMs: number): void {
     this.#notBeforeMs = nowMs + this.#pauseMs;
     this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
-    return [{ do: "relay" }];
   }
 
   #fresh(nowMs: number): Evidence | null {

@@ -90,6 +90,8 @@ export type AttemptEvent =
   | { readonly type: "answered"; readonly from: Endpoint; readonly at: Endpoint | null }
   /** One of the many sockets proved a path; `endpoint` is what WireGuard sends to for it. */
   | { readonly type: "bridged"; readonly endpoint: Endpoint }
+  /** From now on a relay carries the tunnel. */
+  | { readonly type: "relayed" }
   /** WireGuard has a session on a direct path. */
   | { readonly type: "connected" };
 
@@ -121,10 +123,10 @@ export function beginAttempt(plan: AttemptPlan): Attempt {
     role: plan.role,
     startAtMs: plan.startAtMs,
     targets: [...told, ...predicted],
-    sprayHost: plan.role === "spray" ? plan.sprayHost : null,
+    sprayHost: plan.sprayHost,
     sprayed: 0,
     sprayAtMs: plan.startAtMs + SPRAY_AT_MS,
-    wideTo: plan.role === "wide" ? plan.wideTo : null,
+    wideTo: plan.wideTo,
     wideOpened: false,
     relayed: plan.relayed,
     heard: false,
@@ -146,6 +148,8 @@ export function stepAttempt(attempt: Attempt, event: AttemptEvent, nowMs: number
       return answered({ ...attempt, heard: true }, event.from, event.at, nowMs);
     case "bridged":
       return proved(attempt, event.endpoint, "birthday", nowMs);
+    case "relayed":
+      return { attempt: nowRelayed(attempt, nowMs), effects: [] };
     case "connected":
       return { attempt: { ...attempt, over: true }, effects: [{ type: "over" }] };
   }
@@ -158,11 +162,17 @@ export function attemptDueMs(attempt: Attempt): number | null {
   if (attempt.proved !== null) return Math.min(endMs, attempt.keepAtMs);
   let dueMs = endMs;
   for (const target of attempt.targets) dueMs = Math.min(dueMs, dueOf(target));
-  if (attempt.wideTo !== null && !attempt.wideOpened)
-    dueMs = Math.min(dueMs, attempt.startAtMs + BIRTHDAY_AT_MS);
-  if (attempt.sprayHost !== null && attempt.sprayed < MAX_SPRAYED) dueMs = Math.min(dueMs, attempt.sprayAtMs);
+  if (willWiden(attempt)) dueMs = Math.min(dueMs, attempt.startAtMs + BIRTHDAY_AT_MS);
+  if (willSpray(attempt)) dueMs = Math.min(dueMs, attempt.sprayAtMs);
   return dueMs;
 }
+
+/** Where packets do come through, a port is not what is missing. */
+const isGuessing = ({ heard, role }: Attempt): boolean => role !== "plain" || !heard;
+const willWiden = (attempt: Attempt): boolean =>
+  isGuessing(attempt) && attempt.wideTo !== null && !attempt.wideOpened;
+const willSpray = (attempt: Attempt): boolean =>
+  isGuessing(attempt) && attempt.sprayHost !== null && attempt.sprayed < MAX_SPRAYED;
 
 function tick(attempt: Attempt, nowMs: number): AttemptStep {
   if (nowMs >= endOf(attempt)) return end(attempt);
@@ -177,11 +187,11 @@ function tick(attempt: Attempt, nowMs: number): AttemptStep {
     return { ...target, sends };
   });
   let { wideOpened, sprayed, sprayAtMs } = attempt;
-  if (attempt.wideTo !== null && !wideOpened && nowMs >= attempt.startAtMs + BIRTHDAY_AT_MS) {
+  if (willWiden(attempt) && attempt.wideTo !== null && nowMs >= attempt.startAtMs + BIRTHDAY_AT_MS) {
     effects.push({ type: "widen", to: attempt.wideTo });
     wideOpened = true;
   }
-  if (attempt.sprayHost !== null && sprayed < MAX_SPRAYED && nowMs >= sprayAtMs) {
+  if (willSpray(attempt) && attempt.sprayHost !== null && nowMs >= sprayAtMs) {
     const perTick = (SPRAY_PER_SECOND * SPRAY_EVERY_MS) / 1_000;
     const count = Math.min(perTick, MAX_SPRAYED - sprayed);
     effects.push({ type: "spray", host: attempt.sprayHost, count });
@@ -189,6 +199,11 @@ function tick(attempt: Attempt, nowMs: number): AttemptStep {
     sprayAtMs = nowMs + SPRAY_EVERY_MS;
   }
   return { attempt: { ...attempt, targets, wideOpened, sprayed, sprayAtMs }, effects };
+}
+
+function nowRelayed(attempt: Attempt, nowMs: number): Attempt {
+  if (attempt.relayed) return attempt;
+  return { ...attempt, relayed: true, keepAtMs: attempt.proved === null ? attempt.keepAtMs : nowMs };
 }
 
 function keep(attempt: Attempt, nowMs: number): AttemptStep {

@@ -7,7 +7,7 @@ import type { LocalNodeSnapshot } from "../../peers/localNode.ts";
 import type { Peer } from "../../peers/peer.ts";
 
 /** The other side may still be at what made this session. */
-const FRESH_MS = 10_000;
+const FRESH_MS = 2_500;
 /** By then WireGuard itself has noticed (its REKEY_AFTER_TIME and attempts). */
 const DOUBT_MS = 150_000;
 
@@ -29,6 +29,10 @@ export class Doubts {
 
   has(publicKey: PublicKey): boolean {
     return this.#doubts.has(publicKey);
+  }
+
+  keys(): PublicKey[] {
+    return [...this.#doubts.keys()];
   }
 
   forget(publicKey: PublicKey): void {

@@ -115,13 +115,10 @@ export class Introducer {
     }
     this.#keep(pair, { ...session, offers: new Map(), startedAtMs: nowMs, starts: session.starts + 1 });
     const leadMs = a.end.ours && b.end.ours ? LEAD_MS : GO_LEAD_MS;
-    // The lower key goes first, then the higher one, then both at once.
-    const turn = session.starts % 3;
+    // The lower key goes first, the next time the higher one: never both at once, so that each knows which it is.
+    const turn = session.starts % 2;
     const lower = a.end.publicKey < b.end.publicKey ? a : b;
-    const delayOf = (end: Offered): number => {
-      if (turn === 2) return 0;
-      return (end === lower) === (turn === 0) ? 0 : SECOND_SIDE_MS;
-    };
+    const delayOf = (end: Offered): number => ((end === lower) === (turn === 0) ? 0 : SECOND_SIDE_MS);
     const startFor = (receiver: Offered, other: Offered): IntroducerEffect => ({
       type: "start",
       to: receiver.control,

@@ -107,13 +107,20 @@ export class Puncher {
     this.#running.set(publicKey, { attempt, session, many: null, sprayed: new Set(), publish: null });
     this.#options.metrics.attempted(
       plan.predicted.length > 0,
-      plan.sprayHost !== null || plan.wideTo !== null,
+      plan.role !== "plain" && (plan.sprayHost !== null || plan.wideTo !== null),
     );
   }
 
   /** WireGuard has a session with the peer on a direct path, or the peer has gone. */
   connected(publicKey: PublicKey): void {
     this.#step(publicKey, { type: "connected" });
+  }
+
+  /** A relay carries the tunnel now: a path has to stay before it is taken. */
+  relayed(publicKey: PublicKey): void {
+    const running = this.#running.get(publicKey);
+    if (running !== undefined) running.publish = null;
+    this.#step(publicKey, { type: "relayed" });
   }
 
   /** Gives a bridge up whose path is no longer used. */
@@ -344,6 +351,7 @@ export class Puncher {
     }
     store.observe({ publicKey, method: "dht-rendezvous", endpoint, knowsUs: true, proven: true });
     paths.set(publicKey, { kind: "direct", endpoint: null });
+    paths.report({ kind: "heard", publicKey });
     this.#options.proved(publicKey);
   }
 

@@ -3,9 +3,9 @@
  * ours that have each other's control socket agree by a HELLO and its REPLY; else an introducer brings them together; else both begin in
  * the pair's window. What then happens is the Puncher's business.
  */
-import { ipKind } from "../../core/ipKind.ts";
 import { type Endpoint, type PublicKey, parseIp } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
+import type { PathReport } from "../../peers/paths.ts";
 import type { Peer, PeerEvent } from "../../peers/peer.ts";
 import { isPairWindow, pairSeed } from "../../wire/pairs.ts";
 import type { Start } from "../../wire/rendezvous.ts";
@@ -20,7 +20,7 @@ import { Puncher } from "./puncher.ts";
 import { PunchMetrics } from "./punchMetrics.ts";
 import { PunchPort } from "./punchPort.ts";
 import { Seeker } from "./seeker.ts";
-import { type Introduced, targetsOf } from "./targets.ts";
+import { hostsOf, type Introduced, isAllowedHost, isOurs, type Turn, targetsOf } from "./targets.ts";
 
 export interface RendezvousOptions {
   readonly context: DiscoveryContext;
@@ -110,10 +110,12 @@ export class Rendezvous {
     const puncher = this.#puncher;
     const ends = [
       store.subscribe((event) => this.#storeChanged(event)),
-      paths.subscribe((publicKey, _path, before) => {
+      paths.subscribe((publicKey, { kind }, before) => {
         if (before.kind === "bridged") puncher?.dropBridge(publicKey);
+        if (kind === "relayed") puncher?.relayed(publicKey);
         this.#look(publicKey);
       }),
+      paths.onReport((report) => this.#reported(report)),
       wireguardPort?.onDatagram((data, from) => {
         puncher?.receive(data, from);
         this.#pacemaker.wake();
@@ -135,6 +137,11 @@ export class Rendezvous {
     const onLan = this.#context.store.get(publicKey)?.endpointMethod === "lan";
     this.#seeker.met(publicKey, onLan, this.#context.clock.monotonicMs());
     this.#pacemaker.wake();
+  }
+
+  /** The outside answers again: what failed until now says nothing any more. */
+  networkBack(): void {
+    for (const publicKey of this.#doubts.keys()) this.#renew(publicKey);
   }
 
   status(): LayerStatus {
@@ -194,6 +201,20 @@ export class Rendezvous {
       this.#look(publicKey);
   }
 
+  /** Whatever the path was, nothing comes back on it, or something does again: on a LAN too, which the peer may have left. */
+  #reported({ kind, publicKey }: PathReport): void {
+    if (kind === "heard" && this.#doubts.has(publicKey)) {
+      this.#doubts.forget(publicKey);
+      this.#look(publicKey);
+    }
+    const peer = kind === "silent" ? this.#context.store.get(publicKey) : undefined;
+    if (peer === undefined || !isOurs(peer) || !this.#isOwnPath(publicKey)) return;
+    if (!this.#doubts.add(peer, true, this.#now())) return;
+    this.#look(publicKey);
+    this.#seeker.need(publicKey, this.#now().monotonicMs);
+    this.#renew(publicKey);
+  }
+
   #now(): Now {
     const { clock } = this.#context;
     return { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
@@ -205,10 +226,13 @@ export class Rendezvous {
     this.#pacemaker.wake();
   }
 
+  #isOwnPath(publicKey: PublicKey): boolean {
+    return ["direct", "bridged"].includes(this.#context.paths.get(publicKey).kind);
+  }
+
   /** Whether a direct path is wanted: there is no session, or it goes through another node. */
   #wants(peer: Peer): boolean {
-    const path = this.#context.paths.get(peer.publicKey);
-    if (path.kind !== "direct" && path.kind !== "bridged") return true;
+    if (!this.#isOwnPath(peer.publicKey)) return true;
     const now = this.#now();
     return this.#doubts.holds(peer, now) || !isConnected(peer.lastHandshakeMs, now.wallMs);
   }
@@ -216,7 +240,8 @@ export class Rendezvous {
   #act(nowMs: number): void {
     if (this.#lookAtMs !== null && nowMs >= this.#lookAtMs) this.#lookAtChanged(nowMs);
     const { begin, seek } = this.#seeker.take(nowMs);
-    for (const publicKey of begin) this.#begin(publicKey, null, 0, this.#ownDelayMs(publicKey));
+    for (const publicKey of begin)
+      this.#begin(publicKey, null, 0, this.#seeker.turn(publicKey, this.#ownKey));
     for (const publicKey of seek) this.#seek(publicKey);
     this.#puncher?.tick(nowMs);
   }
@@ -270,7 +295,7 @@ export class Rendezvous {
     for (const place of this.#options.controlEndpoints(peer)) this.#hello(place, publicKey);
     const seed = pairSeed(this.#ownKey, publicKey);
     if (ours && isPairWindow(seed, Math.floor(this.#context.clock.wallMs() / 1000))) {
-      this.#begin(publicKey, null, 0, 0);
+      this.#begin(publicKey, null, 0, "unknown");
     }
   }
 
@@ -297,7 +322,7 @@ export class Rendezvous {
     }
     this.#seeker.need(publicKey, clock.monotonicMs());
     if (ours && this.#seeker.mayJoin(publicKey, clock.monotonicMs())) {
-      this.#begin(publicKey, start, leadMs, start.delayMs);
+      this.#begin(publicKey, start, leadMs, start.delayMs === 0 ? "first" : "second");
     }
   }
 
@@ -318,10 +343,10 @@ export class Rendezvous {
     if (!this.#wants(peer)) return;
     const nowMs = this.#context.clock.monotonicMs();
     this.#seeker.need(publicKey, nowMs);
-    if (this.#seeker.mayJoin(publicKey, nowMs)) this.#begin(publicKey, null, 0, 0);
+    if (this.#seeker.mayJoin(publicKey, nowMs)) this.#begin(publicKey, null, 0, "unknown");
   }
 
-  #begin(publicKey: PublicKey, introduced: Introduced | null, leadMs: number, delayMs: number): void {
+  #begin(publicKey: PublicKey, introduced: Introduced | null, leadMs: number, turn: Turn): void {
     const { clock, openManySockets, paths, self, store } = this.#context;
     const puncher = this.#puncher;
     const peer = store.get(publicKey);
@@ -333,11 +358,12 @@ export class Rendezvous {
     }
     const { candidates: own, natType: ownNatType } = self.snapshot;
     const targets = targetsOf({
-      ...{ peer, introduced, own, ownNatType },
+      ...{ peer, introduced, own, ownNatType, turn },
       canWiden: openManySockets !== null,
       isAllowed: (host) => this.#isAllowed(host),
     });
     const relayed = paths.get(publicKey).kind === "relayed";
+    const delayMs = introduced?.delayMs ?? (turn === "second" ? SECOND_SIDE_MS : 0);
     puncher.begin(publicKey, { ...targets, startAtMs: nowMs + leadMs, delayMs, relayed });
     this.#seeker.began(publicKey);
     this.#pacemaker.wake();
@@ -352,13 +378,6 @@ export class Rendezvous {
     paths.report({ kind: "punch-failed", publicKey, reason });
   }
 
-  /** Attempts take turns: the lower key first, the higher one first, chance. */
-  #ownDelayMs(publicKey: PublicKey): number {
-    const turn = this.#seeker.failures(publicKey) % 3;
-    if (turn === 2) return Math.round(this.#context.random.unit()) * SECOND_SIDE_MS;
-    return this.#ownKey < publicKey === (turn === 0) ? 0 : SECOND_SIDE_MS;
-  }
-
   /** The record of a peer that an introducer names; a new one has the addresses that follow from its key. */
   #known(publicKey: PublicKey): Peer | undefined {
     const { addresses, store } = this.#context;
@@ -370,28 +389,11 @@ export class Rendezvous {
     return store.observe({ publicKey, method: "dht-transitive", meshIp }) ?? undefined;
   }
 
-  /** Never into the mesh, nor into networks of members unless this host is in them itself. */
   #isAllowed(host: string): boolean {
-    const { underlay } = this.#context;
-    if (this.#options.noIpv6 && host.includes(":")) return false;
-    const ip = parseIp(host);
-    if (ip === null || underlay.isInsideMesh(ip)) return false;
-    // Only private ones: a member that advertises the whole Internet must not end all punching.
-    const isPrivate = ipKind(ip) === "private" || ipKind(ip) === "carrierNat";
-    return !isPrivate || !underlay.isElsewhere(ip);
+    return isAllowedHost(host, this.#context.underlay, this.#options.noIpv6);
   }
 
   get #ownKey(): PublicKey {
     return this.#context.self.snapshot.publicKey;
   }
-}
-
-/** Go nodes prove nothing and tell no candidates. */
-function isOurs(peer: Peer): boolean {
-  return peer.proven || peer.candidates.length > 0;
-}
-
-/** Ports left out: a symmetric NAT changes them all the time. */
-function hostsOf(peer: Peer | null): string {
-  return [...new Set(peer?.candidates.map(({ host }) => host))].sort().join(" ");
 }

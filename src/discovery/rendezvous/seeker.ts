@@ -11,6 +11,8 @@ const GRACE_MS = 400;
 const LAN_GRACE_MS = 1_500;
 /** A peer that others mention is sent a HELLO first. */
 const FIRST_SEEK_MS = 300;
+/** Traffic waits; but what was just found out of our own address comes first. */
+const RENEWED_SEEK_MS = 50;
 /** Looking goes on until something begins (PROTOCOL.md section 12: rendezvous back-off). */
 const SEEK_AGAIN_MS = 3_000;
 const MAX_SEEK_AGAIN_MS = 30_000;
@@ -49,6 +51,11 @@ export class Seeker {
   /** Failed attempts in a row. */
   failures(publicKey: PublicKey): number {
     return this.#needs.get(publicKey)?.failures ?? 0;
+  }
+
+  /** Attempts take turns: the lower key first, then the higher one. */
+  turn(publicKey: PublicKey, ownKey: PublicKey): "first" | "second" {
+    return ownKey < publicKey === (this.failures(publicKey) % 2 === 0) ? "first" : "second";
   }
 
   /** Looks for a peer without anything having begun so far: so many times. */
@@ -173,7 +180,7 @@ function restart(need: Need, nowMs: number): void {
   need.failures = 0;
   need.seeks = 0;
   need.attemptEndedAtMs = Number.NEGATIVE_INFINITY;
-  need.seekAtMs = nowMs + FIRST_SEEK_MS;
+  need.seekAtMs = nowMs + RENEWED_SEEK_MS;
 }
 
 /** From the end of one attempt to the next that this side begins. */

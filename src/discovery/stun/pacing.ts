@@ -7,7 +7,10 @@ const HOLD_FROM_MS = 20_000;
 const HOLD_TO_MS = 26_000;
 /** When nobody needs the mapping, WireGuard's keepalive of 25 s holds its own. */
 const CALM_MS = 5 * 60_000;
-const RETRY_FIRST_MS = 2_000;
+const RETRY_FIRST_MS = 1_000;
+/** Pings are to be back 5 s after the network is; so for some minutes of an outage nothing waits longer. */
+const RETRY_SOON_MS = 2_000;
+const SOON_ROUNDS = 40;
 
 export interface PaceState {
   /** Rounds in a row without any answer. */
@@ -21,7 +24,9 @@ export function pauseMs({ failures, needed }: PaceState, unit: number): number {
   const holdMs = HOLD_FROM_MS + unit * (HOLD_TO_MS - HOLD_FROM_MS);
   const usualMs = needed ? holdMs : CALM_MS * (0.9 + 0.2 * unit);
   if (failures === 0) return usualMs;
-  const retryMs = RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10) * (0.8 + 0.4 * unit);
+  const late = Math.max(0, failures - SOON_ROUNDS);
+  const soonMs = Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_SOON_MS);
+  const retryMs = soonMs * 2 ** Math.min(late, 10) * (0.8 + 0.4 * unit);
   return Math.min(retryMs, usualMs);
 }
 

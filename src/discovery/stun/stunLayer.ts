@@ -75,6 +75,7 @@ export class StunLayer {
   #endedAtMs = Number.NEGATIVE_INFINITY;
   #unit = 0;
   #doubtPauseMs = DOUBT_FIRST_MS;
+  #doubtedAtMs = Number.NEGATIVE_INFINITY;
   #seen = "";
   /** A round in this network has ended with an answer. */
   #known = false;
@@ -130,7 +131,11 @@ export class StunLayer {
   /** Somebody has reason to doubt the address: asks at once, unless the last doubts were none. */
   doubt(): void {
     const nowMs = this.#options.clock.monotonicMs();
-    if (this.#round !== null || nowMs < this.#endedAtMs + this.#doubtPauseMs) return;
+    if (this.#round !== null) return;
+    // Long ago says nothing about now.
+    if (nowMs > this.#doubtedAtMs + 2 * this.#doubtPauseMs) this.#doubtPauseMs = DOUBT_FIRST_MS;
+    if (nowMs < this.#endedAtMs + this.#doubtPauseMs) return;
+    this.#doubtedAtMs = nowMs;
     this.#doubtPauseMs = Math.min(DOUBT_MAX_MS, this.#doubtPauseMs * 2);
     this.#dueAtMs = nowMs;
     this.#pacemaker.wake();

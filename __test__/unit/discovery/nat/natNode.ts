@@ -92,6 +92,7 @@ export class NatNode {
       }
       return;
     }
+    if (report.kind !== "punch-answered") return;
     const answers = (this.#answers.get(publicKey) ?? 0) + 1;
     this.#answers.set(publicKey, answers);
     if (answers < 3) return;
