@@ -63,6 +63,7 @@ function reached(): Reached {
 interface Flood {
   readonly most: number;
   readonly mean: number;
+  readonly seconds: number;
   readonly mostInitiations: number;
 }
 
@@ -91,8 +92,8 @@ async function floodOf(action: () => Promise<unknown>): Promise<Flood> {
   isOver = true;
   await watching;
   console.log(`packets a second, and initiations among them: ${seconds.join(" ")}`);
-  const mean = ((reached().all - begin.all) * 1000) / (performance.now() - begin.ms);
-  return { most, mean, mostInitiations };
+  const lasted = (performance.now() - begin.ms) / 1000;
+  return { most, mean: (reached().all - begin.all) / lasted, seconds: lasted, mostInitiations };
 }
 
 /** Runs an attack beside pings that must all be answered. */
@@ -192,6 +193,20 @@ test("orders to punch that nobody asked for are not obeyed", async () => {
     unharmed(() => attack(liar, "start", "40", keyOf(1), bystander.address, keyOf(0))),
   );
   expect(most).toBe(0);
+});
+
+test("an introducer that leads whoever asks it to a bystander floods nobody", async () => {
+  let orders = 0;
+  const flood = await floodOf(() =>
+    unharmed(async () => {
+      orders = await attack(liar, "introduce", "20", "40", bystander.address);
+    }),
+  );
+  console.log(`${orders} orders that were asked for`);
+  expect(orders).toBeGreaterThan(10);
+  // The ports of a symmetric NAT are sprayed once, 1,024 of them at 500 a second; what remains is as ever.
+  expect(flood.most).toBeLessThanOrEqual(bounds.most + 500);
+  expect(flood.mean * flood.seconds).toBeLessThanOrEqual(1_024 + bounds.mean * flood.seconds);
 });
 
 test("10,000 invented contacts at one address: it is asked a little, and nobody is harmed", async () => {

@@ -1,8 +1,11 @@
-"""usage: attacks.py SECRET_FILE TARGET ATTACK [ARGUMENT…]: what a member of the mesh may try against another. Prints the number sent.
+"""usage: attacks.py SECRET_FILE TARGET ATTACK [ARGUMENT…]: what a member of the mesh may try against another. Prints the number sent;
+`introduce` that of the orders the target had asked for.
 
 contacts COUNT HOST     greetings that mention COUNT invented peers, all at HOST
 crowd COUNT HOST        COUNT invented members greet, each with its WireGuard and eight candidates at HOST
 start COUNT KEY HOST    COUNT orders to punch towards KEY, with candidates at HOST
+introduce SECONDS COUNT HOST
+                        offers to introduce COUNT invented members, and leads whoever asks for them to HOST
 address KEY MESH_IP     a member of its own claims KEY's mesh address, and the whole Internet behind itself
 record FILE SECONDS     (in the target's own namespace) writes what comes in at the control port to FILE
 replay FILE             sends all of FILE again, also under other types
@@ -11,6 +14,7 @@ replay FILE             sends all of FILE again, also under other types
 import base64
 import json
 import os
+import random
 import socket
 import struct
 import sys
@@ -21,7 +25,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "goPeer"))
 
 from derivation import Mesh, parse_secret  # noqa: E402
-from envelope import ANNOUNCEMENT, KNOWN_PEER, PROTOCOL, ordered, seal  # noqa: E402
+from envelope import ANNOUNCEMENT, KNOWN_PEER, PROTOCOL, Rejected, open_datagram, ordered, seal  # noqa: E402
+from rendezvous import pair_id  # noqa: E402
 
 # Below the limit of a source, so that all of them are looked into.
 PER_SECOND = 8
@@ -30,14 +35,6 @@ ETH_P_IP = 0x0800
 
 def invented() -> str:
     return base64.b64encode(os.urandom(32)).decode()
-
-
-def pair_id(one: str, other: str) -> str:
-    value = 0xCBF29CE484222325
-    low, high = sorted((one, other))
-    for byte in low.encode() + b"\0" + high.encode():
-        value = (value ^ byte) * 0x100000001B3 % 2**64
-    return f"{value:016x}"
 
 
 class Attacker:
@@ -86,6 +83,35 @@ class Attacker:
                 "peer_candidates": [f"{host}:{3000 + place}" for place in range(50)],
                 "start_at_unix_ms": int(time.time() * 1000) + 100,
             })
+
+    def introduce(self, seconds: str, count: str, host: str) -> None:
+        me, keys = invented(), [invented() for _ in range(int(count))]
+        peers = [ordered({"wg_pubkey": key, "mesh_ip": self.mesh.ipv4(key)}, KNOWN_PEER) for key in keys]
+        about_me = {"introducer": True, "wg_endpoint": "0.0.0.0:51820", "known_peers": peers}
+        self.socket.settimeout(0.1)
+        asked, orders, greet_at, end = set(), 0, 0.0, time.time() + float(seconds)
+        while time.time() < end:
+            if time.time() >= greet_at:
+                greet_at = time.time() + 5
+                self.greet(me, about_me)
+            try:
+                kind, payload, _ = open_datagram(self.mesh.gossip_key, self.socket.recv(65536), time.time())
+            except (TimeoutError, Rejected):
+                continue
+            if kind == "HELLO":
+                fields = {"protocol": PROTOCOL, "wg_pubkey": me, "timestamp": 1, "mesh_ip": self.mesh.ipv4(me)}
+                self.say("REPLY", ordered(fields | about_me, ANNOUNCEMENT))
+            elif kind == "RENDEZVOUS_OFFER":
+                asked.add((payload["from_pubkey"], payload["target_pubkey"]))
+            for asking, peer in random.sample(sorted(asked), min(3, len(asked))):
+                orders += 1
+                self.say("RENDEZVOUS_START", {
+                    "protocol": PROTOCOL, "timestamp": 1, "pair_id": pair_id(asking, peer), "peer_pubkey": peer,
+                    "peer_candidates": [f"{host}:{3000 + place}" for place in range(50)],
+                    "wg_candidates": [f"{host}:{4000 + place}" for place in range(8)], "nat_type": "symmetric",
+                    "start_at_unix_ms": 0,
+                })
+        self.sent = orders
 
     def address(self, key: str, mesh_ip: str) -> None:
         me = invented()

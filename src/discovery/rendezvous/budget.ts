@@ -10,15 +10,16 @@ const ADDRESS_BURST = 150;
 const ADDRESS_RATE_PER_SECOND = 10;
 const OVERALL_BURST = 400;
 const OVERALL_RATE_PER_SECOND = 200;
-/** Ports of one address are tried once in this time. */
+/** Ports of one address are tried once in this time, which doubles while no path to it comes of that. */
 const SPRAY_AGAIN_MS = 30_000;
+const MAX_SPRAY_AGAIN_MS = 480_000;
 const MAX_ADDRESSES = 2_048;
 
 export class PunchBudget {
   readonly #addresses = new Buckets(ADDRESS_RATE_PER_SECOND, ADDRESS_BURST);
   readonly #overall: TokenBucket;
   readonly #sprays: TokenBucket;
-  readonly #sprayed = new Map<string, { atMs: number; count: number }>();
+  readonly #sprayed = new Map<string, Sprayed>();
 
   constructor(nowMs: number) {
     this.#overall = new TokenBucket(OVERALL_RATE_PER_SECOND, OVERALL_BURST, nowMs);
@@ -35,9 +36,10 @@ export class PunchBudget {
   /** True when one packet may go to a random port of that IP address. */
   takeSpray(host: string, nowMs: number): boolean {
     let spray = this.#sprayed.get(host);
-    if (spray === undefined || nowMs - spray.atMs >= SPRAY_AGAIN_MS) {
+    if (spray === undefined || nowMs - spray.atMs >= spray.againMs) {
       this.#sprayed.delete(host);
-      spray = { atMs: nowMs, count: 0 };
+      const againMs = spray === undefined ? SPRAY_AGAIN_MS : Math.min(2 * spray.againMs, MAX_SPRAY_AGAIN_MS);
+      spray = { atMs: nowMs, count: 0, againMs };
       this.#sprayed.set(host, spray);
       dropOldest(this.#sprayed);
     }
@@ -45,6 +47,18 @@ export class PunchBudget {
     spray.count += 1;
     return true;
   }
+
+  /** A path to that address was proved: it is nobody's victim. */
+  proved(host: string): void {
+    const spray = this.#sprayed.get(host);
+    if (spray !== undefined) spray.againMs = SPRAY_AGAIN_MS;
+  }
+}
+
+interface Sprayed {
+  readonly atMs: number;
+  count: number;
+  againMs: number;
 }
 
 /** One bucket for each key; the least recently used is forgotten first. */

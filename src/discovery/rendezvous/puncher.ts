@@ -323,6 +323,7 @@ export class Puncher {
   #proved(publicKey: PublicKey, running: Running, endpoint: Endpoint, method: Method): void {
     const { clock, log, metrics, ownKey, paths, store } = this.#options;
     metrics.succeeded(method);
+    this.#budget.proved(endpoint.host);
     log.info({ publicKey, address: endpointText(endpoint), method }, "direct path proved");
     running.many?.close();
     running.many = null;
