@@ -10,10 +10,18 @@ import { type Bench, sampled } from "./measure.ts";
 /** CLOCK_MONOTONIC in milliseconds, as pinger.py prints it. */
 const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** Lines of a command in a node's namespace, from the first on. */
+/** Ten times what anything here takes on a busy machine: a mesh that never comes about is a failure, and the next bench's turn. */
+const LIMIT_MS = 300_000;
+
+/** Lines of a command in a node's namespace, from the first on; fails when it has not ended in time. */
 async function* lines(node: MeshNode, ...command: string[]): AsyncGenerator<string> {
   const [file = "", ...args] = node.command(...command);
   const child = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, LIMIT_MS);
   try {
     let rest = "";
     for await (const chunk of child.stdout) {
@@ -22,8 +30,10 @@ async function* lines(node: MeshNode, ...command: string[]): AsyncGenerator<stri
       yield* texts;
     }
   } finally {
+    clearTimeout(timer);
     child.kill("SIGKILL");
   }
+  if (late) throw new Error(`${node.name}: ${command.join(" ")} was not done within ${LIMIT_MS / 1000} s`);
 }
 
 async function interfaceUpMs(lab: Lab, round: number): Promise<number> {
@@ -36,14 +46,18 @@ async function interfaceUpMs(lab: Lab, round: number): Promise<number> {
       void node.exec(["ip", "link", "set", "lo", "mtu", String(60_000 + Math.floor(monotonicMs() % 5000))]),
     50,
   );
-  for await (const line of monitor) {
-    if (launchedMs === 0) {
-      clearInterval(poke);
-      launchedMs = monotonicMs();
-      node.start();
-    } else if (/\bwg0: <.*\bUP\b/.test(line)) {
-      break;
+  try {
+    for await (const line of monitor) {
+      if (launchedMs === 0) {
+        clearInterval(poke);
+        launchedMs = monotonicMs();
+        node.start();
+      } else if (/\bwg0: <.*\bUP\b/.test(line)) {
+        break;
+      }
     }
+  } finally {
+    clearInterval(poke);
   }
   const ms = monotonicMs() - launchedMs;
   await node.untilRunning();

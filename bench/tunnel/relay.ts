@@ -31,14 +31,19 @@ interface Sample {
 /** TCP from one end to the other by iperf3. */
 async function move({ a, b, relay }: Relayed, parallel: number): Promise<Moved> {
   const at = ({ end }: Side, ...command: string[]) =>
-    spawn("nsenter", [`--target=${end.pid}`, "--net", ...command], { stdio: ["ignore", "pipe", "ignore"] });
+    spawn("nsenter", [`--target=${end.pid}`, "--net", ...command], {
+      stdio: ["ignore", "pipe", "ignore"],
+      timeout: 10_000 * (seconds + warmUpSeconds),
+    });
   const server = at(b, "iperf3", "-s", "-1");
   try {
     await eventually("iperf3 listens", async () => b.end.run("ss -ltn").includes(":5201"));
     const before = cpuMs(relay.pid);
     const time = ["-t", String(seconds), "-O", String(warmUpSeconds), "-J"];
     const client = at(a, "iperf3", "-c", b.inner, ...time, "--parallel", String(parallel));
-    const { error, end } = JSON.parse(await text(client.stdout));
+    const report = await text(client.stdout);
+    if (report === "") throw new Error("iperf3 ended without a word, or not in time");
+    const { error, end } = JSON.parse(report);
     if (error !== undefined) throw new Error(`iperf3: ${error}`);
     const bits: number = end.sum_received.bits_per_second;
     // It works through the warm-up as well.
