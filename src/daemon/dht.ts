@@ -9,7 +9,7 @@ import { PUBLIC_BOOTSTRAP } from "../discovery/dht/bootstrap.ts";
 import type { DhtOpener } from "../discovery/dht/engine.ts";
 import type { DhtNodesStore } from "../discovery/dht/nodesFile.ts";
 import type { DhtOptions } from "../discovery/dht/options.ts";
-import { resolveName } from "../discovery/dht/resolver.ts";
+import { resolveByDns } from "../discovery/dnsResolver.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
 import { hostSystem } from "./hostSystem.ts";
 import { dhtNode } from "./os.ts";
@@ -28,7 +28,7 @@ export function dhtOptions(options: DaemonOptions, secret: MeshSecret, networkId
     port: options.dhtPort,
     infoHash: (hour) => secret.infohash(hour),
     bootstrap: options.dhtBootstrap.length > 0 ? options.dhtBootstrap : PUBLIC_BOOTSTRAP,
-    resolve: resolveName,
+    resolve: (name, signal) => resolveByDns(name, { families: [4], signal }),
     hasRoute: (hosts) =>
       (hosts.length > 0 ? hosts : [INTERNET]).some((host) => hostSystem.pathTo(host) !== null),
     nodes: nodesFile(dhtNodesPath(options, networkId)),
