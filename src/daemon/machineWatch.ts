@@ -29,6 +29,8 @@ const SAMPLES = 30;
 export class MachineWatch {
   readonly #options: MachineWatchOptions;
   readonly #lateMs: number[] = [];
+  /** A look at a folder of a server that is gone may take for ever; the shutdown does not wait for it. */
+  #looking = false;
   /** Descriptors of /dev/null, given up when there are no others. */
   #reserve: number[] = [];
 
@@ -52,7 +54,7 @@ export class MachineWatch {
     try {
       for (let turn = 0; ; turn += 1) {
         this.#lookAtDescriptors();
-        if (turn % FOLDER_EVERY === 0) await this.#lookAtFolder();
+        if (turn % FOLDER_EVERY === 0 && !this.#looking) void this.#lookAtFolder();
         const beforeMs = clock.monotonicMs();
         await sleep(clock, LOOK_EVERY_MS, signal);
         this.#lateMs.push(clock.monotonicMs() - beforeMs - LOOK_EVERY_MS);
@@ -87,7 +89,9 @@ export class MachineWatch {
 
   async #lookAtFolder(): Promise<void> {
     const { troubles, stateDir } = this.#options;
+    this.#looking = true;
     const reason = await whyUnwritable(stateDir);
+    this.#looking = false;
     if (reason === null) troubles.clear("state-directory");
     else {
       troubles.raise(

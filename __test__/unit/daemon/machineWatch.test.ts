@@ -48,7 +48,9 @@ test("a folder that is gone is a trouble", async () => {
   const gone = path.join(folder(), "gone");
   const { troubles, turn } = watch(gone);
   await turn();
-  expect(troubles.list()).toMatchObject([{ id: "state-directory", text: expect.stringContaining(gone) }]);
+  await expect
+    .poll(() => troubles.list())
+    .toMatchObject([{ id: "state-directory", text: expect.stringContaining(gone) }]);
 });
 
 test("how late the event loop was is kept for a minute", async () => {
