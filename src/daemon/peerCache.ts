@@ -5,7 +5,7 @@ import { type Clock, sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { readSteeringFile, writeFileAtomic } from "../core/files.ts";
 import type { Log } from "../core/log.ts";
-import type { Troubles } from "../core/troubles.ts";
+import type { TroubleRegistry } from "../observe/troubles.ts";
 import { decodePeerCache, encodePeerCache } from "../peers/cacheFile.ts";
 import type { PeerStore } from "../peers/store.ts";
 
@@ -25,27 +25,43 @@ export async function savePeerCache(path: string, store: PeerStore, nowMs: numbe
 
 export interface PeerCacheKeeping {
   readonly clock: Clock;
-  readonly troubles: Troubles;
+  readonly troubles: TroubleRegistry;
   readonly path: string;
   readonly store: PeerStore;
   readonly everyMs: number;
 }
 
-/** After a failure: soon after the disk has room again, the file has what was learned meanwhile. */
 const RETRY_MS = 10_000;
 
-/** The body of a task: saves every so often. A disk that does not take it is a trouble, and no reason to stop. */
+/**
+ * The body of a task: saves every so often, and as soon as a folder that could not be written can be again. That it cannot is a
+ * trouble, and no reason to stop.
+ */
 export async function keepPeerCache(keeping: PeerCacheKeeping, signal: AbortSignal): Promise<void> {
   const { clock, troubles, path, store, everyMs } = keeping;
-  for (let pauseMs = everyMs; ; ) {
-    await sleep(clock, pauseMs, signal);
+  let wake = new AbortController();
+  const unsubscribe = troubles.subscribe(({ id }, standing) => {
+    if (id === "state-directory" && !standing) wake.abort();
+  });
+  try {
+    for (let pauseMs = everyMs; ; ) {
+      await sleep(clock, pauseMs, AbortSignal.any([signal, wake.signal])).catch(() => {});
+      signal.throwIfAborted();
+      wake = new AbortController();
+      pauseMs = (await trySave()) ? everyMs : Math.min(RETRY_MS, everyMs);
+    }
+  } finally {
+    unsubscribe();
+  }
+
+  async function trySave(): Promise<boolean> {
     try {
       await savePeerCache(path, store, clock.wallMs());
       troubles.clear("peer-cache");
-      pauseMs = everyMs;
+      return true;
     } catch (error) {
       troubles.raise("peer-cache", `the peers that are known could not be saved: ${messageOf(error)}`);
-      pauseMs = Math.min(RETRY_MS, everyMs);
+      return false;
     }
   }
 }

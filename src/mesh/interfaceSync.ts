@@ -102,9 +102,13 @@ export class InterfaceSync {
     return ABSENT;
   }
 
-  /** True when the interface is not there, or its engine is not. */
+  /** True when the interface is not there, or its engine is not; false also while the kernel cannot be asked. */
   isLost(): boolean {
-    return this.#judge(this.#options.control.link()).state !== "ours";
+    try {
+      return this.#judge(this.#options.control.link()).state !== "ours";
+    } catch {
+      return false;
+    }
   }
 
   /** Key, port and mark as the device shows them. Returns what others had done and was mended. */

@@ -17,7 +17,7 @@ export class TroubleRegistry implements Troubles {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #troubles = new Map<string, Trouble>();
-  readonly #listeners: ((trouble: Trouble, standing: boolean) => void)[] = [];
+  readonly #listeners = new Set<(trouble: Trouble, standing: boolean) => void>();
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
@@ -46,9 +46,10 @@ export class TroubleRegistry implements Troubles {
     return [...this.#troubles.values()].sort((a, b) => a.sinceMs - b.sinceMs);
   }
 
-  /** Calls back when one begins (`standing`) and when it is over. */
-  subscribe(listener: (trouble: Trouble, standing: boolean) => void): void {
-    this.#listeners.push(listener);
+  /** Calls back when one begins (`standing`) and when it is over; the returned function ends that. */
+  subscribe(listener: (trouble: Trouble, standing: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   #tell(trouble: Trouble, standing: boolean): void {

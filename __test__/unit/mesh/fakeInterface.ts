@@ -17,7 +17,7 @@ export class FakeInterface implements InterfaceControl {
   readonly backends: MemoryBackend[] = [];
   /** What `open` fails with, or null. */
   refuseOpen: Error | null = null;
-  /** Steps that fail: `mtu`, `address <text>`. */
+  /** Steps that fail: `link`, `mtu`, `address <text>`. */
   readonly refuse = new Set<string>();
   /** Addresses whose network has no route. */
   readonly unrouted = new Set<string>();
@@ -57,6 +57,7 @@ export class FakeInterface implements InterfaceControl {
   // ---- InterfaceControl ----
 
   link(): SeenLink | null {
+    this.#check("link");
     return this.present === null ? null : { ...this.present };
   }
 

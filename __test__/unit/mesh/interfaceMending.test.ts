@@ -268,3 +268,14 @@ describe("the MTU of the interface", () => {
     expect(link.present?.mtu).toBe(1320);
   });
 });
+
+test("a kernel that cannot be asked for a while, as without descriptors, ends nothing and loses no peer", async () => {
+  const { link, backend, reconciler, meddle, advance } = await quietMesh();
+  await meddle(() => link.refuse.add("link"));
+  expect(reconciler.lastReport()?.error).toContain("link");
+  link.refuse.clear();
+  await advance(60_000);
+  expect(reconciler.lastReport()?.error).toBeNull();
+  expect(link.opens).toBe(1);
+  expect((await backend.read()).peers).toHaveLength(1);
+});
