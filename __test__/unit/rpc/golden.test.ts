@@ -142,4 +142,42 @@ describe("our members", () => {
       result: { pubkey: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", last_handshake: null },
     });
   });
+
+  const answerOf = async (method: string, params: object): Promise<unknown> =>
+    JSON.parse(await ask(JSON.stringify({ jsonrpc: "2.0", method, params, id: 1 }), true));
+
+  test("config.get", async () => {
+    expect(await answerOf("config.get", {})).toMatchObject({
+      result: {
+        file: "/etc/wgmesh/wg0.toml",
+        kept_file: "/var/lib/wgmesh/wg0.settings.toml",
+        settings: [
+          {
+            ...{ key: "mtu", table: "interface", value: 1400, origin: "file" },
+            ...{ from: "/etc/wgmesh/wg0.toml:4", change: "restart", next: 1380 },
+          },
+        ],
+      },
+    });
+  });
+
+  test("config.set and config.unset", async () => {
+    expect(await answerOf("config.set", { settings: { mtu: 1380 }, keep: true })).toMatchObject({
+      result: { changed: ["log-level=debug"], restart: ["mtu"], warnings: [] },
+    });
+    expect(await answerOf("config.unset", { keys: ["mtu"] })).toMatchObject({
+      result: { changed: [], restart: [], warnings: ["nothing was kept"] },
+    });
+  });
+
+  test.each([
+    ["config.set", {}],
+    ["config.set", { settings: ["mtu"] }],
+    ["config.set", { settings: {}, keep: "yes" }],
+    ["config.unset", {}],
+    ["config.unset", { keys: "mtu" }],
+    ["config.unset", { keys: [1] }],
+  ])("%s with params %j is refused", async (method, params) => {
+    expect(await answerOf(method, params)).toMatchObject({ error: { code: -32602 } });
+  });
 });
