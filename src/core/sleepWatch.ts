@@ -1,6 +1,7 @@
 /**
  * Notices that the machine, or this process alone, slept: then whatever was known of the network may be out of date.
  */
+import { BEAT_MS, nextBeatMs } from "./beat.ts";
 import { type Clock, sleep } from "./clock.ts";
 import { messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -15,10 +16,16 @@ export interface SleepWatchOptions {
   woke(): void;
 }
 
-/** A timer's pause on the monotonic clock, which stands still in sleep: this soon after waking it is noticed. */
-const LOOK_EVERY_MS = 1_000;
-/** A busy machine delays a timer; mappings of NATs and sessions last longer than this. */
-const SLEPT_MS = 8_000;
+/**
+ * A timer's pause on the monotonic clock, which stands still in sleep: this soon after waking it is noticed. Every second look falls on
+ * a beat, when the process is awake anyhow.
+ */
+const LOOK_EVERY_MS = BEAT_MS / 2;
+/**
+ * A busy machine delays a timer; mappings of NATs and sessions last longer than this. A process that was stopped for 10 s is
+ * 7.5 s late at least.
+ */
+const SLEPT_MS = 7_000;
 /**
  * Who sleeps uses no CPU; who is merely late, because the machine has too much to do, does. Work that follows waking would make such
  * a machine still slower.
@@ -38,10 +45,12 @@ export class SleepWatch {
     while (!signal.aborted) {
       const beforeMs = bootMs();
       const cpuBeforeMs = cpuMs();
-      await sleep(clock, LOOK_EVERY_MS, signal).catch((error) => {
+      const nowMs = clock.monotonicMs();
+      const pauseMs = nextBeatMs(nowMs, LOOK_EVERY_MS) - nowMs;
+      await sleep(clock, pauseMs, signal).catch((error) => {
         if (!signal.aborted) throw new Error(messageOf(error), { cause: error });
       });
-      const durationMs = Math.round(bootMs() - beforeMs - LOOK_EVERY_MS);
+      const durationMs = Math.round(bootMs() - beforeMs - pauseMs);
       if (signal.aborted || durationMs < SLEPT_MS) continue;
       if (cpuMs() - cpuBeforeMs > durationMs * BUSY_SHARE) continue;
       log.info({ durationMs }, "woke from sleep");

@@ -48,14 +48,23 @@ export function parsePort(text: string | number, what: string): number {
   return port;
 }
 
+/** IPv6 addresses seen before: each message names those of many peers, and finding the canonical text is slow. */
+const canonicalTexts = new Map<string, IpAddress>();
+/** Each peer of a full store has two. */
+const MAX_TEXTS = 2_048;
+
 /** Canonical address text, or null. Zones, leading zeros and IPv4 shorthands are refused. */
 export function parseIp(text: string): IpAddress | null {
   if (isIPv4(text)) return text as IpAddress;
   if (!isIPv6(text) || text.includes("%")) return null;
+  const known = canonicalTexts.get(text);
+  if (known !== undefined) return known;
   const parsed = ipaddr.IPv6.parse(text);
   const canonical = parsed.isIPv4MappedAddress()
     ? parsed.toIPv4Address().toString()
     : parsed.toRFC5952String();
+  if (canonicalTexts.size >= MAX_TEXTS) canonicalTexts.clear();
+  canonicalTexts.set(text, canonical as IpAddress);
   return canonical as IpAddress;
 }
 

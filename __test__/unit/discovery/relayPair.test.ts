@@ -12,7 +12,7 @@ const RELAYS = ["r1", "r2", "r3", "r4", "r5"].map(testKey);
 const facts = (change: Partial<PairFacts> = {}): PairFacts => ({
   handshakeAgeMs: Number.POSITIVE_INFINITY,
   heardAgoMs: 0,
-  ...{ hopeless: false, forced: false, relays: RELAYS },
+  ...{ hopeless: false, onLan: false, forced: false, relays: RELAYS },
   traffic: () => null,
   ...change,
 });
@@ -40,6 +40,18 @@ describe("the order of relays", () => {
 });
 
 describe("RelayPair", () => {
+  test.each([
+    [false, 5_000],
+    [true, 12_000],
+  ])(
+    "lets direct handshakes have the first chance, on a LAN a longer one (on a LAN: %j)",
+    (onLan, patienceMs) => {
+      const pair = new RelayPair(LOWER, HIGHER);
+      const asks = (nowMs: number): boolean => kinds(pair.tick(facts({ onLan }), nowMs)).includes("ask");
+      expect([1_000, 1_000 + patienceMs - 1, 1_000 + patienceMs].map(asks)).toEqual([false, false, true]);
+    },
+  );
+
   test.each([
     [
       ["s1", "s2"],

@@ -13,6 +13,7 @@ use futures_core::Stream;
 use mainline::async_dht::AsyncDht;
 use mainline::{Dht, Id};
 
+use super::pace::Pace;
 use super::records;
 use super::wait::{Ended, wait};
 use crate::error::{Error, Result};
@@ -96,6 +97,7 @@ pub type Sink = Box<dyn FnMut(Event) + Send>;
 pub struct Engine {
     dht: Option<AsyncDht>,
     local: SocketAddrV4,
+    pace: Option<Arc<Pace>>,
     cancelled: Arc<AtomicBool>,
     calls: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -126,7 +128,8 @@ impl Engine {
             Ok(info) => info.local_addr(),
             Err(_) => return Err(Error::new("ETIMEDOUT", "open", "the DHT", "its thread does not answer")),
         };
-        Ok(Self { dht: Some(dht), local, cancelled, calls: Mutex::new(Vec::new()) })
+        let pace = Pace::of(local).map(Arc::new);
+        Ok(Self { dht: Some(dht), local, pace, cancelled, calls: Mutex::new(Vec::new()) })
     }
 
     /// Starts a call; its end is told through the sink.
@@ -140,7 +143,8 @@ impl Engine {
         if calls.len() >= MAX_CALLS {
             return Err(refused("EAGAIN", "too many calls are under way"));
         }
-        let call = Call { dht, local: self.local, cancelled: Arc::clone(&self.cancelled), sink };
+        let (pace, cancelled) = (self.pace.clone(), Arc::clone(&self.cancelled));
+        let call = Call { dht, local: self.local, pace, cancelled, sink };
         let thread = thread::Builder::new()
             .name("wgmesh-dht".to_owned())
             .stack_size(STACK_BYTES)
@@ -162,6 +166,9 @@ impl Engine {
         }
         // The last handle: the crate's thread ends when it sees that.
         drop(dht);
+        if let Some(pace) = self.pace.take() {
+            pace.hurry();
+        }
         wait_until_unbound(self.local);
     }
 
@@ -188,12 +195,15 @@ fn wait_until_unbound(local: SocketAddrV4) {
 struct Call {
     dht: AsyncDht,
     local: SocketAddrV4,
+    pace: Option<Arc<Pace>>,
     cancelled: Arc<AtomicBool>,
     sink: Sink,
 }
 
 impl Call {
     fn run(mut self, request: Request) {
+        let pace = self.pace.clone();
+        let _busy = pace.as_deref().map(Pace::busy);
         // The crate panics in whoever asks it after its own thread has ended.
         let ended = catch_unwind(AssertUnwindSafe(|| self.answer(request)))
             .unwrap_or_else(|_| Err(Error::new("INTERNAL", "ask", "the DHT", "its thread has ended")));

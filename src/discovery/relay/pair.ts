@@ -8,13 +8,11 @@
  */
 import type { Endpoint, PublicKey } from "../../core/types.ts";
 import type { Refusal, SwitchStep } from "../../wire/relay.ts";
-import type { PairEffect, PairFacts } from "./pairFacts.ts";
+import { PATIENCE_MS, type PairEffect, type PairFacts, patienceFor } from "./pairFacts.ts";
 import { isGone, reasonText } from "./reasons.ts";
 import { isBetterSession, RelaySession } from "./session.ts";
 import { Upgrade, type UpgradeEffect } from "./upgrade.ts";
 
-/** So long direct handshakes have the first chance. */
-const PATIENCE_MS = 5_000;
 /** So long a punched hole has it when a direct path has just gone silent: traffic waits. */
 const SILENT_PATIENCE_MS = 700;
 /** So long the other end waits for the one that leads. */
@@ -220,10 +218,12 @@ export class RelayPair {
     return this.#isConnected(facts, nowMs);
   }
 
-  /** When to tick next. */
+  /** When to tick next. Sessions in use that are not about to be changed know it themselves. */
   nextAtMs(facts: PairFacts, nowMs: number): number {
     if (this.#sessions.size > 0) {
-      return Math.min(nowMs + 1_000, ...[...this.#sessions.values()].map((s) => s.nextAtMs(nowMs)));
+      const settles = this.#active === null || this.#upgrade.onTrial;
+      const latestMs = settles ? nowMs + 1_000 : Number.POSITIVE_INFINITY;
+      return Math.min(latestMs, ...[...this.#sessions.values()].map((session) => session.nextAtMs(nowMs)));
     }
     if (this.#isConnected(facts, nowMs) && !facts.forced) return nowMs + REST_MS;
     if (this.#asked !== null) return Math.max(nowMs + 1, this.#asked.atMs + OFFER_WITHIN_MS);
@@ -282,12 +282,12 @@ export class RelayPair {
     this.#newRound(0, FIRST_ROUND_PAUSE_MS);
   }
 
-  #seekAtMs({ hopeless }: PairFacts): number {
+  #seekAtMs(facts: PairFacts): number {
     const sinceMs = this.#aloneSinceMs ?? 0;
-    const patienceMs = hopeless || this.#punchFailure !== null ? 0 : PATIENCE_MS;
+    const wasLost = this.#lostAtMs > Number.NEGATIVE_INFINITY;
+    const patienceMs = this.#punchFailure === null ? patienceFor(facts, wasLost) : 0;
     if (this.#leads) return sinceMs + patienceMs;
-    const leadMs = this.#lostAtMs > Number.NEGATIVE_INFINITY ? LOST_LEAD_MS : LEAD_MS;
-    return Math.max(sinceMs + patienceMs, this.#lastOfferMs) + leadMs;
+    return Math.max(sinceMs + patienceMs, this.#lastOfferMs) + (wasLost ? LOST_LEAD_MS : LEAD_MS);
   }
 
   #seek(facts: PairFacts, nowMs: number): void {

@@ -9,6 +9,11 @@ import { orderRelays } from "./choice.ts";
 import type { BridgeTraffic } from "./plane.ts";
 import type { RelaySession } from "./session.ts";
 
+/** So long direct handshakes have the first chance. */
+export const PATIENCE_MS = 5_000;
+/** On a LAN nothing is between; its nodes may only have too much to do when all of them start at once. */
+const LAN_PATIENCE_MS = 12_000;
+
 export interface PairFacts {
   /** Age of the newest WireGuard handshake in milliseconds; Infinity for never. */
   readonly handshakeAgeMs: number;
@@ -16,6 +21,8 @@ export interface PairFacts {
   readonly heardAgoMs: number;
   /** Nothing direct is to be hoped for: both behind symmetric NATs, or the operator wants a relay. */
   readonly hopeless: boolean;
+  /** It was heard on our own LAN. */
+  readonly onLan: boolean;
   /** A direct path is not wanted (`--force-relay`). */
   readonly forced: boolean;
   /** Those that may relay now, in the order of choice.ts. */
@@ -36,6 +43,12 @@ export type PairEffect =
   /** Nobody has heard of the peer since it was lost. */
   | { readonly do: "silent" };
 
+/** How long direct handshakes have the first chance, milliseconds. `wasLost`: there was a path before. */
+export function patienceFor({ hopeless, onLan }: PairFacts, wasLost: boolean): number {
+  if (hopeless) return 0;
+  return onLan && !wasLost ? LAN_PATIENCE_MS : PATIENCE_MS;
+}
+
 interface Node {
   readonly clock: Clock;
   readonly store: PeerStore;
@@ -49,24 +62,33 @@ interface Known {
   readonly usable: readonly Peer[];
   /** Those that give no answer are asked last. */
   readonly silent: ReadonlySet<PublicKey>;
+  readonly traffic: PairFacts["traffic"];
 }
 
 /** What is known of the peer now. */
 export function pairFacts(
   { clock, forced, self, store }: Node,
-  { publicKey, silent, usable }: Known,
-): Omit<PairFacts, "traffic"> {
+  { publicKey, silent, traffic, usable }: Known,
+): PairFacts {
   const peer = store.get(publicKey);
   const atMs = peer?.lastHandshakeMs ?? 0;
-  const keys = usable.map((relay) => relay.publicKey).filter((key) => key !== publicKey);
-  const ordered = orderRelays(self.snapshot.publicKey, publicKey, keys);
+  let relays: readonly PublicKey[] | null = null;
   const isForced = forced && peer !== undefined && !peer.relays && !peer.methods.includes("lan");
   return {
     handshakeAgeMs: atMs === 0 ? Number.POSITIVE_INFINITY : Math.max(0, clock.wallMs() - atMs),
     heardAgoMs: store.heardAgoMs(publicKey),
     hopeless: isForced || (self.snapshot.natType === "symmetric" && peer?.natType === "symmetric"),
+    onLan: peer?.endpointMethod === "lan",
     forced: isForced,
-    relays: [...ordered.filter((key) => !silent.has(key)), ...ordered.filter((key) => silent.has(key))],
+    /** Ordered when asked for: most pairs need none. */
+    get relays() {
+      if (relays !== null) return relays;
+      const keys = usable.map((relay) => relay.publicKey).filter((key) => key !== publicKey);
+      const ordered = orderRelays(self.snapshot.publicKey, publicKey, keys);
+      relays = [...ordered.filter((key) => !silent.has(key)), ...ordered.filter((key) => silent.has(key))];
+      return relays;
+    },
+    traffic,
   };
 }
 

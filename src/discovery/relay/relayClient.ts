@@ -296,9 +296,8 @@ export class RelayClient {
   }
 
   #facts(publicKey: PublicKey, entry: Entry, usable: readonly Peer[]): PairFacts {
-    const known = { publicKey, usable, silent: this.#silentPeers };
     const traffic = (session: string): BridgeTraffic | null => entry.bridges.get(session)?.traffic() ?? null;
-    return { ...pairFacts(this.#options, known), traffic };
+    return pairFacts(this.#options, { publicKey, usable, silent: this.#silentPeers, traffic });
   }
 
   #isReached(relay: Peer): boolean {

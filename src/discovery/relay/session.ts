@@ -2,6 +2,7 @@
  * One session with a relay as one of its ends sees it: when it is asked whether it works, and when it is given up. Pure: time and
  * totals come in as arguments.
  */
+import { BEAT_MS, nextBeatMs } from "../../core/beat.ts";
 import type { PublicKey } from "../../core/types.ts";
 import type { BridgeTraffic } from "./plane.ts";
 
@@ -13,6 +14,10 @@ const MAX_ECHO_PAUSE_MS = 400;
 const ANSWER_MS = 1_000;
 /** A tunnel at rest has a keepalive every 25 s from both ends. */
 const REST_MS = 30_000;
+const LOOK_MS = 1_000;
+/** A tunnel that was used so lately will be again. */
+const RESTS_AFTER_MS = 10_000;
+const REST_LOOK_MS = BEAT_MS / 2;
 /** Echoes in a row that go unanswered before a relay is given up. */
 const LOST_ECHOES = 4;
 
@@ -68,17 +73,23 @@ export class RelaySession {
     return this.#unanswered >= LOST_ECHOES && nowMs >= this.#echoAtMs;
   }
 
-  /** When to look again; a used session is looked at every second for the sake of its totals. */
+  /** When to look again, for the sake of its totals too: every second while something is sent, seldom at rest. */
   nextAtMs(nowMs: number): number {
     if (this.verifiedAtMs === null)
       return Math.min(this.#nextEchoAtMs(), this.openedAtMs + OPEN_WITHIN_MS + 1);
-    return Math.max(nowMs + 1, Math.min(nowMs + 1_000, this.#nextEchoAtMs()));
+    const rests = this.#unanswered === 0 && !this.#waits && nowMs - this.#heardAtMs >= RESTS_AFTER_MS;
+    const lookAtMs = rests ? nextBeatMs(nowMs, REST_LOOK_MS) : nowMs + LOOK_MS;
+    return Math.max(nowMs + 1, Math.min(lookAtMs, this.#nextEchoAtMs()));
+  }
+
+  /** Something was sent that nothing came after. */
+  get #waits(): boolean {
+    return this.#traffic.txPackets > this.#sentAtLastWord;
   }
 
   #nextEchoAtMs(): number {
     if (this.verifiedAtMs === null || this.#unanswered > 0) return this.#echoAtMs;
-    const waits = this.#traffic.txPackets > this.#sentAtLastWord;
-    return Math.max(this.#echoAtMs, this.#heardAtMs + (waits ? ANSWER_MS : REST_MS));
+    return Math.max(this.#echoAtMs, this.#heardAtMs + (this.#waits ? ANSWER_MS : REST_MS));
   }
 }
 

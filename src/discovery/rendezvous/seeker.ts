@@ -6,9 +6,13 @@
  */
 import type { PublicKey } from "../../core/types.ts";
 
-/** A peer that was just met connects by itself on a LAN, or where no NAT is between. */
+/** A peer that was just met connects by itself where no NAT is between. */
 const GRACE_MS = 400;
-const LAN_GRACE_MS = 1_500;
+/**
+ * So it does on a LAN, where there is nothing to punch: one without a tunnel is at a busy machine, such as one that starts thirty nodes,
+ * and has no need of more to do.
+ */
+const LAN_GRACE_MS = 10_000;
 /** A peer that others mention is sent a HELLO first. */
 const FIRST_SEEK_MS = 300;
 /** Traffic waits; but what was just found out of our own address comes first. */
