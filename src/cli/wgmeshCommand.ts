@@ -5,16 +5,20 @@ import type { ExitCode } from "../core/errors.ts";
 import { exitCodesText, makeCommand, runCommand } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 import { addAudit } from "./verbs/audit.ts";
+import { addBugreport } from "./verbs/bugreport.ts";
 import { addCompletion } from "./verbs/completion.ts";
 import { addConfig } from "./verbs/config.ts";
+import { addDebug } from "./verbs/debug.ts";
 import { addDown } from "./verbs/down.ts";
 import { addEvents } from "./verbs/events.ts";
 import { addInit } from "./verbs/init.ts";
 import { addLogs } from "./verbs/logs.ts";
+import { addMetrics } from "./verbs/metrics.ts";
 import { addNetcheck } from "./verbs/netcheck.ts";
 import { addPeers } from "./verbs/peers.ts";
 import { addPing } from "./verbs/ping.ts";
 import { addQr } from "./verbs/qr.ts";
+import { addReconcile } from "./verbs/reconcile.ts";
 import { addReload } from "./verbs/reload.ts";
 import { addStatus } from "./verbs/status.ts";
 import { addTestPeer } from "./verbs/testPeer.ts";
@@ -44,11 +48,15 @@ const verbs = [
   addPing,
   addTestPeer,
   addNetcheck,
+  addReconcile,
   addReload,
   addConfig,
   addDown,
   // Rarely used.
   addCompletion,
+  addMetrics,
+  addBugreport,
+  addDebug,
   addToken,
 ];
 

@@ -5,7 +5,7 @@
 /** Scripts whose letters take two columns (Unicode TR 11, W and F), and pictures. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6]|\p{Script=Han}|\p{Emoji_Presentation}/u;
-const MARK_ALONE = /^[\p{Mn}\p{Me}\u200d\ufe0f]$/u;
+const MARK_ALONE = /^(?:\p{Mn}|\p{Me})$/u;
 
 /** What a terminal draws in one place: a letter with its marks, a picture with its modifiers. */
 const graphemes = new Intl.Segmenter();

@@ -36,6 +36,7 @@ const labels = { event: names };
 /** What happens on the sockets of discovery, as `wgmesh_control_events_total{event}`. */
 export class Counters {
   readonly #counter: Counter<typeof labels>;
+  readonly #queues = new Map<string, () => number>();
 
   constructor(metrics: Metrics) {
     this.#counter = metrics.counter(
@@ -48,6 +49,15 @@ export class Counters {
 
   add(name: CounterName, by = 1): void {
     this.#counter.add(by, { event: name });
+  }
+
+  /** Says how many wait for something, whenever somebody looks. */
+  queue(name: string, size: () => number): void {
+    this.#queues.set(name, size);
+  }
+
+  queues(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#queues].map(([name, size]) => [name, size()]));
   }
 
   snapshot(): Readonly<Record<CounterName, number>> {

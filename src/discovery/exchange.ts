@@ -75,6 +75,8 @@ export class Exchange {
     this.#contacts = new ContactQueue(clock.monotonicMs());
     this.#plan = new RefreshPlan(() => random.unit());
     this.#outbox = new Outbox(send, counters);
+    counters.queue("contacts", () => this.#contacts.size);
+    counters.queue("hellos", () => this.#hellos.size);
     this.#sweepAtMs = clock.monotonicMs();
     this.#pacemaker = new Pacemaker(clock, {
       nextAtMs: () => this.#nextAtMs(),

@@ -337,6 +337,10 @@ export class MeshDiscovery implements Discovery {
     return this.#counters?.snapshot() ?? {};
   }
 
+  queues(): Readonly<Record<string, number>> {
+    return this.#counters?.queues() ?? {};
+  }
+
   #relayLayer(context: DiscoveryContext, exchange: Exchange, socket: ControlSocket): RelayLayer | null {
     return openRelayLayer({
       ...{ context, settings: this.#options.relay, gossipPort: this.#options.gossipPort },

@@ -122,4 +122,6 @@ export interface Discovery {
   examine(): Promise<NatReport | null>;
   /** Counters of the receive path, for `status` and tests. */
   counters(): Readonly<Record<string, number>>;
+  /** How many requests wait for their turn, and how many messages for an answer, by name; for a debugging eye. */
+  queues(): Readonly<Record<string, number>>;
 }

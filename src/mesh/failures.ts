@@ -64,6 +64,14 @@ export class FailureBook {
     if (before?.reason !== reason) this.#log.warn({ object, reason }, "reconcile failed");
   }
 
+  /** Ends the pause of that object, or of all: what fails is tried again at once. */
+  hurry(object?: string): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [name, entry] of this.#entries) {
+      if (object === undefined || name === object) this.#entries.set(name, { ...entry, retryAtMs: nowMs });
+    }
+  }
+
   succeeded(object: string): void {
     if (this.#entries.delete(object)) this.#log.info({ object }, "reconcile succeeded again");
   }

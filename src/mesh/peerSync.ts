@@ -12,7 +12,8 @@ import type { FailureBook } from "./failures.ts";
 import { type HandshakePeer, type HandshakeState, type Now, stepHandshakes } from "./handshake.ts";
 
 const PREFIX = "peer ";
-const objectOf = (publicKey: PublicKey): string => `${PREFIX}${publicKey}`;
+/** Its name among what fails. */
+export const failingPeer = (publicKey: PublicKey): string => `${PREFIX}${publicKey}`;
 
 export interface PeerSyncOptions {
   readonly clock: Clock;
@@ -69,15 +70,15 @@ export class PeerSync {
     const { changes, foreign } = difference(wanted, device.peers, this.#applied);
     const actual = new Map(device.peers.map((peer) => [peer.publicKey, peer]));
     const batch = this.#withRetriggers(changes, wanted, actual)
-      .filter((change) => !failures.isPaused(objectOf(keyOf(change))))
+      .filter((change) => !failures.isPaused(failingPeer(keyOf(change))))
       .map((change) => this.#withRoamed(change));
     this.#roamed = new Map();
     const refused = batch.length === 0 ? [] : await backend.apply(batch);
 
     const refusedKeys = new Set(refused.map(({ publicKey }) => publicKey));
-    for (const { publicKey, reason } of refused) failures.failed(objectOf(publicKey), reason);
+    for (const { publicKey, reason } of refused) failures.failed(failingPeer(publicKey), reason);
     for (const publicKey of batch.map(keyOf)) {
-      if (!refusedKeys.has(publicKey)) failures.succeeded(objectOf(publicKey));
+      if (!refusedKeys.has(publicKey)) failures.succeeded(failingPeer(publicKey));
     }
     this.#rememberApplied(wanted, actual);
     if (batch.length > 0) log.debug(countByKind(batch), "peers reconciled");
@@ -162,7 +163,7 @@ export class PeerSync {
 
   #isFailing(publicKey: PublicKey): boolean {
     const { failures } = this.#options;
-    return !failures.isEmpty && failures.isFailing(objectOf(publicKey));
+    return !failures.isEmpty && failures.isFailing(failingPeer(publicKey));
   }
 }
 

@@ -22,7 +22,7 @@ import type { InterfaceAddress } from "./interfaceDifference.ts";
 import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
 import { MendPacer } from "./mendPacer.ts";
 import { MtuPolicy, type Path } from "./mtuPolicy.ts";
-import { PeerSync } from "./peerSync.ts";
+import { failingPeer, PeerSync } from "./peerSync.ts";
 import { acceptNetworks, type RefusedNetwork, type RoutePolicy } from "./routePolicy.ts";
 import { RouteSync, type RouteTable } from "./routes.ts";
 
@@ -209,6 +209,12 @@ export class Reconciler {
   /** Has `reader` told of the peers each time they are read, so that others need not read them too. */
   onRead(reader: (peers: readonly ActualPeer[]) => void): void {
     this.#readers.push(reader);
+  }
+
+  /** Like {@link runOnce}, and what fails is tried again whatever its pause: that peer, or all. */
+  runNow(publicKey?: PublicKey): Promise<ReconcileReport> {
+    this.#failures.hurry(publicKey === undefined ? undefined : failingPeer(publicKey));
+    return this.runOnce();
   }
 
   /** The peer as the interface showed it last. */

@@ -4,8 +4,8 @@
 import type { Audit, AuditEntry } from "../core/audit.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
+import { redact } from "../core/redact.ts";
 import type { Troubles } from "../core/troubles.ts";
-import { redact } from "./redact.ts";
 import { RotatingFile } from "./rotatingFile.ts";
 
 /** Some 20,000 entries a file; six of them are years of an ordinary node. */

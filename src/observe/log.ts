@@ -7,7 +7,7 @@ import { type Logger, pino } from "pino";
 import type { Clock } from "../core/clock.ts";
 import { LOG_LEVELS, type Log, type LogLevels, tableOfLevels } from "../core/log.ts";
 import { formatText } from "../core/logText.ts";
-import { redact } from "./redact.ts";
+import { redact } from "../core/redact.ts";
 import { RepeatLimiter } from "./repeats.ts";
 
 export interface LogOptions {

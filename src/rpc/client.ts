@@ -10,7 +10,10 @@ import { Notifications } from "./notifications.ts";
 import { type ErrorBody, errorFromBody, type Params, type RequestId } from "./protocol.ts";
 
 export type { ConfigResult } from "./methods/config.ts";
+export type * from "./methods/debug.ts";
 export type * from "./methods/seeing.ts";
+export type { MethodName } from "./methods/table.ts";
+export type { Params } from "./protocol.ts";
 export type * from "./results.ts";
 export { NEVER } from "./results.ts";
 

@@ -4,6 +4,7 @@
  */
 import type { ConfigView } from "./views/config.ts";
 import type { ControlView } from "./views/control.ts";
+import type { DebugView } from "./views/debug.ts";
 import type { HealthView } from "./views/health.ts";
 import type { NetView } from "./views/net.ts";
 import type { OperationsView } from "./views/operations.ts";
@@ -23,7 +24,8 @@ export interface DaemonView
     ConfigView,
     SeeingView,
     HealthView,
-    OperationsView {}
+    OperationsView,
+    DebugView {}
 
 /** The RPC server as the daemon sees it (row C8): injected with `setRpcServer`. */
 export interface RpcServer {

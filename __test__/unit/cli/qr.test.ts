@@ -60,9 +60,10 @@ test("on a terminal: black on white, decoded to the very secret", async () => {
   });
   expect(code).toBe(0);
   const lines = shown.trimEnd().split("\n");
-  const coloured = /^\x1b\[38;5;16;48;5;231m([ █▀▄]+)\x1b\[0m$/;
-  expect(lines.filter((line) => !coloured.test(line))).toEqual([]);
-  const texts = lines.map((line) => coloured.exec(line)?.[1] ?? "");
+  const [before, after] = ["\x1b[38;5;16;48;5;231m", "\x1b[0m"];
+  expect(lines.filter((line) => !line.startsWith(before) || !line.endsWith(after))).toEqual([]);
+  const texts = lines.map((line) => line.slice(before.length, -after.length));
+  expect(texts.join("")).toMatch(/^[ █▀▄]+$/);
   expect(texts[0]?.length).toBeLessThan(80);
   expect(decoded(picture(drawn(texts, true)))).toBe(uri);
   expect(shown).not.toContain(uri);

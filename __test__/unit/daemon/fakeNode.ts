@@ -263,6 +263,7 @@ export class FakeNode {
       layers: () => [],
       examine: async () => null,
       counters: () => ({ received: 3 }),
+      queues: () => ({ contacts: 2 }),
     };
   }
 

@@ -18,7 +18,13 @@ function names(value: unknown): string[] {
 test.each(Object.keys(methods) as MethodName[])("docs/rpc.md tells every member of %s", async (method) => {
   const text = readRepositoryFile("docs/rpc.md");
   const members = names(
-    await methods[method].call(methodContext(vectorView()), { pubkey: known, settings: {}, keys: [], id: 1 }),
+    await methods[method].call(methodContext(vectorView()), {
+      pubkey: known,
+      settings: {},
+      keys: [],
+      id: 1,
+      kind: "cpu",
+    }),
   );
   expect(members.length).toBeGreaterThan(0);
   expect(text).toContain(`\`${method}\``);

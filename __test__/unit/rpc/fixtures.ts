@@ -210,6 +210,13 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
     logLines: () => [vectorLogLine],
     followLog: () => () => {},
     auditEntries: () => [vectorAuditEntry],
+    reconcileNow: async () => {
+      calls.push("reconcile");
+      return { durationMs: 1.5, changes: 2, error: null, failing: [...vectorStatus.failing] };
+    },
+    queues: () => ({ contacts: 2 }),
+    dumpState: () => ({}),
+    profile: async () => "{}",
     ...change,
   };
 }

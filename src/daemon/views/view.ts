@@ -5,6 +5,7 @@ import type { DaemonView } from "../../rpc/daemonView.ts";
 import { publishProcess } from "../nodeMetrics.ts";
 import { configView } from "./config.ts";
 import { controlView } from "./control.ts";
+import { debugView } from "./debug.ts";
 import { healthView } from "./health.ts";
 import { netView } from "./net.ts";
 import { operationsView } from "./operations.ts";
@@ -30,6 +31,7 @@ export function nodeView(parts: ViewParts): DaemonView {
     ...controlView(parts),
     ...configView(parts),
     ...seeingView(parts),
+    ...debugView(parts, peers),
     ...healthView(parts),
     ...operationsView(parts),
   };

@@ -3,6 +3,7 @@
  */
 import { configMethods } from "./config.ts";
 import { daemonMethods } from "./daemon.ts";
+import { debugMethods } from "./debug.ts";
 import { healthMethods } from "./health.ts";
 import { netMethods } from "./net.ts";
 import { operationsMethods } from "./operations.ts";
@@ -15,6 +16,7 @@ export const methods = {
   ...netMethods,
   ...configMethods,
   ...seeingMethods,
+  ...debugMethods,
   ...healthMethods,
   ...operationsMethods,
 } as const;
