@@ -40,8 +40,8 @@ const NARROWEST = 8;
 const BETWEEN = "  ";
 
 /**
- * Rows under a header, two blanks between columns. Where that is wider than `columns`, the widest columns are shortened until it
- * fits or all are narrow; what sticks out then is cut. Ends with LF.
+ * Rows under a header, two blanks between columns. Where that is wider than `columns`, the last ones are shortened until it fits,
+ * each down to a width that still tells something; what sticks out then is cut. Ends with LF.
  */
 export function tableText(
   header: readonly string[],
@@ -58,17 +58,17 @@ export function tableText(
   return cells.map((row) => `${shorten(line(row).trimEnd(), columns)}\n`).join("");
 }
 
+/** What tells most comes first, so the last columns give way first. */
 function fitted(natural: readonly number[], columns: number): number[] {
-  const widths = [...natural];
-  let excess = widths.reduce((sum, width) => sum + width, BETWEEN.length * (widths.length - 1)) - columns;
-  while (excess > 0) {
-    const widest = Math.max(...widths);
-    if (widest <= NARROWEST) break;
-    // The last of those that are equal: what tells most comes first.
-    widths[widths.lastIndexOf(widest)] = widest - 1;
-    excess -= 1;
-  }
-  return widths;
+  let excess = natural.reduce((sum, width) => sum + width, BETWEEN.length * (natural.length - 1)) - columns;
+  return natural
+    .toReversed()
+    .map((width) => {
+      const less = Math.min(Math.max(0, excess), Math.max(0, width - NARROWEST));
+      excess -= less;
+      return width - less;
+    })
+    .toReversed();
 }
 
 /** `name  value` lines, indented, the values below each other. */
