@@ -237,13 +237,15 @@ describe("runOnce", () => {
     }
     await reconciler.runOnce();
     const added = backend.peerCount;
-    const durations: number[] = [];
+    // Of the processor, compiler and collector included: others on the machine do not count.
+    const spentMs: number[] = [];
     for (let run = 0; run < 15; run += 1) {
-      const startMs = performance.now();
+      const start = process.cpuUsage();
       expect((await reconciler.runOnce()).changes).toBe(0);
-      durations.push(performance.now() - startMs);
+      const { user, system } = process.cpuUsage(start);
+      spentMs.push((user + system) / 1_000);
     }
-    const medianMs = durations.sort((a, b) => a - b)[7] ?? Number.NaN;
+    const medianMs = spentMs.sort((a, b) => a - b)[7] ?? Number.NaN;
     console.log(`reconcile of ${added} peers, nothing to change: ${medianMs.toFixed(2)} ms (median of 15)`);
     expect(added).toBeGreaterThan(980);
     expect(medianMs).toBeLessThan(50);
