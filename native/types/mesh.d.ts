@@ -41,6 +41,18 @@ export class MeshSecret {
   writeQr(fd: number, form: "terminal" | "plain" | "svg" | "png"): void;
 
   /**
+   * Takes over what {@link MeshSecret.toPipe} put there, and closes the descriptor. Errors: `EBADF`, `EINVAL` (no pipe),
+   * `SECRET_SHORT`.
+   */
+  static fromPipe(fd: number): MeshSecret;
+
+  /**
+   * A pipe that holds the secret, for the process that is to have it next: its bytes can be read once, and by whoever has the
+   * descriptor. The descriptor is the caller's; no child inherits it unless it is named. Errors: `EMFILE`.
+   */
+  toPipe(): number;
+
+  /**
    * Estimated strength in whole bits: what a guesser who knows words, keyboard rows, years and repeats must search. wgmesh refuses
    * secrets under 80.
    */

@@ -49,6 +49,32 @@ export function sdNotify(state: string): boolean;
 /** prctl(PR_SET_DUMPABLE, 0): from now on no core dump, no ptrace and no look into /proc/PID/mem by the same user. On macOS no core dump. */
 export function setNonDumpable(): void;
 
+/**
+ * From now on no child inherits a descriptor, also none that this process inherited itself, but for the standard streams and those
+ * that are named when it is started.
+ */
+export function keepDescriptors(): void;
+
+/** SIGTTIN, SIGTTOU and SIGTSTP are ignored from now on: a daemon has no terminal that could stop it. */
+export function ignoreTerminalStops(): void;
+
+/**
+ * The process becomes another program (execve(2)), with the same PID: its threads end, and its descriptors are closed but for `kept`.
+ * Name the standard streams among them: Node.js marks its own to be closed.
+ *
+ * @param args - the first is the program's name for itself.
+ * @param environment - `NAME=value`, all of it.
+ *
+ * Does not return. Errors: those of execve(2), `EBADF` for a number in `kept` that is not open, `EINVAL` for a text with a NUL;
+ * the process goes on then.
+ */
+export function replaceProcess(
+  program: string,
+  args: readonly string[],
+  environment: readonly string[],
+  kept: readonly number[],
+): never;
+
 /** Whether the effective set of the process has the capability, e.g. `CAP_NET_ADMIN`; on macOS, whether it is root. Errors: `EINVAL` for an unknown name. */
 export function hasCapability(name: string): boolean;
 

@@ -56,6 +56,10 @@ function usageError(error: CommanderError): WgmeshError {
 /** One line that says what is wrong, one that says what to do; the stack only with WGMESH_LOG=debug. */
 export function reportError(name: string, error: unknown, terminal: Terminal): void {
   terminal.err(`${name}: ${printable(messageOf(error))}\n`);
-  if (error instanceof WgmeshError) terminal.err(`hint: ${printable(error.hint)}\n`);
+  if (error instanceof WgmeshError) {
+    terminal.err(`hint: ${printable(error.hint)}\n`);
+    // Lines of a log, made printable where they were read.
+    if (error.detail !== null) terminal.err(error.detail);
+  }
   if (terminal.env.WGMESH_LOG === "debug" && error instanceof Error) terminal.err(`${error.stack}\n`);
 }

@@ -2,6 +2,7 @@
  * The command line of `wgmeshd`: check everything, then open the daemon and serve until it ends.
  */
 import type { Command } from "commander";
+import { commandLineOf } from "../config/commandLine.ts";
 import { type Configuration, type ConfigurationSources, loadConfiguration } from "../config/configuration.ts";
 import { addNotBuiltFlags, addOptions, flagLayer, refuseNotBuiltFlags } from "../config/flags.ts";
 import { daemonOptions, fileOptions, secretOptions } from "../config/options.ts";
@@ -25,6 +26,7 @@ Examples:
   wgmeshd --iface wg0 --secret-file mesh.secret             join the mesh on this LAN
   wgmeshd --secret-file mesh.secret --peer 203.0.113.7      join through a node elsewhere
   wgmeshd --secret-file mesh.secret --advertise-routes 192.168.10.0/24
+  wgmeshd --secret-file mesh.secret --daemon --log-file /var/log/wgmesh.log
 `;
 
 /** What the daemon is started with. */
@@ -32,6 +34,8 @@ export interface DaemonRequest extends Pick<Configuration, "options" | "secret">
   /** With the options again, where each comes from, and what a reload reads anew. */
   readonly configuration: Configuration;
   readonly sources: ConfigurationSources;
+  /** What another process is started with to be this daemon (config/commandLine.ts). */
+  readonly commandLine: readonly string[];
 }
 
 /** Starts a daemon and resolves to the process's exit code once it has ended. */
@@ -40,7 +44,9 @@ export type StartDaemon = (request: DaemonRequest, terminal: Terminal) => Promis
 export function daemonCommand(terminal: Terminal): Command {
   const command = makeCommand("wgmeshd", terminal)
     .usage("--iface NAME [options]")
-    .description("Joins this machine to the mesh of its secret, and stays in the foreground.")
+    .description(
+      "Joins this machine to the mesh of its secret; in the foreground, or with --daemon in the background.",
+    )
     .allowExcessArguments(false)
     .addHelpText("after", sources + exitCodesText() + examples);
   addOptions(command, daemonOptions);
@@ -51,14 +57,14 @@ export function daemonCommand(terminal: Terminal): Command {
 }
 
 /** Reads the command line, the environment and the configuration file. Throws a WgmeshError; changes nothing. */
-function readRequest(command: Command, env: Terminal["env"]): DaemonRequest {
+export function readRequest(command: Command, env: Terminal["env"]): DaemonRequest {
   refuseNotBuiltFlags(command);
   const flags = new Map([...flagLayer(command, daemonOptions), ...flagLayer(command, secretOptions)]);
   const sources = { flags, env, configFile: configFileOf(command, env) };
   const configuration = loadConfiguration(sources);
   refuse(configuration.problems);
   const { options, secret } = configuration;
-  return { options, secret, configuration, sources };
+  return { options, secret, configuration, sources, commandLine: commandLineOf(sources) };
 }
 
 export async function runDaemon(

@@ -7,15 +7,19 @@ import { loadLocation } from "../config/configuration.ts";
 import { addOptions, flagLayer, readOptions } from "../config/flags.ts";
 import type { OptionTable } from "../config/optionRow.ts";
 import { type FileOptions, fileOptions, type LocationOptions, locationOptions } from "../config/options.ts";
-import { rpcSocketPath } from "../config/paths.ts";
+import { pidFilePath, rpcSocketPath } from "../config/paths.ts";
 import { type RemoteOptions, remoteOptions } from "../config/remoteOptions.ts";
 import { isLoopback } from "../config/rpcOptions.ts";
 import { path } from "../config/values.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import type { Endpoint } from "../core/types.ts";
+import { identifyFromPidFile } from "../launch/processes.ts";
 import type { ClientOptions } from "../rpc/client.ts";
 import { trustedUids } from "./serviceUser.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** How long a call waits for a daemon that restarts. */
+const RESTART_MS = 5000;
 
 const options: OptionTable<LocationOptions & FileOptions & RemoteOptions> = {
   ...locationOptions,
@@ -59,11 +63,16 @@ export function readLocation(command: Command, terminal: Terminal): Location {
     socket,
     client:
       server === null
-        ? { socketPath: socket, trustedUids: trustedUids() }
+        ? { socketPath: socket, trustedUids: trustedUids(), retryMs: retryMs(location) }
         : remoteServer(server, read, terminal.env.WGMESH_TOKEN ?? ""),
     remote: server !== null,
     json: jsonAsked(command),
   };
+}
+
+/** A daemon that lives and does not answer starts, or restarts; where there is none, waiting brings none. */
+function retryMs(location: LocationOptions): number {
+  return identifyFromPidFile(pidFilePath(location)) === null ? 0 : RESTART_MS;
 }
 
 function remoteServer(server: Endpoint, options: RemoteOptions, variable: string): ClientOptions {

@@ -1,19 +1,99 @@
+/**
+ * What `wgmeshd` does once its command line is read: be the daemon, or start it in the background; and become its successor after
+ * a restart.
+ */
+import { closeSync, writeSync } from "node:fs";
 import { loadConfiguration } from "../config/configuration.ts";
+import { rpcSocketPath } from "../config/paths.ts";
 import { unknownVariables } from "../config/variables.ts";
-import type { ExitCode } from "../core/errors.ts";
+import { ExitCode } from "../core/errors.ts";
+import type { MeshSecret } from "../identity/derivation.ts";
+import { type Launch, launchVariable } from "../launch/launch.ts";
 import type { DaemonRequest } from "./daemonCommand.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** Loads the addon and the daemon only now: bad arguments are told at once, also where the addon cannot load. */
-export async function startDaemon(request: DaemonRequest): Promise<ExitCode> {
-  const { openMeshSecret } = await import("../identity/meshSecret.ts");
-  const { options, configuration, sources } = request;
-  const found = openMeshSecret(request.secret);
+export async function startDaemon(
+  request: DaemonRequest,
+  terminal: Terminal,
+  launch: Launch,
+): Promise<ExitCode> {
+  const { openMeshSecret, takeMeshSecret } = await import("../identity/meshSecret.ts");
+  const found =
+    launch.secretFd === null
+      ? openMeshSecret(request.secret)
+      : { secret: takeMeshSecret(launch.secretFd), warnings: [] };
+  if (request.options.daemon && !launch.detached) {
+    return await startAnother(request, found.secret, found.warnings, terminal);
+  }
+  const native = await import("../launch/native.ts");
+  if (launch.detached) {
+    process.umask(0o077);
+    native.ignoreTerminalStops();
+  }
   const { Daemon } = await import("../daemon/door.ts");
-  const warnings = [...found.warnings, ...unknownVariables(sources.env)];
-  const source = {
-    initial: configuration,
-    load: (keptText?: string) => loadConfiguration(sources, keptText),
+  const { options, configuration, sources } = request;
+  const daemon = await Daemon.open(options, found.secret, {
+    warnings: [...found.warnings, ...unknownVariables(sources.env)],
+    configuration: {
+      initial: configuration,
+      load: (keptText?: string) => loadConfiguration(sources, keptText),
+    },
+    handover: launch.handover,
+  });
+  if (launch.reportFd !== null) closeSync(launch.reportFd);
+  if ((await daemon.serve()) === "ended") return ExitCode.ok;
+  return becomeSuccessor(request, found.secret, launch.detached, native.replaceProcess);
+}
+
+async function startAnother(
+  { options, commandLine }: DaemonRequest,
+  secret: MeshSecret,
+  warnings: readonly string[],
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { startInBackground } = await import("../launch/start.ts");
+  for (const warning of warnings) terminal.err(`wgmeshd: warning: ${warning}\n`);
+  const pid = await startInBackground({
+    options,
+    program: String(process.argv[1]),
+    commandLine,
+    secretFd: secret.toPipe(),
+    client: { socketPath: rpcSocketPath(options) },
+    env: terminal.env,
+    clock: terminal.clock,
+  });
+  terminal.out(`${options.interfaceName}: started (PID ${pid})\n`);
+  return ExitCode.ok;
+}
+
+/** The same PID, program and options; nothing of this process runs after it. */
+function becomeSuccessor(
+  { commandLine }: DaemonRequest,
+  secret: MeshSecret,
+  detached: boolean,
+  replaceProcess: typeof import("../launch/native.ts").replaceProcess,
+): never {
+  const secretFd = secret.toPipe();
+  const env = { ...process.env, ...launchVariable({ detached, secretFd, handover: true }) };
+  return replaceProcess(
+    process.execPath,
+    [process.execPath, ...process.execArgv, String(process.argv[1]), ...commandLine],
+    Object.entries(env).map(([name, value]) => `${name}=${value}`),
+    // Node.js has its standard streams closed by execve(2) too.
+    [0, 1, 2, secretFd],
+  );
+}
+
+/** What a daemon in the background has to say while it starts goes to whoever started it. */
+export function reportingTerminal(terminal: Terminal, { reportFd }: Launch): Terminal {
+  if (reportFd === null) return terminal;
+  const tell = (text: string): void => {
+    try {
+      writeSync(reportFd, text);
+    } catch {
+      // Whoever started it waits no more.
+    }
   };
-  const daemon = await Daemon.open(options, found.secret, warnings, source);
-  return await daemon.serve();
+  return { ...terminal, out: tell, err: tell };
 }

@@ -20,13 +20,16 @@ import { addPing } from "./verbs/ping.ts";
 import { addQr } from "./verbs/qr.ts";
 import { addReconcile } from "./verbs/reconcile.ts";
 import { addReload } from "./verbs/reload.ts";
+import { addRestart } from "./verbs/restart.ts";
 import { addStatus } from "./verbs/status.ts";
 import { addTestPeer } from "./verbs/testPeer.ts";
 import { addToken } from "./verbs/token.ts";
+import { addUp } from "./verbs/up.ts";
 
 const examples = `
 Examples:
   wgmesh init > mesh.secret             make a secret (umask 077 first)
+  wgmesh up --secret-file mesh.secret   start the daemon, unless it runs already
   wgmesh status                         the daemon of wg0
   wgmesh status --iface wg1 --json      another one, for scripts
   wgmesh status --secret-file FILE      what follows from a secret, without a daemon
@@ -40,6 +43,10 @@ Examples:
 const verbs = [
   addInit,
   addQr,
+  addUp,
+  addDown,
+  addRestart,
+  addReload,
   addStatus,
   addPeers,
   addEvents,
@@ -49,9 +56,7 @@ const verbs = [
   addTestPeer,
   addNetcheck,
   addReconcile,
-  addReload,
   addConfig,
-  addDown,
   // Rarely used.
   addCompletion,
   addMetrics,

@@ -5,13 +5,22 @@ import { version } from "../core/version.ts";
  */
 import { asksForVersion } from "./asksForVersion.ts";
 
+// Before anything else: without a listener Node.js opens its debugger to the host on SIGUSR1.
+process.on("SIGUSR1", () => {});
+
 if (asksForVersion(process.argv)) {
   process.stdout.write(`${version}\n`);
 } else {
-  const [{ runDaemon }, { startDaemon }, { processTerminal }] = await Promise.all([
-    import("./daemonCommand.ts"),
-    import("./startDaemon.ts"),
-    import("./terminal.ts"),
-  ]);
-  process.exit(await runDaemon(process.argv.slice(2), processTerminal, startDaemon));
+  const [{ runDaemon }, { startDaemon, reportingTerminal }, { takeLaunch }, { processTerminal }] =
+    await Promise.all([
+      import("./daemonCommand.ts"),
+      import("./startDaemon.ts"),
+      import("../launch/launch.ts"),
+      import("./terminal.ts"),
+    ]);
+  const launch = takeLaunch(process.env);
+  const terminal = reportingTerminal(processTerminal, launch);
+  process.exit(
+    await runDaemon(process.argv.slice(2), terminal, (request) => startDaemon(request, terminal, launch)),
+  );
 }

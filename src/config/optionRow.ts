@@ -12,6 +12,7 @@ export type OptionGroup =
   | "Files"
   | "RPC"
   | "Remote"
+  | "Process"
   | "Log";
 
 /** One row. `T` is the checked type; defaults are checked values already. */

@@ -7,6 +7,7 @@ import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
 import { type Problem, problemOf } from "./problem.ts";
+import { type ProcessOptions, processOptions } from "./processOptions.ts";
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
 import { checkRpcOptions, type RpcOptions, rpcOptions } from "./rpcOptions.ts";
 import type { RoutePolicy, StaticPeer } from "./values.ts";
@@ -28,7 +29,7 @@ const GOSSIP_PACES = ["calm", "steady", "off"] as const;
 export type GossipPace = (typeof GOSSIP_PACES)[number];
 
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
-export interface DaemonOptions extends RelayOptions, RpcOptions {
+export interface DaemonOptions extends RelayOptions, RpcOptions, ProcessOptions {
   readonly interfaceName: InterfaceName;
   readonly backend: BackendChoice;
   /** Absolute; null looks the program up (see native/src/wireguard/process/program.rs for what is trusted). */
@@ -310,6 +311,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   socketPath: locationOptions.socketPath,
 
   ...rpcOptions,
+  ...processOptions,
 
   logLevel: {
     flag: "--log-level",
@@ -360,7 +362,6 @@ export function contradictions(options: DaemonOptions, place: (key: string) => s
  */
 export const notBuiltFlags: readonly { readonly flag: `--${string}`; readonly placeholder?: string }[] = [
   { flag: "--privacy" },
-  { flag: "--daemon" },
   { flag: "--pprof", placeholder: "ADDRESS" },
   { flag: "--account", placeholder: "KEY" },
   { flag: "--referral", placeholder: "CODE" },

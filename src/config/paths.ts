@@ -21,6 +21,30 @@ export function childRecordPath(options: Pick<DaemonOptions, "interfaceName" | "
   return join(options.runDir, `${options.interfaceName}.child.json`);
 }
 
+/** How far a start is (launch/progress.ts), while there is one. */
+export function startingPath(options: Pick<DaemonOptions, "interfaceName" | "runDir">): string {
+  return join(options.runDir, `${options.interfaceName}.starting`);
+}
+
+/** Who starts the daemon; a lock of `wgmesh up`, so that many of them start one. */
+export function launchLockPath(options: Pick<DaemonOptions, "interfaceName" | "runDir">): string {
+  return join(options.runDir, `${options.interfaceName}.launch`);
+}
+
+/** What a daemon leaves to the one it becomes by `wgmesh restart` (daemon/handover.ts). */
+export function handoverPath(options: Pick<DaemonOptions, "interfaceName" | "runDir">): string {
+  return join(options.runDir, `${options.interfaceName}.handover.json`);
+}
+
+/** The log file of a daemon in the background, or the one that was chosen; null for standard error. */
+export function logFilePath(
+  options: Pick<DaemonOptions, "interfaceName" | "stateDir" | "logFile" | "daemon">,
+): string | null {
+  if (options.logFile !== null || !options.daemon) return options.logFile;
+  // Not in /var/log: nodes of several namespaces share no folder but by wish (row F2).
+  return join(options.stateDir, `${options.interfaceName}.log`);
+}
+
 type StateLocation = Pick<DaemonOptions, "interfaceName" | "stateDir">;
 
 /** Key pair and pinned addresses (PROTOCOL.md section 14). */

@@ -87,6 +87,20 @@ export const byteRate: ValueParser<number> = shaped(
   },
 );
 
+const wholeNumber = (minimum: number, maximum: number, what: string): ValueParser<number> =>
+  shaped({ kind: "integer", minimum, maximum }, (text, source) => {
+    const number = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN;
+    if (number >= minimum && number <= maximum) return number;
+    throw new WgmeshError("ERR_USAGE", `${source}: ${quoted(text)} is not ${what}`, {
+      hint: `use a whole number from ${minimum} to ${maximum}`,
+    });
+  });
+
+/** Bytes of one log file: less would be put aside with every few lines. */
+export const fileSize = wholeNumber(16_384, 1e12, "a size of a file");
+
+export const fileCount = wholeNumber(0, 1000, "a number of files");
+
 export const publicKey: ValueParser<PublicKey> = (text, source) => {
   const key = parsePublicKey(text.trim());
   if (key === null) {

@@ -98,6 +98,8 @@ export const errorTable = {
   ),
   ERR_SYSTEM: kind(ExitCode.system, "the message names the operation the kernel refused"),
 
+  ERR_START: kind(ExitCode.failure, "the last lines of its log say more"),
+
   ERR_TASK_FAILED: kind(ExitCode.taskFailed, "look at the cause in the log"),
   ERR_PEER_UNKNOWN: kind(ExitCode.notFound, "list the peers with 'wgmesh peers list'", -32602),
   ERR_PEER_SILENT: kind(ExitCode.unreachable, "'wgmesh peers get PEER' tells what is known of it"),
@@ -118,22 +120,26 @@ export interface ErrorOptions {
   readonly cause?: unknown;
   /** Replaces the table's hint when the place knows better. */
   readonly hint?: string;
+  /** Replaces the table's exit code with that of another process. */
+  readonly exitCode?: ExitCode;
+  /** Lines that a person wants to see below the message: the end of a log. */
+  readonly detail?: string;
 }
 
 /** Every error wgmesh raises on purpose. The message names the thing; `hint` says what to do. */
 export class WgmeshError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;
+  readonly exitCode: ExitCode;
+  readonly detail: string | null;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "WgmeshError";
     this.code = code;
     this.hint = options.hint ?? errorTable[code].hint;
-  }
-
-  get exitCode(): ExitCode {
-    return errorTable[this.code].exitCode;
+    this.exitCode = options.exitCode ?? errorTable[code].exitCode;
+    this.detail = options.detail ?? null;
   }
 
   get rpcCode(): number {

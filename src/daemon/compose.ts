@@ -2,7 +2,7 @@
  * The composition root: the one place that knows every part by name and puts them together.
  */
 import type { DaemonOptions } from "../config/options.ts";
-import { auditPath, childRecordPath, rpcSocketPath, stateFilePath } from "../config/paths.ts";
+import { auditPath, childRecordPath, rpcSocketPath, startingPath, stateFilePath } from "../config/paths.ts";
 import { registryPlace } from "../config/registry.ts";
 import { systemClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
@@ -20,9 +20,10 @@ import {
   type NodeIdentity,
   saveNodeIdentity,
 } from "../identity/nodeIdentity.ts";
+import { ProgressFile } from "../launch/progress.ts";
 import { AuditLog } from "../observe/auditLog.ts";
 import { EventLog } from "../observe/events.ts";
-import { createLog, writeToStderr } from "../observe/log.ts";
+import { createLog } from "../observe/log.ts";
 import { LogRing } from "../observe/logRing.ts";
 import { MetricsRegistry } from "../observe/metrics.ts";
 import { TroubleRegistry } from "../observe/troubles.ts";
@@ -36,6 +37,7 @@ import { auditEntryOf } from "./auditTrail.ts";
 import { dhtOptions } from "./dht.ts";
 import { hostSystem } from "./hostSystem.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
+import { openLogOutput } from "./logOutput.ts";
 import { MachineWatch } from "./machineWatch.ts";
 import { MeshNode } from "./meshNode.ts";
 import * as os from "./os.ts";
@@ -45,34 +47,46 @@ import { Signals } from "./signals.ts";
 /** LAN multicast of every mesh (PROTOCOL.md section 2). */
 const MULTICAST_PORT = 51830;
 
+/** How a node is started. */
+export interface Start {
+  /** Sentences for the log, such as about how the secret came in (row B4). */
+  readonly warnings?: readonly string[];
+  /** Where the options come from; without it a reload has the reload file alone. */
+  readonly configuration?: ConfigurationSource;
+  /** After a daemon that left its place to this one ({@link Signals.handOver}). */
+  readonly handover?: boolean;
+}
+
 /**
  * Puts a node together. Nothing of it runs before {@link MeshNode.open}, but signals are listened to from here on, that is
- * before the first log line. `warnings` are sentences about how the secret came in (row B4). `configuration` is where the options
- * come from; without it a reload has the reload file alone.
+ * before the first log line. Throws ERR_LOG_FILE.
  */
 export function compose(
   options: DaemonOptions,
   secret: MeshSecret,
-  warnings: readonly string[],
-  configuration?: ConfigurationSource,
+  { warnings = [], configuration, handover = false }: Start,
 ): MeshNode {
   const signals = new Signals(process);
   const clock = systemClock;
-  const terminal = process.stderr.isTTY === true;
+  const output = openLogOutput(options, (reason) => {
+    if (reason === null) troubles.clear("log-file");
+    else troubles.raise("log-file", reason);
+  });
+  signals.onReopen(() => output.reopen());
   const logRing = new LogRing();
   const nodeLog = createLog({
     level: options.logLevel,
     format: options.logFormat,
-    terminal,
+    terminal: output.terminal,
     noColour: (process.env.NO_COLOR ?? "") !== "",
     clock,
-    write: writeToStderr,
+    write: output.write,
     keep: (line) => logRing.add(line),
   });
   const { log } = nodeLog;
+  const troubles = new TroubleRegistry(clock, log);
   for (const warning of warnings) log.warn({}, warning);
   const mesh = secret.parameters();
-  const troubles = new TroubleRegistry(clock, log);
   const audit = new AuditLog({ path: auditPath(options), clock, troubles });
   const machine = new MachineWatch({ clock, troubles, stateDir: options.stateDir });
 
@@ -95,6 +109,9 @@ export function compose(
     audit,
     logRing,
     machine,
+    progress: new ProgressFile(startingPath(options), process.pid),
+    handover,
+    logsToFile: output.isFile,
     setLogLevel: (level) => {
       nodeLog.level = level;
     },

@@ -2,12 +2,11 @@
  * The door to the daemon (row F9): all that the command line sees of it.
  */
 import type { DaemonOptions } from "../config/options.ts";
-import { ExitCode } from "../core/errors.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
-import { compose } from "./compose.ts";
-import type { ConfigurationSource } from "./liveConfiguration.ts";
+import { compose, type Start } from "./compose.ts";
 import type { MeshNode } from "./meshNode.ts";
 
+export type { Start } from "./compose.ts";
 export { netCheckAlone } from "./netCheckAlone.ts";
 export { type TestPeerResult, testPeer } from "./testPeer.ts";
 
@@ -20,24 +19,20 @@ export class Daemon {
 
   /**
    * Starts a node. Rejects with a WgmeshError that has the exit code, nothing left behind. A signal during the start ends it
-   * in order: it resolves then, and `serve` returns at once. `warnings` become log lines. `configuration` is
-   * where the options come from, for `config show` and for a reload that reads it again.
+   * in order: it resolves then, and `serve` returns at once.
    */
-  static async open(
-    options: DaemonOptions,
-    secret: MeshSecret,
-    warnings: readonly string[] = [],
-    configuration?: ConfigurationSource,
-  ): Promise<Daemon> {
-    const node = compose(options, secret, warnings, configuration);
+  static async open(options: DaemonOptions, secret: MeshSecret, start: Start = {}): Promise<Daemon> {
+    const node = compose(options, secret, start);
     await node.open();
     return new Daemon(node);
   }
 
-  /** Until the node ends: by a signal, by `wgmesh down`, or (then it rejects) by the failure of a critical task. */
-  async serve(): Promise<ExitCode> {
-    await this.#node.serve();
-    return ExitCode.ok;
+  /**
+   * Until the node ends: by a signal, by `wgmesh down`, or (then it rejects) by the failure of a critical task. After `wgmesh restart` it
+   * resolves to "handed over": the caller is to become a daemon with the same options, whose `handover` is true.
+   */
+  serve(): Promise<"ended" | "handed over"> {
+    return this.#node.serve();
   }
 
   /** Ends the node in order; safe to call at any time. */

@@ -14,6 +14,12 @@ export interface HeldLock {
   release(): void;
 }
 
+/** The locks of a node, with its PID files. */
+export interface InstanceLock {
+  /** @param keepPidFiles a successor with the same PID takes over. */
+  release(keepPidFiles?: boolean): void;
+}
+
 /** The locks of the addon. */
 export interface Locks {
   /** The lock, or the PID of its holder (0 when that cannot be told). */
@@ -28,16 +34,23 @@ export interface InstanceLockOptions {
   readonly stateDir: string;
   readonly runDir: string;
   readonly pidFile: string;
+  /** `--pid-file` */
+  readonly secondPidFile: string | null;
   readonly pid: number;
+  /** Told of a PID file that an earlier run left. */
+  readonly onStale?: (pid: number) => void;
 }
 
 /**
  * Takes the locks and writes the PID file; the returned lock gives all of it back (lock files stay).
  * Rejects with ERR_ALREADY_RUNNING naming the PID, ERR_STATE_IN_USE, or ERR_STATE_WRITE; nothing is held then.
  */
-export async function acquireInstanceLock(options: InstanceLockOptions): Promise<HeldLock> {
+export async function acquireInstanceLock(options: InstanceLockOptions): Promise<InstanceLock> {
   const held: HeldLock[] = [];
-  const release = (): void => {
+  const pidFiles: string[] = [];
+  const release = (keepPidFiles = false): void => {
+    // Before the locks: the next node writes its own as soon as it has them.
+    for (const path of keepPidFiles ? [] : pidFiles) rmSync(path, { force: true });
     for (const lock of held.splice(0).reverse()) lock.release();
   };
   try {
@@ -46,7 +59,12 @@ export async function acquireInstanceLock(options: InstanceLockOptions): Promise
     held.push(lockState(options));
     makeFolder(options.runDir, 0o755);
     held.push(lockRun(options));
-    held.push(await writePidFile(options));
+    tellStale(options);
+    for (const path of [options.pidFile, options.secondPidFile]) {
+      if (path === null) continue;
+      await writeFileAtomic(path, `${options.pid}\n`, 0o644);
+      pidFiles.push(path);
+    }
   } catch (error) {
     release();
     throw error;
@@ -108,9 +126,10 @@ function makeFolder(path: string, mode: number): void {
   }
 }
 
-async function writePidFile({ pidFile, pid }: InstanceLockOptions): Promise<HeldLock> {
-  await writeFileAtomic(pidFile, `${pid}\n`, 0o644);
-  return { release: () => rmSync(pidFile, { force: true }) };
+/** With the locks ours, whoever is named there has not ended in order; or it is ourselves, after a restart. */
+function tellStale({ pidFile, pid, onStale }: InstanceLockOptions): void {
+  const before = readPid(pidFile);
+  if (before !== null && before !== pid) onStale?.(before);
 }
 
 /** The PID in the file, or null when there is none to be read. */

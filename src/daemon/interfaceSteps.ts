@@ -8,6 +8,7 @@ import { WgmeshError } from "../core/errors.ts";
 import type { Cidr, IpAddress } from "../core/types.ts";
 import type { InterfaceAddress } from "../mesh/interfaceDifference.ts";
 import { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
+import type { Handover } from "./handover.ts";
 import { chooseMeshAddresses, interfaceCidr, type MeshAddressChoice } from "./meshAddresses.ts";
 import type { Identity, NodeParts } from "./parts.ts";
 import { configurePort, tryPort } from "./ports.ts";
@@ -30,7 +31,7 @@ export class InterfaceSteps {
   readonly all: readonly InterfaceStep[] = [
     { name: "interface", run: () => this.#open() },
     // A new one too: an engine may start with what the last owner of the name left in the kernel.
-    { name: "reset", run: () => this.backend.reset() },
+    { name: "reset", run: () => this.#reset() },
     { name: "port", run: () => this.#configure() },
     { name: "addresses", run: () => this.#setAddresses() },
     { name: "up", run: () => this.#setUp() },
@@ -38,13 +39,17 @@ export class InterfaceSteps {
 
   readonly #parts: NodeParts;
   readonly #identity: Identity;
+  /** Given up once the interface is lost: a new one has nothing of it. */
+  #left: Pick<Handover, "listenPort"> | null;
   /** Those of the first time stay. */
   #port: number | null = null;
   #choice: MeshAddressChoice | null = null;
 
-  constructor(parts: NodeParts, identity: Identity) {
+  /** @param left what a daemon left that also left its interface; null takes nothing over. */
+  constructor(parts: NodeParts, identity: Identity, left: Pick<Handover, "listenPort"> | null = null) {
     this.#parts = parts;
     this.#identity = identity;
+    this.#left = left;
     this.backend = new ReplaceableBackend(parts.options.interfaceName);
   }
 
@@ -71,6 +76,7 @@ export class InterfaceSteps {
    * meanwhile. Rejects with what a step threw; there is no interface then.
    */
   async again(): Promise<void> {
+    this.#left = null;
     try {
       for (const { run } of this.all) await run();
     } catch (error) {
@@ -86,14 +92,28 @@ export class InterfaceSteps {
     this.#parts.log.info({ backend: name, interfaceName, interfaceIndex, adopted }, "interface opened");
   }
 
+  async #reset(): Promise<void> {
+    const { backend } = this;
+    const stands =
+      this.#left !== null && backend.adopted && (await backend.read()).publicKey === this.#identity.publicKey;
+    if (!stands) {
+      this.#left = null;
+      await backend.reset();
+      return;
+    }
+    this.#parts.log.info({ interfaceName: backend.interfaceName }, "interface taken over as it is");
+  }
+
   async #configure(): Promise<void> {
     this.#port = this.#port === null ? this.#nextPort(0) : await this.#samePort(this.#port);
   }
 
   #nextPort(after: number): number {
     const { options, mesh, log } = this.#parts;
+    // The port it has may be one that was taken in place of the wished one.
+    const sameWish = this.#left !== null && this.#left.listenPort === options.listenPort;
     const wish = {
-      chosenPort: options.listenPort,
+      chosenPort: sameWish ? null : options.listenPort,
       defaultPort: DEFAULT_LISTEN_PORT,
       gossipPort: mesh.gossipPort,
     };

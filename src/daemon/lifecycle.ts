@@ -2,23 +2,23 @@
  * How a node starts (row C1) and, read backwards, how it stops (row C4): every step carries its own undo.
  */
 import { join } from "node:path";
-import { peerCachePath, pidFilePath } from "../config/paths.ts";
+import { handoverPath, peerCachePath, pidFilePath } from "../config/paths.ts";
 import { sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { Prover } from "../discovery/seams.ts";
 import { Forwarding, linksToward } from "../mesh/forwarding.ts";
-import type { InterfaceControl } from "../mesh/interfaceSync.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
 import { ProbeListener } from "../mesh/probeListener.ts";
 import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
-import { type RouteTable, removeOurRoutes } from "../mesh/routes.ts";
 import { HostUnderlay } from "../mesh/underlay.ts";
 import { LocalNode } from "../peers/localNode.ts";
 import { PathTable } from "../peers/paths.ts";
 import { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
+import { aborted, undoRoutes, withDeadline } from "./endings.ts";
 import { forwardingRecord } from "./forwardingRecord.ts";
+import { type Handover, restoreHandover, takeHandover, writeHandover } from "./handover.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
 import { endLeftoverChild } from "./leftoverChild.ts";
@@ -65,6 +65,8 @@ class Lifecycle {
   readonly #timing: NodeTiming;
   readonly #meshNetworks: readonly Cidr[];
   #drained: Promise<unknown> | null = null;
+  /** Of the daemon before, whose interface stands; null starts as after any end. */
+  #left: Handover | null = null;
 
   constructor(parts: NodeParts, layers: NodeLayers, steps: StepRunner, supervisor: Supervisor) {
     this.#parts = parts;
@@ -85,21 +87,22 @@ class Lifecycle {
   }
 
   async #makeInterface(identity: Identity): Promise<InterfaceSteps> {
-    const made = new InterfaceSteps(this.#parts, identity);
+    const made = new InterfaceSteps(this.#parts, identity, this.#left);
     for (const { name, run } of made.all) {
       // Not before the addresses are known, and before anybody can see the node.
       if (name === "up") {
         const { meshIp, meshIpv6 } = made.choice;
         await this.#steps.step("state", () => identity.save(meshIp, meshIpv6));
       }
-      const removal = name === "interface" ? { undo: () => made.backend.close(true) } : {};
+      const removal =
+        name === "interface" ? { undo: () => made.backend.close(!this.#leaves(made.backend)) } : {};
       await this.#steps.step(name, run, removal.undo);
     }
     return made;
   }
 
   async #lock(forwarding: Forwarding): Promise<void> {
-    const { options, system } = this.#parts;
+    const { options, system, signals, version, log, handover } = this.#parts;
     await this.#steps.step(
       "lock",
       () =>
@@ -109,12 +112,17 @@ class Lifecycle {
           stateDir: options.stateDir,
           runDir: options.runDir,
           pidFile: pidFilePath(options),
+          secondPidFile: options.pidFile,
           pid: system.pid,
+          onStale: (pid) =>
+            log.warn({ pid }, "the run before did not end in order, its PID file is replaced"),
         }),
-      (lock) => lock.release(),
+      (lock) => lock.release(signals.handsOver),
     );
     await this.#steps.step("recovery", async () => {
-      await forwarding.recover();
+      const left = await takeHandover(handoverPath(options), version, log);
+      this.#left = handover === true ? left : null;
+      await (this.#left === null ? forwarding.recover() : forwarding.resume());
       endLeftoverChild(this.#parts);
     });
   }
@@ -177,12 +185,18 @@ class Lifecycle {
           interface: this.#interfaceOptions(made, self),
           ...(this.#parts.reconcile === undefined ? {} : { settings: this.#parts.reconcile }),
         }),
-      () => undoRoutes(system.interfaceControl(options.interfaceName), routeTable, forwarding),
+      async () => {
+        if (this.#leaves(backend)) return;
+        await undoRoutes(system.interfaceControl(options.interfaceName), routeTable, forwarding);
+      },
     );
     await this.#steps.step(
       "peers",
       () => this.#restorePeers(store),
-      () => savePeerCache(peerCachePath(options), store, clock.wallMs()),
+      async () => {
+        await savePeerCache(peerCachePath(options), store, clock.wallMs());
+        if (this.#leaves(backend)) await this.#leaveTo(store, self);
+      },
     );
     const pinger = new Pinger({ clock, metrics, store, self, probePort: this.#parts.mesh.probePort });
     const node = { backend, self, prover: identity.prover, store, paths, underlay, reconciler, pinger };
@@ -193,6 +207,18 @@ class Lifecycle {
       (_, hurry) => this.#drain(hurry),
     );
     return node;
+  }
+
+  /** Whether the interface is left to a successor: the kernel's goes on without a process. */
+  #leaves(backend: Backend): boolean {
+    return this.#parts.signals.handsOver && backend.name === "kernel";
+  }
+
+  #leaveTo(store: PeerStore, self: LocalNode): Promise<void> {
+    const { options, version } = this.#parts;
+    const { instance } = self.snapshot;
+    const peers = store.list();
+    return writeHandover(handoverPath(options), { version, instance, listenPort: options.listenPort, peers });
   }
 
   #interfaceOptions(made: InterfaceSteps, self: LocalNode): InterfaceOptions {
@@ -226,7 +252,7 @@ class Lifecycle {
       introducer: options.introducer,
       relays: false,
       natType: "unknown",
-      instance: random.bytes(8).toString("hex"),
+      instance: this.#left?.instance ?? random.bytes(8).toString("hex"),
     });
   }
 
@@ -256,6 +282,7 @@ class Lifecycle {
   async #restorePeers(store: PeerStore): Promise<void> {
     const { options, clock, log } = this.#parts;
     try {
+      if (this.#left !== null) restoreHandover(store, this.#left.peers);
       await loadPeerCache(peerCachePath(options), store, clock.wallMs(), log);
     } catch (error) {
       log.warn({ reason: messageOf(error) }, "peer cache not usable");
@@ -299,7 +326,9 @@ class Lifecycle {
       },
       async (_, hurry) => {
         await this.#drain(hurry);
-        await withDeadline(discovery.goodbye(), this.#parts, this.#timing.goodbyeMs, hurry);
+        // To the peers a restart is a node that was busy for a moment.
+        if (!this.#parts.signals.handsOver)
+          await withDeadline(discovery.goodbye(), this.#parts, this.#timing.goodbyeMs, hurry);
         await discovery.stop();
       },
     );
@@ -355,43 +384,6 @@ class Lifecycle {
     this.#drained ??= this.#supervisor.shutdown(this.#timing.drainMs, hurry);
     await this.#drained;
   }
-}
-
-/** Takes back the routes and the kernel settings; the second also when the first fails. */
-async function undoRoutes(
-  control: InterfaceControl,
-  routeTable: RouteTable,
-  forwarding: Forwarding,
-): Promise<void> {
-  try {
-    // Routes go with their interface.
-    if (control.link() !== null) removeOurRoutes(routeTable);
-  } finally {
-    await forwarding.undo();
-  }
-}
-
-/** Waits for the promise, but no longer than the deadline, nor once `hurry` is aborted. */
-async function withDeadline(
-  promise: Promise<void>,
-  { clock }: Pick<NodeParts, "clock">,
-  deadlineMs: number,
-  hurry: AbortSignal,
-): Promise<void> {
-  const done = new AbortController();
-  const deadline = sleep(clock, deadlineMs, AbortSignal.any([done.signal, hurry])).catch(() => {});
-  try {
-    await Promise.race([promise, deadline]);
-  } finally {
-    done.abort();
-  }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 /** What the wire takes (PROTOCOL.md section 4.7): at most 253 printable ASCII characters. */

@@ -30,7 +30,8 @@ export class MeshNode {
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-    this.#steps = new StepRunner(parts.clock, parts.log, parts.signals.stopSignal);
+    const { clock, log, signals, progress } = parts;
+    this.#steps = new StepRunner(clock, log, signals.stopSignal, (name) => progress?.step(name));
     this.#supervisor = new Supervisor(parts.clock, parts.log.child({ module: "tasks" }), parts.events);
   }
 
@@ -62,11 +63,12 @@ export class MeshNode {
         () => null,
         (failure: unknown) => failure,
       );
-      if (!signals.stopSignal.aborted) throw error;
+      if (!signals.stopSignal.aborted) throw this.#told(error);
       if (leftover !== null) throw leftover;
       log.info({ reason: messageOf(error) }, "startup ended by a signal");
       return;
     }
+    this.#parts.progress?.remove();
     system.notify("READY=1");
     const durationMs = Math.round(clock.monotonicMs() - startedAtMs);
     log.info({ durationMs }, "wgmeshd is ready");
@@ -81,16 +83,28 @@ export class MeshNode {
   }
 
   /**
-   * Runs until a signal, `wgmesh down`, or the failure of a critical task, and closes. Rejects with that failure, or with
+   * Runs until a signal, `wgmesh down`, `wgmesh restart` (it resolves to "handed over" then, and the caller starts the successor), or
+   * the failure of a critical task, and closes. Rejects with that failure, or with
    * what could not be removed at the end.
    */
-  async serve(): Promise<void> {
+  async serve(): Promise<"ended" | "handed over"> {
     const cause = await Promise.race([this.#stopRequested(), this.#supervisor.criticalFailure]);
     this.#failure = cause;
-    if (cause === null) return await this.close();
+    if (cause === null) {
+      await this.close();
+      return this.#parts.signals.handsOver ? "handed over" : "ended";
+    }
     // What was left behind is in the log; the cause counts more.
     await this.close().catch(() => {});
-    throw cause;
+    throw this.#told(cause);
+  }
+
+  /** Where nobody sees standard error, the log has to say why the daemon ends. */
+  #told(error: unknown): unknown {
+    const { log, logsToFile } = this.#parts;
+    const code = error instanceof WgmeshError ? error.code : "ERR_INTERNAL";
+    if (logsToFile) log.error({ code, reason: messageOf(error) }, "wgmeshd ends with an error");
+    return error;
   }
 
   /** The orderly end of row C4. Later calls wait for the first. Rejects with ERR_SYSTEM when something was left behind. */
@@ -101,11 +115,12 @@ export class MeshNode {
 
   async #close(): Promise<void> {
     const { system, signals, log, events, audit } = this.#parts;
-    log.info({}, "wgmeshd stops");
+    log.info({}, signals.handsOver ? "wgmeshd hands over to its successor" : "wgmeshd stops");
     events.emit("node.stopping");
     this.#auditStop();
-    system.notify("STOPPING=1");
+    system.notify(signals.handsOver ? "RELOADING=1" : "STOPPING=1");
     const failures = await this.#steps.unwind(signals.hurrySignal);
+    this.#parts.progress?.remove();
     signals.close();
     audit.close();
     if (failures.length > 0) {

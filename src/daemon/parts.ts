@@ -58,6 +58,12 @@ export interface NodeParts {
   /** The last lines of the log. */
   readonly logRing: LogRing;
   readonly machine: MachineWatch;
+  /** How far the start is, for whoever waits for it. */
+  readonly progress?: { step(name: string): void; remove(): void };
+  /** The daemon this one was a moment ago has left its interface and its knowledge to it. */
+  readonly handover?: boolean;
+  /** Nobody sees standard error. */
+  readonly logsToFile?: boolean;
   readonly setLogLevel: (level: LogLevels) => void;
   readonly system: System;
   readonly signals: Signals;

@@ -19,11 +19,14 @@ export class Signals {
   #stoppedBy: string | null = null;
   #reloadWanted = false;
   #onReload: (() => void) | null = null;
+  #onReopen: () => void = () => {};
+  #handsOver = false;
 
   readonly #listeners: Readonly<Partial<Record<NodeJS.Signals, () => void>>> = {
     SIGINT: () => this.stop("SIGINT"),
     SIGTERM: () => this.stop("SIGTERM"),
     SIGHUP: () => this.#reload(),
+    SIGUSR1: () => this.#onReopen(),
   };
 
   constructor(source: SignalSource) {
@@ -46,8 +49,21 @@ export class Signals {
     return this.#stoppedBy;
   }
 
+  /** The stop that goes on leaves the place to a successor: asked for by {@link handOver}, and by nobody else to end since. */
+  get handsOver(): boolean {
+    return this.#handsOver;
+  }
+
+  /** Asks for a stop that leaves everything to a successor (`wgmesh restart`). Without effect once a stop was asked for. */
+  handOver(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#handsOver = true;
+    this.#stop.abort();
+  }
+
   /** As SIGTERM does; also for a stop asked over RPC, which is no signal. */
   stop(signal: string | null = null): void {
+    this.#handsOver = false;
     if (this.#stop.signal.aborted) this.#hurry.abort();
     else {
       this.#stoppedBy = signal;
@@ -59,6 +75,11 @@ export class Signals {
   onReload(callback: () => void): void {
     this.#onReload = callback;
     if (this.#reloadWanted) this.#reload();
+  }
+
+  /** Calls back for SIGUSR1: the log file was moved away. */
+  onReopen(callback: () => void): void {
+    this.#onReopen = callback;
   }
 
   /** Gives the signals back to the process. */

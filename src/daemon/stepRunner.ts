@@ -26,13 +26,18 @@ export class StepRunner {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #signal: AbortSignal;
+  readonly #onStep: (name: string) => void;
   readonly #done: Done[] = [];
 
-  /** @param signal stops the startup between two steps, and is handed to each. */
-  constructor(clock: Clock, log: Log, signal: AbortSignal) {
+  /**
+   * @param signal stops the startup between two steps, and is handed to each.
+   * @param onStep told of each step that is done.
+   */
+  constructor(clock: Clock, log: Log, signal: AbortSignal, onStep: (name: string) => void = () => {}) {
     this.#clock = clock;
     this.#log = log;
     this.#signal = signal;
+    this.#onStep = onStep;
   }
 
   /**
@@ -49,6 +54,7 @@ export class StepRunner {
     const result = await run(this.#signal);
     if (undo !== undefined) this.#done.push({ name, undo: (hurry) => undo(result, hurry) });
     this.#log.info({ step: name, durationMs: this.#elapsedMs(startMs) }, "startup step done");
+    this.#onStep(name);
     this.#signal.throwIfAborted();
     return result;
   }

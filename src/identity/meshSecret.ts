@@ -5,6 +5,9 @@ import { type FoundSecret, findSecret, type SecretRequest } from "./secretSource
 
 export { generateSecretUri };
 
+/** The secret another process of ours put into a pipe; the descriptor is closed. */
+export const takeMeshSecret = (fd: number): MeshSecret => MeshSecret.fromPipe(fd);
+
 /** {@link findSecret} with this process's environment, standard input and terminal. */
 export function openMeshSecret(request: SecretRequest): FoundSecret {
   return findSecret(request, {

@@ -59,6 +59,12 @@ export class Forwarding {
     await this.undo();
   }
 
+  /** Goes on with what the daemon before this one made and left to it. */
+  async resume(): Promise<void> {
+    const left = await this.#options.record.load();
+    for (const [setting, change] of Object.entries(left ?? {})) this.#changes.set(setting, change);
+  }
+
   /**
    * Makes forwarding fit the advertised networks: on for ours and the links that lead to them, as it was everywhere else.
    * Throws when the kernel refuses a setting; the others are made all the same.

@@ -114,6 +114,10 @@ export interface ReloadResult {
   readonly restart: readonly string[];
 }
 
+export interface RestartResult {
+  readonly restarting: true;
+}
+
 export interface ShutdownResult {
   readonly stopping: true;
 }

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { identifyDaemon, identifyFromPidFile, isAlive, signal } from "../../../src/cli/processes.ts";
+import { identifyDaemon, identifyFromPidFile, isAlive, signal } from "../../../src/launch/processes.ts";
 import { wgmesh } from "./run.ts";
 
 /** How a stand-in daemon meets the end: at once, only by SIGTERM, or only by SIGKILL. */

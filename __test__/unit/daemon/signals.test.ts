@@ -35,6 +35,32 @@ describe("Signals", () => {
     signals.onReload(() => expect.unreachable());
   });
 
+  test("a handover is a stop that leaves the place to a successor, until somebody wants the end", () => {
+    const { source, signals } = setUp();
+    signals.handOver();
+    expect([signals.stopSignal.aborted, signals.handsOver]).toEqual([true, true]);
+    source.emit("SIGTERM");
+    expect([signals.hurrySignal.aborted, signals.handsOver]).toEqual([true, false]);
+  });
+
+  test("a handover that is asked for during a stop changes nothing", () => {
+    const { source, signals } = setUp();
+    source.emit("SIGTERM");
+    signals.handOver();
+    expect([signals.hurrySignal.aborted, signals.handsOver]).toEqual([false, false]);
+  });
+
+  test("SIGUSR1 opens the log anew", () => {
+    const { source, signals } = setUp();
+    source.emit("SIGUSR1");
+    let reopened = 0;
+    signals.onReopen(() => {
+      reopened += 1;
+    });
+    source.emit("SIGUSR1");
+    expect(reopened).toBe(1);
+  });
+
   test("close gives the signals back", () => {
     const { source, signals } = setUp();
     signals.close();

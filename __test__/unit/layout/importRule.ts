@@ -30,6 +30,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   mesh: ["core", "identity", "wire", "peers", "wireguard"],
   rpc: ["core", "config"],
   service: ["core", "config"],
+  launch: ["core", "config", "identity", "rpc/client.ts", addon],
   daemon: [
     "core",
     "identity",
@@ -43,6 +44,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "mesh",
     "rpc",
     "service",
+    "launch/progress.ts",
   ],
   cli: [
     "core",
@@ -52,6 +54,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "rpc/daemonView.ts",
     "rpc/tokens.ts",
     "daemon/door.ts",
+    "launch",
   ],
 };
 

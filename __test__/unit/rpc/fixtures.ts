@@ -202,6 +202,10 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
     cancelOperation: (id) => {
       calls.push(`cancel ${id}`);
     },
+    restart: () => {
+      calls.push("restart");
+      return () => calls.push("handover");
+    },
     shutdown: () => {
       calls.push("shutdown");
     },

@@ -15,6 +15,7 @@ use crate::identity::seal::NONCE_BYTES;
 use crate::identity::secret::Secret;
 use crate::identity::state_file::NodeState;
 use crate::identity::{address, generate, prompt, qr, secret_source, strength};
+use crate::os::replace;
 
 #[napi]
 pub struct MeshSecret(Derived);
@@ -49,6 +50,16 @@ impl MeshSecret {
     #[napi(factory)]
     pub fn from_prompt(question: String) -> napi::Result<Self> {
         guarded(|| Secret::parse(&prompt::read_hidden_line(&question)?).map(Self::from))
+    }
+
+    #[napi(factory)]
+    pub fn from_pipe(fd: i32) -> napi::Result<Self> {
+        guarded(|| Secret::exact(&replace::empty_pipe(fd)?).map(Self::from))
+    }
+
+    #[napi]
+    pub fn to_pipe(&self) -> napi::Result<i32> {
+        guarded(|| replace::filled_pipe(self.0.secret().as_bytes()))
     }
 
     #[napi]

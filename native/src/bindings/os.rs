@@ -6,7 +6,7 @@ use napi_derive::napi;
 
 use super::guarded;
 use crate::error::Error;
-use crate::os::{self, notify, process, socket};
+use crate::os::{self, notify, process, replace, socket};
 
 /// Version of this package.
 #[napi]
@@ -69,4 +69,27 @@ pub fn set_non_dumpable() -> napi::Result<()> {
 #[napi]
 pub fn has_capability(name: String) -> napi::Result<bool> {
     guarded(|| process::has_capability(&name))
+}
+
+#[napi]
+pub fn keep_descriptors() -> napi::Result<()> {
+    guarded(|| {
+        replace::keep_descriptors();
+        Ok(())
+    })
+}
+
+#[napi]
+pub fn ignore_terminal_stops() -> napi::Result<()> {
+    guarded(replace::ignore_terminal_stops)
+}
+
+#[napi]
+pub fn replace_process(
+    program: String,
+    arguments: Vec<String>,
+    environment: Vec<String>,
+    kept: Vec<i32>,
+) -> napi::Result<()> {
+    guarded(|| Err(replace::replace_process(&program, &arguments, &environment, &kept)))
 }

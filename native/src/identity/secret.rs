@@ -27,6 +27,11 @@ impl Secret {
             Some(rest) => uri_secret(rest)?,
             None => trimmed,
         };
+        Self::exact(bytes)
+    }
+
+    /// Takes the bytes of a secret that was read before ([`Secret::as_bytes`]), as they are. Errors: `SECRET_SHORT`.
+    pub fn exact(bytes: &[u8]) -> Result<Self> {
         if bytes.len() < MIN_BYTES {
             return Err(Error::new(
                 "SECRET_SHORT",

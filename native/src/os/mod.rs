@@ -10,6 +10,7 @@ pub mod process;
 #[cfg(not(target_os = "linux"))]
 #[path = "process_darwin.rs"]
 pub mod process;
+pub mod replace;
 #[cfg(target_os = "linux")]
 pub mod socket;
 #[cfg(not(target_os = "linux"))]

@@ -3,9 +3,15 @@ import type { Command } from "commander";
 import { pidFilePath } from "../../config/paths.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { messageOf, WgmeshError } from "../../core/errors.ts";
+import {
+  identifyDaemon,
+  identifyFromPidFile,
+  isAlive,
+  type ProcessIdentity,
+  signal,
+} from "../../launch/processes.ts";
 import { callOnce, RpcClient } from "../../rpc/client.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
-import { identifyDaemon, identifyFromPidFile, isAlive, type ProcessIdentity, signal } from "../processes.ts";
 import { withProgress } from "../progress.ts";
 import { jsonText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
@@ -58,7 +64,7 @@ async function stopDaemon(location: Location, force: boolean, clock: Clock): Pro
 
 /** Asks over RPC; resolves to the process that answered, or null when the daemon is too young to say. */
 async function askToStop(location: Location, clock: Clock): Promise<ProcessIdentity | null> {
-  const client = await RpcClient.connect({ ...location.client, clock });
+  const client = await RpcClient.connect({ ...location.client, clock, retryMs: 0 });
   try {
     const status = await client.call("daemon.status").catch((error: unknown) => {
       if (error instanceof WgmeshError && error.code === "ERR_NOT_READY") return null;

@@ -5,6 +5,7 @@ import { WgmeshError } from "../../core/errors.ts";
 import {
   type PingResult,
   type ReloadResult,
+  type RestartResult,
   type ShutdownResult,
   type StatusResult,
   statusResult,
@@ -30,6 +31,15 @@ export const daemonMethods = {
     role: "admin",
     changing: true,
     call: ({ view }): Promise<ReloadResult> => view.reload(),
+  },
+
+  "daemon.restart": {
+    role: "admin",
+    changing: true,
+    call: ({ view, afterAnswer }): RestartResult => {
+      afterAnswer(view.restart());
+      return { restarting: true };
+    },
   },
 
   "daemon.shutdown": {

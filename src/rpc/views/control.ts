@@ -11,6 +11,11 @@ export interface ControlView {
     readonly warning: string | null;
     readonly restart: readonly string[];
   }>;
+  /**
+   * What starts the handover to a successor: the same process with the same options (row C4). Throws ERR_SYSTEM when the program is
+   * not there any more; the daemon goes on then.
+   */
+  restart(): () => void;
   /** Starts the orderly shutdown and returns at once. */
   shutdown(): void;
 }

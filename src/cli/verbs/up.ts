@@ -1,0 +1,52 @@
+import { realpathSync } from "node:fs";
+import { dirname, extname, join } from "node:path";
+import type { Command } from "commander";
+import { addOptions } from "../../config/flags.ts";
+import { daemonOptions, secretOptions } from "../../config/options.ts";
+import { rpcSocketPath } from "../../config/paths.ts";
+import { type DaemonRequest, readRequest } from "../daemonCommand.ts";
+import { jsonText } from "../render.ts";
+import { trustedUids } from "../serviceUser.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** `wgmesh up`: a daemon in the background, unless one answers already (rows F3, G1). */
+export function addUp(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("up")
+    .description("start the daemon in the background, unless it runs already; takes every option of wgmeshd")
+    .action(async () => {
+      const json = command.opts<{ json?: true }>().json === true;
+      const request = readRequest(command, terminal.env);
+      const { pid, outcome, notes } = await bringUpHere(request, terminal);
+      for (const note of notes) terminal.err(`wgmesh: ${note}\n`);
+      const name = request.options.interfaceName;
+      terminal.out(json ? jsonText({ interface: name, outcome, pid }) : `${name}: ${outcome} (PID ${pid})\n`);
+    });
+  addOptions(command, daemonOptions);
+  addOptions(command, secretOptions);
+  command.option("--json", "print JSON");
+}
+
+async function bringUpHere({ options, secret, commandLine }: DaemonRequest, terminal: Terminal) {
+  const { bringUp } = await import("../../launch/bringUp.ts");
+  return await bringUp({
+    options,
+    program: daemonProgram(),
+    commandLine: [...commandLine.filter((word) => word !== "--daemon"), "--daemon"],
+    secretFd: async () => {
+      const { openMeshSecret } = await import("../../identity/meshSecret.ts");
+      const found = openMeshSecret(secret);
+      for (const warning of found.warnings) terminal.err(`wgmesh: warning: ${warning}\n`);
+      return found.secret.toPipe();
+    },
+    client: { socketPath: rpcSocketPath(options), trustedUids: trustedUids() },
+    env: terminal.env,
+    clock: terminal.clock,
+  });
+}
+
+/** It lies beside this one, also where both were linked into a folder of programs. */
+function daemonProgram(): string {
+  const own = realpathSync(String(process.argv[1]));
+  return join(dirname(own), `wgmeshd${extname(own)}`);
+}

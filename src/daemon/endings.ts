@@ -1,0 +1,43 @@
+/** How single steps of a node end (lifecycle.ts). */
+import { sleep } from "../core/clock.ts";
+import type { Forwarding } from "../mesh/forwarding.ts";
+import type { InterfaceControl } from "../mesh/interfaceSync.ts";
+import { type RouteTable, removeOurRoutes } from "../mesh/routes.ts";
+import type { NodeParts } from "./parts.ts";
+
+/** Takes back the routes and the kernel settings; the second also when the first fails. */
+export async function undoRoutes(
+  control: InterfaceControl,
+  routeTable: RouteTable,
+  forwarding: Forwarding,
+): Promise<void> {
+  try {
+    // Routes go with their interface.
+    if (control.link() !== null) removeOurRoutes(routeTable);
+  } finally {
+    await forwarding.undo();
+  }
+}
+
+/** Waits for the promise, but no longer than the deadline, nor once `hurry` is aborted. */
+export async function withDeadline(
+  promise: Promise<void>,
+  { clock }: Pick<NodeParts, "clock">,
+  deadlineMs: number,
+  hurry: AbortSignal,
+): Promise<void> {
+  const done = new AbortController();
+  const deadline = sleep(clock, deadlineMs, AbortSignal.any([done.signal, hurry])).catch(() => {});
+  try {
+    await Promise.race([promise, deadline]);
+  } finally {
+    done.abort();
+  }
+}
+
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

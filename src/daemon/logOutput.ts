@@ -1,0 +1,47 @@
+/** Where the log of a node goes: standard error, or a file that rotates. */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { DaemonOptions } from "../config/options.ts";
+import { logFilePath } from "../config/paths.ts";
+import { writeToStderr } from "../observe/log.ts";
+import { RotatingFile } from "../observe/rotatingFile.ts";
+
+export interface LogOutput {
+  readonly write: (line: string) => void;
+  /** A person may be reading. */
+  readonly terminal: boolean;
+  readonly isFile: boolean;
+  /** Somebody moved the file away (SIGUSR1). */
+  reopen(): void;
+}
+
+/**
+ * Throws ERR_LOG_FILE when the file cannot be opened.
+ *
+ * @param onTrouble as of {@link RotatingFile}, but it may log: it is called once the line at hand is done with.
+ */
+export function openLogOutput(options: DaemonOptions, onTrouble: (reason: string | null) => void): LogOutput {
+  const path = logFilePath(options);
+  if (path === null) {
+    return {
+      write: writeToStderr,
+      terminal: process.stderr.isTTY === true,
+      isFile: false,
+      reopen: () => {},
+    };
+  }
+  // The default one lies in the state folder, which is made when the node starts.
+  if (options.logFile === null) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const file = new RotatingFile({
+    path,
+    maxBytes: options.logMaxSize,
+    keep: options.logKeep,
+    onTrouble: (reason) => queueMicrotask(() => onTrouble(reason)),
+  });
+  return {
+    write: (line) => file.write(line),
+    terminal: false,
+    isFile: true,
+    reopen: () => file.reopen(),
+  };
+}
