@@ -225,6 +225,15 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
   };
 }
 
+/** Params that every method can be called with: a known peer, and what some cannot do without. */
+export const anyParams = {
+  pubkey: knownPeer.publicKey,
+  settings: {},
+  keys: [],
+  id: 1,
+  kind: "cpu",
+} as const;
+
 /** The context of a call by root. */
 export function methodContext(view: DaemonView): MethodContext {
   return {
