@@ -156,6 +156,22 @@ describe("clocks", () => {
     expect(await right.wgPeers()).toEqual([]);
     await Promise.all([right, wrong].map((node) => node.stop()));
   });
+
+  test.each([11, -61])(
+    "two that only the DHT brings together, one %i minutes wrong, are both told why not",
+    async (minutes) => {
+      const secretFile = newMesh(internet, `dht${minutes}`);
+      const nodes = [
+        nodeAt(first, `right-dht${minutes}`, secretFile, 0),
+        nodeAt(second, `wrong-dht${minutes}`, secretFile, minutes * 60),
+      ] as const;
+      await launch(nodes);
+      const size = Math.abs(minutes);
+      await untilTold(nodes[0], `${size} minutes ${minutes > 0 ? "ahead of" : "behind"} ours`);
+      await untilTold(nodes[1], `${size} minutes ${minutes > 0 ? "behind" : "ahead of"} ours`);
+      await Promise.all(nodes.map((node) => node.stop()));
+    },
+  );
 });
 
 /** In the status, for who asks, and in the log. */

@@ -102,6 +102,21 @@ describe("two nodes that know only the DHT", () => {
     expect(await clock.until(() => layer(node)?.state === "running", 20_000)).toBeLessThanOrEqual(10_000);
   });
 
+  test("count what they were told and what came of it", async () => {
+    dht.stored.set(current(), [
+      { host: "127.0.0.1", port: 1 },
+      { host: "20.0.0.1", port: 1 },
+    ]);
+    const pair = [await startNode("a", 1), await startNode("b", 2)];
+    await clock.until(() => isMesh(pair), 5_000);
+    await clock.advance(5_000);
+    const labels = { outcome: ["taken", "left_out", "asked", "answered"] } as const;
+    for (const { context } of pair) {
+      const counter = context.metrics.counter("wgmesh_dht_addresses_total", "", labels);
+      for (const outcome of labels.outcome) expect(counter.value({ outcome })).toBeGreaterThan(0);
+    }
+  });
+
   test("do not greet themselves", async () => {
     await startNode("a", 1);
     await clock.advance(120_000);
