@@ -74,7 +74,7 @@ export const errorTable = {
 
   ERR_ALREADY_RUNNING: kind(ExitCode.alreadyRunning, "stop it with 'wgmesh down', or choose another --iface"),
   ERR_STATE_IN_USE: kind(ExitCode.alreadyRunning, "give this node a --state-dir of its own"),
-  ERR_NOT_RUNNING: kind(ExitCode.notRunning, "start it with 'wgmeshd --iface NAME'"),
+  ERR_NOT_RUNNING: kind(ExitCode.notRunning, "start it with 'wgmesh up'"),
   ERR_TIMEOUT: kind(ExitCode.notRunning, "look at the daemon's log"),
 
   ERR_PERMISSION: kind(ExitCode.permission, "run as root, or with CAP_NET_ADMIN"),
