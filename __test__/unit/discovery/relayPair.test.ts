@@ -150,4 +150,84 @@ describe("RelayPair", () => {
     expect([...told.values()].flat().filter((kind) => kind === "echo")).toHaveLength(4);
     expect([...told.values()].flat()).toEqual(expect.arrayContaining(["close", "direct", "ask"]));
   });
+
+  describe("after the direct path has gone silent", () => {
+    const connected = facts({ handshakeAgeMs: 30_000 });
+
+    test("the lower key asks as soon as a punch had its chance, the other end little later", () => {
+      for (const [own, peer, firstMs] of [
+        [LOWER, HIGHER, 700],
+        [HIGHER, LOWER, 2_200],
+      ] as const) {
+        const pair = new RelayPair(own, peer);
+        expect(kinds(pair.tick(connected, 0))).toEqual([]);
+        pair.silent(1_000);
+        expect(kinds(pair.tick(connected, 1_000 + firstMs - 1))).toEqual([]);
+        expect(kinds(pair.tick(connected, 1_000 + firstMs))).toEqual(["ask"]);
+      }
+    });
+
+    test("nobody asks when it works after all", () => {
+      const pair = new RelayPair(LOWER, HIGHER);
+      pair.silent(1_000);
+      pair.heard(1_500);
+      for (let nowMs = 1_600; nowMs < 30_000; nowMs += 500)
+        expect(kinds(pair.tick(connected, nowMs))).toEqual([]);
+    });
+
+    test("it is trusted again at once the first time, and later the next", () => {
+      const pair = new RelayPair(LOWER, HIGHER);
+      const direct = { host: "203.0.113.9", port: 51_820 };
+      const waits: number[] = [];
+      let nowMs = 0;
+      for (const id of ["s1", "s2", "s3"]) {
+        pair.silent(nowMs);
+        pair.opened(id, testKey("r1"), LOWER, nowMs + 1_000);
+        pair.echoed(id, true, nowMs + 1_100);
+        const relayedAtMs = nowMs;
+        const effects: PairEffect[] = [];
+        while (!effects.some((effect) => effect.do === "switch" && effect.step === "propose")) {
+          nowMs += 1_000;
+          pair.echoed(id, true, nowMs);
+          pair.punchAnswered(direct, nowMs);
+          effects.push(...pair.tick(connected, nowMs));
+        }
+        waits.push(nowMs - relayedAtMs);
+        pair.switched(id, "accept", false, nowMs);
+        for (const endMs = nowMs + 65_000; nowMs < endMs; nowMs += 1_000) {
+          pair.switched(id, "checked", false, nowMs);
+          pair.tick(connected, nowMs);
+        }
+        expect(pair.size).toBe(0);
+      }
+      expect(waits[0]).toBeLessThan(15_000);
+      expect(waits[1]).toBeGreaterThanOrEqual(60_000);
+      expect(waits[2]).toBeGreaterThanOrEqual(120_000);
+    });
+  });
+
+  test("a relay that the other end took in place of a dead one is used at once", () => {
+    const pair = new RelayPair(HIGHER, LOWER);
+    pair.tick(facts(), 0);
+    pair.opened("a", testKey("r1"), LOWER, 100);
+    pair.echoed("a", true, 200);
+    // The handshake went through that relay.
+    const handshake = facts({ handshakeAgeMs: 1_000 });
+    pair.opened("b", testKey("r2"), LOWER, 5_000);
+    expect(kinds(pair.tick(handshake, 5_001))).not.toContain("close");
+    pair.echoed("b", true, 5_100);
+    expect(pair.active?.id).toBe("b");
+  });
+
+  test("who is not heard by anybody since it was lost is silent; who is heard is out of reach", () => {
+    for (const [heardAgoMs, what] of [
+      [16_500, "silent"],
+      [3_000, "impossible"],
+    ] as const) {
+      const pair = new RelayPair(LOWER, HIGHER);
+      const known = facts({ handshakeAgeMs: 60_000, heardAgoMs, relays: [] });
+      pair.silent(0);
+      expect(kinds(pair.tick(known, 16_000))).toEqual([what]);
+    }
+  });
 });

@@ -7,10 +7,11 @@
  * session opens it, and WireGuard is moved onto it only when an echo came back from the peer.
  */
 import type { Endpoint, PublicKey } from "../../core/types.ts";
+import { SESSION_LIFETIME_MS } from "../../peers/connected.ts";
 import type { Refusal, SwitchStep } from "../../wire/relay.ts";
 import { PATIENCE_MS, type PairEffect, type PairFacts, patienceFor } from "./pairFacts.ts";
 import { isGone, reasonText } from "./reasons.ts";
-import { isBetterSession, RelaySession } from "./session.ts";
+import { RelaySession, replaces } from "./session.ts";
 import { Upgrade, type UpgradeEffect } from "./upgrade.ts";
 
 /** So long a punched hole has it when a direct path has just gone silent: traffic waits. */
@@ -40,9 +41,6 @@ const CLOCK_MARGIN_MS = 50;
 const REST_MS = 60_000;
 /** How long a session that both ends have, but not use, stays. */
 const SPARE_MS = 5_000;
-
-/** As long as WireGuard uses a session (its REJECT_AFTER_TIME). */
-const CONNECTED_MS = 180_000;
 
 export class RelayPair {
   readonly #peer: PublicKey;
@@ -118,7 +116,7 @@ export class RelayPair {
     if (answer && session.verifiedAtMs === null) {
       session.verifiedAtMs = nowMs;
       this.#do({ do: "deliver", session, on: true });
-      if (this.#active === null || isBetterSession(session, this.#active)) this.#use(session);
+      if (this.#active === null || replaces(session, this.#active, this.#peer)) this.#use(session);
     }
     return this.#take();
   }
@@ -254,7 +252,8 @@ export class RelayPair {
 
   /** A direct handshake came while the session was opened. Before it is verified nothing is delivered, so it was direct. */
   #isNeedless(session: RelaySession, facts: PairFacts, nowMs: number): boolean {
-    if (facts.forced) return false;
+    // With a session in use, that is where handshakes came through.
+    if (facts.forced || this.#active !== null) return false;
     const atMs = nowMs - facts.handshakeAgeMs;
     return (
       atMs > this.#lostAtMs &&
@@ -269,7 +268,7 @@ export class RelayPair {
   }
 
   #isConnected({ handshakeAgeMs }: PairFacts, nowMs: number): boolean {
-    if (handshakeAgeMs >= CONNECTED_MS) return false;
+    if (handshakeAgeMs >= SESSION_LIFETIME_MS) return false;
     return nowMs - handshakeAgeMs > this.#lostAtMs || this.#heardAtMs > this.#lostAtMs;
   }
 
@@ -329,7 +328,8 @@ export class RelayPair {
     if (this.#isConnected(facts, nowMs)) return;
     this.#said = true;
     const reason = reasonText(this.#punchFailure, facts, this.#lastRefusal);
-    this.#do(isGone(facts, aloneMs) ? { do: "silent" } : { do: "impossible", reason });
+    const lostMs = nowMs - Math.max(this.#lostAtMs, this.#aloneSinceMs ?? nowMs);
+    this.#do(isGone(facts, lostMs) ? { do: "silent" } : { do: "impossible", reason });
   }
 
   #use(session: RelaySession): void {

@@ -42,8 +42,8 @@ export function silenceText(nowMs: number, heardAgoMs: number): string {
 /** Who was connected and has not been heard of since it was lost is gone; one never met, when nobody hears it any more. */
 export function isGone(
   facts: { readonly handshakeAgeMs: number; readonly heardAgoMs: number },
-  aloneMs: number,
+  lostMs: number,
 ): boolean {
   if (facts.handshakeAgeMs === Number.POSITIVE_INFINITY) return facts.heardAgoMs > STALE_MS;
-  return facts.heardAgoMs > aloneMs - GONE_MARGIN_MS;
+  return facts.heardAgoMs > lostMs - GONE_MARGIN_MS;
 }

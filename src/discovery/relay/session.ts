@@ -18,6 +18,8 @@ const LOOK_MS = 1_000;
 /** A tunnel that was used so lately will be again. */
 const RESTS_AFTER_MS = 10_000;
 const REST_LOOK_MS = BEAT_MS / 2;
+/** Two ends that ask at the same time are offered their sessions within this. */
+const AT_ONCE_MS = 3_000;
 /** Echoes in a row that go unanswered before a relay is given up. */
 const LOST_ECHOES = 4;
 
@@ -93,8 +95,11 @@ export class RelaySession {
   }
 }
 
-/** The same at both ends: the one the lower key asked for, then the lower id. */
-export function isBetterSession(a: RelaySession, b: RelaySession): boolean {
-  if (a.lead !== b.lead) return a.lead < b.lead;
-  return a.id < b.id;
+/**
+ * Whether a session that works is to be used in place of the one that is. Of two that were asked for at once the one the lower key asked
+ * for, then the lower id: both ends see that alike. Who asks later has given up the old one.
+ */
+export function replaces(session: RelaySession, used: RelaySession, peer: PublicKey): boolean {
+  if (session.lead === peer && session.openedAtMs - used.openedAtMs > AT_ONCE_MS) return true;
+  return session.lead === used.lead ? session.id < used.id : session.lead < used.lead;
 }
