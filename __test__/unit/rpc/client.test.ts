@@ -102,4 +102,32 @@ describe("the client", () => {
     chownSync(socketPath, 65_534, 65_534);
     await expect(callOnce({ socketPath }, "daemon.ping")).rejects.toMatchObject({ code: "ERR_PERMISSION" });
   });
+
+  test("believes the socket of a user that root has named", async () => {
+    const socketPath = await fakeDaemon((_line, socket) =>
+      socket.write('{"jsonrpc":"2.0","result":{"pong":true},"id":2}\n'),
+    );
+    chownSync(socketPath, 65_534, 65_534);
+    expect(await callOnce({ socketPath, trustedUids: [65_534] }, "daemon.ping")).toEqual({ pong: true });
+  });
+
+  test("tries again while a daemon restarts, for as long as it is told", async () => {
+    const socketPath = path.join(temporaryFolder(), "late.sock");
+    const place = { socketPath, retryMs: 10_000 };
+    const answer = callOnce(place, "daemon.ping");
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    const server = net.createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", () => socket.end('{"jsonrpc":"2.0","result":{"pong":true},"id":2}\n'));
+    });
+    server.listen(socketPath);
+    onTestFinished(() => {
+      server.close();
+    });
+    expect(await answer).toEqual({ pong: true });
+    const nobody = path.join(temporaryFolder(), "none.sock");
+    await expect(callOnce({ socketPath: nobody, retryMs: 200 }, "daemon.ping")).rejects.toMatchObject({
+      code: "ERR_NOT_RUNNING",
+    });
+  });
 });
