@@ -7,6 +7,7 @@
  * @packageDocumentation
  */
 
+export * from "./types/backup.js";
 export * from "./types/dht.js";
 export * from "./types/errors.js";
 export * from "./types/keys.js";

@@ -18,6 +18,8 @@ exports.MeshSecret = redacted(face("MeshSecret"));
 exports.generateSecretUri = face("generateSecretUri");
 exports.NodeIdentity = redacted(face("NodeIdentity"));
 exports.MessageProver = redacted(face("MessageProver"));
+exports.BackupPassword = redacted(face("BackupPassword"));
+exports.NodeBackup = redacted(face("NodeBackup"));
 
 const network = networkFace(face);
 exports.linkGet = face("linkGet");

@@ -4,6 +4,7 @@
 // napi registers nothing in a test build, so there the bindings have no caller.
 #![cfg_attr(test, allow(dead_code))]
 
+mod backup;
 mod dht;
 mod identity;
 mod keys;

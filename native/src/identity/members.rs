@@ -21,6 +21,16 @@ impl Members {
             .map_err(|_| ())
     }
 
+    /// The names, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The text of a member's value as it stands in the file.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.get())
+    }
+
     /// Sets a string member in its place, or at the end. True when that changed anything.
     pub fn set_text(&mut self, name: &str, text: &str) -> bool {
         let quoted = serde_json::value::to_raw_value(text).expect("any text can be written as JSON");
@@ -44,7 +54,8 @@ impl Members {
         json
     }
 
-    fn set(&mut self, name: &str, value: Box<RawValue>) -> bool {
+    /// Sets a member in its place, or at the end. True when that changed anything.
+    pub fn set(&mut self, name: &str, value: Box<RawValue>) -> bool {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) if old.get() == value.get() => {
                 erase(value);

@@ -1,6 +1,7 @@
 //! Key pairs, derivation from the secret, mesh addresses, the state file (PROTOCOL.md sections 1, 2, 3, 14).
 
 pub mod address;
+pub mod backup;
 pub mod derive;
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
 pub(crate) mod fuzzing;
@@ -9,6 +10,7 @@ pub mod hex;
 pub mod key_file;
 pub mod keys;
 mod members;
+pub mod password;
 mod private_file;
 pub mod prompt;
 pub mod proof;

@@ -27,12 +27,12 @@ pub struct NodeState {
 }
 
 /// What the file says, checked.
-struct Content {
-    members: Members,
+pub(super) struct Content {
+    pub(super) members: Members,
     private_key: PrivateKey,
-    public_key: PublicKey,
-    mesh_ipv4: Option<String>,
-    mesh_ipv6: Option<String>,
+    pub(super) public_key: PublicKey,
+    pub(super) mesh_ipv4: Option<String>,
+    pub(super) mesh_ipv6: Option<String>,
 }
 
 impl NodeState {
@@ -119,7 +119,7 @@ impl Content {
     }
 
     /// Reads the JSON text of a state file. The error is a reason that shows nothing of the text.
-    fn parse(json: &[u8]) -> std::result::Result<Self, String> {
+    pub(super) fn parse(json: &[u8]) -> std::result::Result<Self, String> {
         let members: Members = serde_json::from_slice(json).map_err(|error| {
             // serde_json's own message may quote what it read.
             format!("not a JSON object (line {}, column {})", error.line(), error.column())
@@ -160,7 +160,7 @@ fn check_address<A: FromStr>(text: &str) -> Result<()> {
 }
 
 /// The checked content of the file, `None` when it does not exist.
-fn read(path: &Path) -> Result<Option<Content>> {
+pub(super) fn read(path: &Path) -> Result<Option<Content>> {
     let Some(json) = read_private(path)? else { return Ok(None) };
     let content = Content::parse(&json).map_err(|reason| {
         let remedy =
@@ -209,7 +209,7 @@ fn refusal(code: &str, path: &Path, reason: String) -> Error {
     Error::new(code, "read", path.display().to_string(), reason)
 }
 
-fn cannot_write(path: &Path, reason: &str) -> Error {
+pub(super) fn cannot_write(path: &Path, reason: &str) -> Error {
     Error::new("STATE_WRITE", "write", path.display().to_string(), reason)
 }
 
