@@ -7,10 +7,12 @@ import type { Terminal } from "./terminal.ts";
 import { addAudit } from "./verbs/audit.ts";
 import { addBugreport } from "./verbs/bugreport.ts";
 import { addCompletion } from "./verbs/completion.ts";
+import { addBackup, addExport } from "./verbs/backup.ts";
 import { addConfig } from "./verbs/config.ts";
 import { addDebug } from "./verbs/debug.ts";
 import { addDown } from "./verbs/down.ts";
 import { addEvents } from "./verbs/events.ts";
+import { addImport } from "./verbs/import.ts";
 import { addInit } from "./verbs/init.ts";
 import { addLogs } from "./verbs/logs.ts";
 import { addMetrics } from "./verbs/metrics.ts";
@@ -36,6 +38,8 @@ Examples:
   wgmesh peers list
   wgmesh ping PEER --until-direct
   wgmesh test-peer HOST --secret-file FILE    does that node answer?
+  wgmesh backup node.json --seal        key, peers and settings of this node
+  wgmesh import node.json --dry-run     what that would change here
   wgmesh down
 `;
 
@@ -57,6 +61,9 @@ const verbs = [
   addNetcheck,
   addReconcile,
   addConfig,
+  addBackup,
+  addExport,
+  addImport,
   // Rarely used.
   addCompletion,
   addMetrics,

@@ -69,6 +69,8 @@ export const errorTable = {
   ERR_STATE_DAMAGED: kind(ExitCode.state, "restore it from a backup, or move it away to get a new identity"),
   ERR_STATE_UNREADABLE: kind(ExitCode.state, "check the owner and mode of the file and its folder"),
   ERR_STATE_PERMISSIONS: kind(ExitCode.state, "chmod 600 FILE, and chown it to the user that runs wgmeshd"),
+  ERR_BACKUP: kind(ExitCode.state, "name a file that 'wgmesh backup' or 'wgmesh export' made"),
+  ERR_BACKUP_PASSWORD: kind(ExitCode.secret, "use the password that the backup was sealed with"),
   ERR_STATE_WRITE: kind(ExitCode.state, "check free space and the owner of the folder"),
   ERR_LOG_FILE: kind(ExitCode.state, "name a file in a folder that exists and that wgmeshd may write"),
 

@@ -62,7 +62,7 @@ async function fillAndSync(file: FileHandle, data: string | Uint8Array, mode: nu
 }
 
 /** A rename is on the disk once its folder is. */
-async function syncFolder(path: string): Promise<void> {
+export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await folder.sync();

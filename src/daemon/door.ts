@@ -8,6 +8,7 @@ import type { MeshNode } from "./meshNode.ts";
 
 export type { Start } from "./compose.ts";
 export { netCheckAlone } from "./netCheckAlone.ts";
+export { lockStateFiles } from "./stateLock.ts";
 export { type TestPeerResult, testPeer } from "./testPeer.ts";
 
 export class Daemon {
