@@ -18,14 +18,14 @@ import { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import { aborted, undoRoutes, withDeadline } from "./endings.ts";
 import { forwardingRecord } from "./forwardingRecord.ts";
-import { type Handover, restoreHandover, takeHandover, writeHandover } from "./handover.ts";
+import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
-import { endLeftoverChild } from "./leftoverChild.ts";
 import { cycleMeter, publishNode, sightingCounter } from "./nodeMetrics.ts";
 import { defaultTiming, type Identity, type NodeLayers, type NodeParts, type NodeTiming } from "./parts.ts";
 import { keepPeerCache, loadPeerCache, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
+import { recover } from "./recovery.ts";
 import type { StepRunner } from "./stepRunner.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { tellEvents } from "./tellEvents.ts";
@@ -102,7 +102,7 @@ class Lifecycle {
   }
 
   async #lock(forwarding: Forwarding): Promise<void> {
-    const { options, system, signals, version, log, handover } = this.#parts;
+    const { options, system, signals, log } = this.#parts;
     await this.#steps.step(
       "lock",
       () =>
@@ -119,12 +119,7 @@ class Lifecycle {
         }),
       (lock) => lock.release(signals.handsOver),
     );
-    await this.#steps.step("recovery", async () => {
-      const left = await takeHandover(handoverPath(options), version, log);
-      this.#left = handover === true ? left : null;
-      await (this.#left === null ? forwarding.recover() : forwarding.resume());
-      endLeftoverChild(this.#parts);
-    });
+    this.#left = await this.#steps.step("recovery", () => recover(this.#parts, forwarding));
   }
 
   #loadIdentity(): Identity {
