@@ -69,7 +69,18 @@ describe("the tarballs", { timeout: timeoutMs }, () => {
   test("hold what belongs there and nothing else", () => {
     const legal = ["LICENSE", "NOTICE", "README.md", "package.json"];
     const code = ["device", "dht", "errors", "face", "load", "network", "node-version", "redacted", "relay"];
-    const types = ["backup", "dht", "errors", "keys", "links", "mesh", "relay", "routes", "system", "wireguard"];
+    const types = [
+      "backup",
+      "dht",
+      "errors",
+      "keys",
+      "links",
+      "mesh",
+      "relay",
+      "routes",
+      "system",
+      "wireguard",
+    ];
     expect(contents(tarballs.main)).toEqual(
       [
         ...legal,
