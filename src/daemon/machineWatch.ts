@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { access, statfs } from "node:fs/promises";
+import { BEAT_MS, nextBeatMs } from "../core/beat.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Troubles } from "../core/troubles.ts";
@@ -14,7 +15,7 @@ export interface MachineWatchOptions {
   readonly stateDir: string;
 }
 
-const LOOK_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = BEAT_MS / 2;
 /** The folder is looked at in each so many. */
 const FOLDER_EVERY = 5;
 /** Enough for an operator to look, by RPC and HTTP at once, and for the files that answering needs. */
@@ -24,7 +25,7 @@ const CALLERS_OF_RESERVE = 6;
 /** The largest file that is kept has room, twice. */
 const MIN_FREE_BYTES = 512 * 1024;
 /** Of lateness, as far back as a scrape of metrics goes. */
-const SAMPLES = 30;
+const SAMPLES = 24;
 
 export class MachineWatch {
   readonly #options: MachineWatchOptions;
@@ -56,8 +57,9 @@ export class MachineWatch {
         this.#lookAtDescriptors();
         if (turn % FOLDER_EVERY === 0 && !this.#looking) void this.#lookAtFolder();
         const beforeMs = clock.monotonicMs();
-        await sleep(clock, LOOK_EVERY_MS, signal);
-        this.#lateMs.push(clock.monotonicMs() - beforeMs - LOOK_EVERY_MS);
+        const dueMs = nextBeatMs(beforeMs, LOOK_EVERY_MS);
+        await sleep(clock, dueMs - beforeMs, signal);
+        this.#lateMs.push(clock.monotonicMs() - dueMs);
         if (this.#lateMs.length > SAMPLES) this.#lateMs.shift();
       }
     } finally {

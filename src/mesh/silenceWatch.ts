@@ -4,6 +4,7 @@
  *
  * Who only listens owes no answer, so the peer is asked through the tunnel before anything is made of its silence.
  */
+import { BEAT_MS, nextBeatMs } from "../core/beat.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import type { PublicKey } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
@@ -13,7 +14,7 @@ import type { ActualPeer } from "../wireguard/backend.ts";
 const FEW_PEERS = 100;
 /** While something is sent. Else only the interface's total is looked at. */
 const LOOK_EVERY_MS = 1_500;
-const TOTAL_EVERY_MS = 1_000;
+const TOTAL_EVERY_MS = BEAT_MS / 4;
 /** While an answer is outstanding. */
 const LOOK_SOON_MS = 500;
 /** More than two keepalives: those alone are no reason to expect an answer. A ping is more. */
@@ -24,6 +25,8 @@ const LITTLE_BYTES = 64;
 const ASK_MS = 450;
 const DOUBT_MS = 950;
 const SILENT_MS = 1_950;
+/** So long it is watched whether more is sent. */
+const LISTEN_MS = 1_500;
 /** In one look: a node that lost its network asks them in turn. */
 const MAX_ASKED = 8;
 
@@ -36,6 +39,8 @@ interface Seen {
   readonly quietTxBytes: number;
   /** When it was first seen that more was sent than is answered, monotonic; null when nothing is outstanding. */
   readonly waitsSinceMs: number | null;
+  /** More was sent since. One message that nobody answers, such as gossip, is no reason to ask. */
+  readonly goesOn: boolean;
   readonly told: "nothing" | "asked" | "doubtful" | "silent";
 }
 
@@ -74,9 +79,9 @@ export class Silence {
       if (before !== undefined && txBytes - before.txBytes > LITTLE_BYTES) busy = true;
       if (before?.told === "silent" && now.told === "nothing") heard.push(publicKey);
       if (now.waitsSinceMs === null || now.told === "silent") continue;
-      waits = true;
       const waitedMs = nowMs - now.waitsSinceMs;
-      if (waitedMs < ASK_MS) continue;
+      if (now.goesOn || waitedMs < LISTEN_MS) waits = true;
+      if (waitedMs < ASK_MS || !now.goesOn) continue;
       const step = nextStep(now.told, waitedMs);
       if (step === "doubtful" || step === "silent") {
         if (step !== now.told) told[step].push(publicKey);
@@ -99,10 +104,11 @@ function nextStep(told: Seen["told"], waitedMs: number): Exclude<Seen["told"], "
 
 function next(before: Seen | undefined, { rxBytes, txBytes }: Traffic, nowMs: number): Seen {
   if (before === undefined || rxBytes !== before.rxBytes || txBytes < before.txBytes) {
-    return { rxBytes, txBytes, quietTxBytes: txBytes, waitsSinceMs: null, told: "nothing" };
+    return { rxBytes, txBytes, quietTxBytes: txBytes, waitsSinceMs: null, goesOn: false, told: "nothing" };
   }
   const waits = txBytes - before.quietTxBytes >= SENT_BYTES;
-  return { ...before, txBytes, waitsSinceMs: waits ? (before.waitsSinceMs ?? nowMs) : null };
+  const goesOn = before.goesOn || (before.waitsSinceMs !== null && txBytes > before.txBytes);
+  return { ...before, txBytes, goesOn, waitsSinceMs: waits ? (before.waitsSinceMs ?? nowMs) : null };
 }
 
 export interface SilenceWatchOptions {
@@ -163,17 +169,18 @@ export class SilenceWatch {
         this.#wake = null;
         resolve();
       };
+      const pauseMs = (): number => nextBeatMs(clock.monotonicMs(), TOTAL_EVERY_MS) - clock.monotonicMs();
       const look = (): void => {
         const before = this.#sentBytes;
         this.#sentBytes = sentBytes() ?? before;
         if (this.#peers <= FEW_PEERS && this.#sentBytes - before > LITTLE_BYTES) done();
-        else cancel = clock.after(TOTAL_EVERY_MS, look);
+        else cancel = clock.after(pauseMs(), look);
       };
       if (signal.aborted) return done();
       signal.addEventListener("abort", done, { once: true });
       this.#wake = done;
       this.#sentBytes = sentBytes() ?? 0;
-      cancel = clock.after(TOTAL_EVERY_MS, look);
+      cancel = clock.after(pauseMs(), look);
     });
   }
 }

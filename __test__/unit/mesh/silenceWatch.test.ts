@@ -39,6 +39,13 @@ describe("a peer is silent", () => {
     expect(told(half(128, 1))).toBe("");
   });
 
+  test("not when one message was sent that needs no answer, such as gossip: nor is it asked", () => {
+    half(128, 128);
+    expect([told(half(1_200, 0)), ...halves(20, 0)]).toEqual(Array.from({ length: 21 }, () => ""));
+    const looks = [half(1_200, 60), ...Array.from({ length: 6 }, () => half(0, 0))];
+    expect(looks.at(-1)?.waits).toBe(false);
+  });
+
   test("not when it answers only what it is asked: some peers only listen", () => {
     half(128, 128);
     for (let times = 0; times < 60; times += 1) {
@@ -167,7 +174,7 @@ describe("the task", () => {
   test("tells of silence three to four seconds after the first ping, and then rests", async () => {
     await clock.advance(10_000);
     await pings(5);
-    expect(told).toEqual(["ask 11.5", "ask 12", "doubtful 12", "ask 12.5", "silent 13"]);
+    expect(told).toEqual(["ask 12.25", "ask 12.75", "doubtful 12.75", "silent 13.25"]);
     await clock.advance(2_000);
     const before = reads;
     await clock.advance(60_000);
