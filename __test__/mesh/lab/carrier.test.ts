@@ -45,6 +45,14 @@ describe("two homes of one carrier", () => {
     await stopAll([one, other]);
   });
 
+  test("that does not, alone: neither ever hears of the other", async () => {
+    const [one, other] = (await meshAt(plain, "alone")) as [Member, Member];
+    const ping = ["ping", "-n", "-q", "-c", "1", "-w", "8", "-i", "0.2", other.status.mesh_ip];
+    expect((await one.node.exec(ping)).code).not.toBe(0);
+    for (const { node } of [one, other]) expect(await node.rpc("peers.list")).toEqual({ peers: [] });
+    await stopAll([one, other]);
+  });
+
   test("that does not: relayed by a public node", async () => {
     const members = await meshAt([...plain, open], "relayed");
     const [one, other] = members as [Member, Member, Member];
