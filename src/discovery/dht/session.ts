@@ -33,8 +33,8 @@ const LOOK_MS = 15_000;
 const UNREACHED_MS = 4_000;
 const SAVE_FIRST_MS = 20_000;
 const SAVE_EVERY_MS = 2 * 60_000;
-/** At the end nobody waits longer for the nodes to be saved. */
-const SAVE_LAST_WITHIN_MS = 500;
+/** At the end nobody waits longer for the nodes to be saved; a busy machine needs more than the disk does. */
+const SAVE_LAST_WITHIN_MS = 2_000;
 /** Look-ups in a row that told nothing at all, not even ourselves, although we are announced: nobody hears us. */
 const SILENT_LOOKUPS = 2;
 const SILENT_AGAIN_MS = 5_000;
