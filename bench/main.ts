@@ -9,6 +9,7 @@ import { natIdle, natMeshes } from "./nat.ts";
 import { native } from "./native.ts";
 import { report, results } from "./report.ts";
 import { isFailure, runBenches } from "./runBenches.ts";
+import { status } from "./status.ts";
 import { manyPeers } from "./tunnel/manyPeers.ts";
 import { relay } from "./tunnel/relay.ts";
 import { throughput } from "./tunnel/throughput.ts";
@@ -20,6 +21,7 @@ const benches = [
   mesh(30),
   restart,
   idle,
+  status,
   ...natMeshes,
   natIdle,
   throughput,
