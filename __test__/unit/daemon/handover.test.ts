@@ -1,0 +1,103 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { restoreHandover, takeHandover, writeHandover } from "../../../src/daemon/handover.ts";
+import { PeerStore } from "../../../src/peers/store.ts";
+import { keyOf } from "../mesh/peers.ts";
+import { testDerivation } from "../support/derivation.ts";
+import { ManualClock } from "../support/manualClock.ts";
+import { MemoryLog } from "../support/memoryLog.ts";
+import { host, start } from "./meshNode/nodes.ts";
+
+describe("a node that hands over", () => {
+  test("says no goodbye, leaves interface, routes and PID file, and what its successor needs", async () => {
+    const fake = await start();
+    fake.events.length = 0;
+    fake.view?.restart()();
+    expect(await fake.node.serve()).toBe("handed over");
+    expect(fake.events).not.toContain("goodbye");
+    expect(fake.events).not.toContain("link removed");
+    expect(readFileSync(join(host.runDir, "wg0.pid"), "utf8")).toBe("4242\n");
+    expect(fake.notified).toEqual(["READY=1", "RELOADING=1"]);
+    const left = JSON.parse(readFileSync(join(host.runDir, "wg0.handover.json"), "utf8"));
+    expect(left).toMatchObject({ version: "1.2.3", listenPort: null, peers: [] });
+    expect(left.instance).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  test("ends as ever when somebody wants its end meanwhile", async () => {
+    const fake = await start();
+    fake.view?.restart()();
+    fake.signal("SIGTERM");
+    expect(await fake.node.serve()).toBe("ended");
+    expect(existsSync(join(host.runDir, "wg0.pid"))).toBe(false);
+    expect(existsSync(join(host.runDir, "wg0.handover.json"))).toBe(false);
+  });
+});
+
+describe("what is handed over", () => {
+  let folder: string;
+  let path: string;
+  const log = new MemoryLog();
+  const clock = new ManualClock();
+  const newStore = (): PeerStore =>
+    new PeerStore({
+      clock,
+      ownKey: keyOf(1),
+      addresses: testDerivation,
+      strictAddresses: false,
+      noIpv6: false,
+    });
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "wgmesh-handover-"));
+    path = join(folder, "wg0.handover.json");
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test("is the peers as they were known, networks and all, read once", async () => {
+    const before = newStore();
+    const nowMs = clock.wallMs();
+    before.observe({
+      publicKey: keyOf(2),
+      method: "lan",
+      hostname: "two",
+      meshIp: testDerivation.meshIpv4(keyOf(2), 0) as never,
+      endpoint: { host: "192.0.2.2", port: 51820 },
+      controlEndpoint: { host: "192.0.2.2", port: 52000 },
+      networks: ["10.77.0.0/24" as never],
+      instance: "abcd",
+      knowsUs: true,
+      proven: true,
+    });
+    before.noteHandshake(keyOf(2), nowMs - 5000);
+    // Only told of: whoever told will tell again.
+    before.observe({
+      publicKey: keyOf(3),
+      method: "gossip-transitive",
+      endpoint: { host: "192.0.2.3", port: 1 },
+    });
+    await writeHandover(path, { version: "1", instance: "ours", listenPort: 51999, peers: before.list() });
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+
+    const left = await takeHandover(path, "1", log);
+    expect(left).toMatchObject({ instance: "ours", listenPort: 51999 });
+    expect(existsSync(path)).toBe(false);
+    const after = newStore();
+    restoreHandover(after, left?.peers ?? []);
+    expect(after.list()).toEqual([before.get(keyOf(2))]);
+    expect(await takeHandover(path, "1", log)).toBeNull();
+  });
+
+  test.each([
+    ["of another release", JSON.stringify({ version: "2", instance: "x", listenPort: null, peers: [] }), 0],
+    ["that is damaged", '{"version":"1",', 1],
+  ])("%s is removed and not used", async (_what, text, warnings) => {
+    writeFileSync(path, text, { mode: 0o600 });
+    const since = log.of("what the daemon before left cannot be used").length;
+    expect(await takeHandover(path, "1", log)).toBeNull();
+    expect(existsSync(path)).toBe(false);
+    expect(log.of("what the daemon before left cannot be used").length - since).toBe(warnings);
+  });
+});
