@@ -6,6 +6,8 @@ import { allowanceMs, until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
 
 const network = "192.168.77.0/24";
+/** A forwarded port of a router, as the operator knows it. */
+const told = "198.51.100.7:443";
 
 interface Shown {
   readonly value: unknown;
@@ -23,7 +25,7 @@ describe("the configuration of a running node", () => {
   const router = lab.addNode("router", { flags: ["--no-lan-discovery", "--advertise-routes", network] });
   const keptFile = path.join(user.stateDir, "wg0.settings.toml");
 
-  const base = "[discovery]\ndht = false\nstun = false\nlan-discovery = false\n";
+  const base = `[discovery]\nadvertise-endpoint = "${told}"\ndht = false\nstun = false\nlan-discovery = false\n`;
   const write = (text: string): void => writeFileSync(file, base + text, { mode: 0o600 });
   const shown = async (key: string): Promise<Shown> => {
     const { settings } = await user.clientJson<{ settings: (Shown & { key: string })[] }>("config", "show");
@@ -42,11 +44,12 @@ describe("the configuration of a running node", () => {
   });
 
   test("is shown with the origin of each value", async () => {
-    expect(await shown("dht")).toMatchObject({ value: false, origin: "file", from: `${file}:2` });
-    expect(await shown("advertise-routes")).toMatchObject({ value: ["10.70.0.0/16"], from: `${file}:6` });
+    expect(await shown("dht")).toMatchObject({ value: false, origin: "file", from: `${file}:3` });
+    expect(await shown("advertise-routes")).toMatchObject({ value: ["10.70.0.0/16"], from: `${file}:7` });
     expect(await shown("backend")).toMatchObject({ origin: "flag", from: "--backend", change: "restart" });
     expect(await shown("listen-port")).toMatchObject({ value: null, origin: "default" });
     expect(await advertised()).toEqual(["10.70.0.0/16"]);
+    expect((await user.rpc<{ endpoint: string }>("daemon.status")).endpoint).toBe(told);
     const { stdout } = await user.client("config", "show");
     expect(stdout).toContain(`the running daemon; ${file}`);
   });
@@ -64,7 +67,7 @@ describe("the configuration of a running node", () => {
     const since = user.log.length;
     const { code, stderr } = await user.client("reload");
     expect(code).toBe(2);
-    expect(stderr).toContain(`${file}:7: accept-rotes is not a setting\nhint: did you mean accept-routes?`);
+    expect(stderr).toContain(`${file}:8: accept-rotes is not a setting\nhint: did you mean accept-routes?`);
     user.signal("SIGHUP");
     await until("the mistake in the log", allowanceMs(1000), () =>
       user.findLog(({ text }) => text.includes("accept-rotes"), since),
@@ -87,6 +90,15 @@ describe("the configuration of a running node", () => {
     );
     await until("the network is routed again", allowanceMs(1000), routed);
     expect(existsSync(keptFile)).toBe(false);
+  });
+
+  test("set while running: keepalives are WireGuard's at once", async () => {
+    const keepalive = async () => (await user.exec(["wg", "show", "wg0", "persistent-keepalive"])).stdout;
+    expect(await keepalive()).toContain("25");
+    expect((await user.client("config", "set", "keepalive", "0")).stdout).toBe("changed: keepalive=0\n");
+    expect(await keepalive()).toContain("off");
+    await user.client("config", "unset", "keepalive");
+    expect(await keepalive()).toContain("25");
   });
 
   test("kept across a restart when asked, until it is taken back", async () => {

@@ -5,6 +5,7 @@
  */
 import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
+import { type NetworkOptions, networkOptions } from "./networkOptions.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { type ProcessOptions, processOptions } from "./processOptions.ts";
@@ -29,7 +30,7 @@ const GOSSIP_PACES = ["calm", "steady", "off"] as const;
 export type GossipPace = (typeof GOSSIP_PACES)[number];
 
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
-export interface DaemonOptions extends RelayOptions, RpcOptions, ProcessOptions {
+export interface DaemonOptions extends NetworkOptions, RelayOptions, RpcOptions, ProcessOptions {
   readonly interfaceName: InterfaceName;
   readonly backend: BackendChoice;
   /** Absolute; null looks the program up (see native/src/wireguard/process/program.rs for what is trusted). */
@@ -271,6 +272,8 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     form: off,
   },
 
+  ...networkOptions,
+
   ...relayOptions,
 
   advertiseRoutes: {
@@ -347,6 +350,10 @@ export function contradictions(options: DaemonOptions, place: (key: string) => s
       `${place("mtu")}: ${options.mtu} is less than the 1280 bytes IPv6 needs`,
       "use 1280 or more, or add --no-ipv6 (in a file: ipv6 = false)",
     );
+  }
+  const { advertiseEndpoint } = options;
+  if (!options.ipv6 && advertiseEndpoint?.host.includes(":")) {
+    complain(`${place("advertise-endpoint")}: ${advertiseEndpoint.host} without IPv6`, "leave out --no-ipv6");
   }
   const both = options.discoveryInterfaces.find((name) => options.excludedInterfaces.includes(name));
   if (both !== undefined) {

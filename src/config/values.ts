@@ -87,7 +87,7 @@ export const byteRate: ValueParser<number> = shaped(
   },
 );
 
-const wholeNumber = (minimum: number, maximum: number, what: string): ValueParser<number> =>
+export const wholeNumber = (minimum: number, maximum: number, what: string): ValueParser<number> =>
   shaped({ kind: "integer", minimum, maximum }, (text, source) => {
     const number = /^\d{1,13}$/.test(text) ? Number(text) : Number.NaN;
     if (number >= minimum && number <= maximum) return number;

@@ -159,6 +159,7 @@ export function compose(
       gossip: options.gossip,
       ...(options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),
       noIpv6: !options.ipv6,
+      advertised: options.advertiseEndpoint,
       noPunching: !options.punching,
       introducerKeys: options.introducerKeys,
       stunServers: stunServersOf(options),

@@ -22,7 +22,14 @@ import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
 import { cycleMeter, publishNode, sightingCounter } from "./nodeMetrics.ts";
-import { defaultTiming, type Identity, type NodeLayers, type NodeParts, type NodeTiming } from "./parts.ts";
+import {
+  defaultTiming,
+  type Identity,
+  type NodeLayers,
+  type NodeParts,
+  type NodeTiming,
+  reconcileSettings,
+} from "./parts.ts";
 import { keepPeerCache, loadPeerCache, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
 import { recover } from "./recovery.ts";
@@ -178,7 +185,7 @@ class Lifecycle {
           onMended: (found) => events.emit("interface.mended", { data: { found } }),
           forward: (networks) => forwarding.ensure(networks),
           interface: this.#interfaceOptions(made, self),
-          ...(this.#parts.reconcile === undefined ? {} : { settings: this.#parts.reconcile }),
+          settings: this.#parts.reconcile ?? reconcileSettings(options),
         }),
       async () => {
         if (this.#leaves(backend)) return;

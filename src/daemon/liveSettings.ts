@@ -10,7 +10,7 @@ import type { LiveAppliers } from "./liveConfiguration.ts";
 
 export interface LiveTargets {
   readonly self: Pick<LocalNode, "update">;
-  readonly reconciler: Pick<Reconciler, "setRoutePolicy">;
+  readonly reconciler: Pick<Reconciler, "setRoutePolicy" | "setKeepalive">;
   readonly discovery: Pick<Discovery, "setStaticPeers"> | null;
   readonly setLogLevel: (levels: LogLevels) => void;
 }
@@ -20,6 +20,7 @@ export function liveAppliers({ self, reconciler, discovery, setLogLevel }: LiveT
     ["log-level", ({ logLevel }) => setLogLevel(logLevel)],
     ["advertise-routes", ({ advertiseRoutes }) => self.update({ networks: advertiseRoutes })],
     ["accept-routes", ({ acceptRoutes }) => reconciler.setRoutePolicy(acceptRoutes)],
+    ["keepalive", ({ keepaliveSeconds }) => reconciler.setKeepalive(keepaliveSeconds)],
     ["peer", ({ peers }) => discovery?.setStaticPeers(peers)],
   ]);
 }

@@ -9,7 +9,7 @@ import type { PublicKey } from "../core/types.ts";
 import type { RelayPlane } from "../discovery/relay/plane.ts";
 import type { OpenManySockets } from "../discovery/rendezvous/birthday.ts";
 import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
-import type { ReconcileSettings } from "../mesh/reconciler.ts";
+import { defaultReconcileSettings, type ReconcileSettings } from "../mesh/reconciler.ts";
 import type { AuditLog } from "../observe/auditLog.ts";
 import type { EventLog } from "../observe/events.ts";
 import type { LogRing } from "../observe/logRing.ts";
@@ -105,3 +105,7 @@ export const defaultTiming: NodeTiming = {
   cacheSaveMs: 5 * 60_000,
   expireMs: 60_000,
 };
+
+export function reconcileSettings({ keepaliveSeconds, reconcileSeconds }: DaemonOptions): ReconcileSettings {
+  return { ...defaultReconcileSettings, keepaliveSeconds, sweepMs: reconcileSeconds * 1000 };
+}

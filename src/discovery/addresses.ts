@@ -5,6 +5,7 @@ import type { NatReport } from "../core/netReport.ts";
 import { isConnected } from "../peers/connected.ts";
 import { type ExaminedSocket, examine } from "./netcheck/examine.ts";
 import { OwnAddressKeeper } from "./ownAddress.ts";
+import type { AdvertisedEndpoint } from "./ownAddressRules.ts";
 import type { DiscoveryContext, LayerStatus, UnderlayEvent } from "./seams.ts";
 import type { Resolver } from "./staticPeers.ts";
 import type { DatagramSocket } from "./stun/client.ts";
@@ -20,6 +21,7 @@ export interface AddressesOptions {
   readonly stunServers: readonly StunServer[];
   readonly resolve: Resolver;
   readonly noIpv6: boolean;
+  readonly advertised: AdvertisedEndpoint | null;
   /** True for links that discovery may use. */
   allows(linkName: string): boolean;
   /** The network is another one, but nothing we say of ourselves changed by it. */

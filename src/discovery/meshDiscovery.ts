@@ -201,6 +201,7 @@ export class MeshDiscovery implements Discovery {
       stunServers: options.stunServers,
       resolve: options.resolve ?? resolveByDns,
       noIpv6: options.noIpv6,
+      advertised: options.advertised ?? null,
       allows: (linkName) => this.#allows(linkName),
       moved: () => {
         lost.networkChanged();

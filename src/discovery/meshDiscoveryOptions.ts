@@ -4,6 +4,7 @@
 
 import type { PublicKey } from "../core/types.ts";
 import type { DhtOptions } from "./dht/options.ts";
+import type { AdvertisedEndpoint } from "./ownAddressRules.ts";
 import type { RegistrySetting } from "./registry/registry.ts";
 import type { RelaySettings } from "./relay/relayLayer.ts";
 import type { StaticPeer } from "./seams.ts";
@@ -28,6 +29,8 @@ export interface MeshDiscoveryOptions {
   readonly noPunching: boolean;
   /** Nodes that may introduce us to others; empty or absent for any that proves itself. */
   readonly introducerKeys?: readonly PublicKey[];
+  /** `--advertise-endpoint`: where the operator says that WireGuard is reached. */
+  readonly advertised?: AdvertisedEndpoint | null;
   /** Asked where we are seen; none with `--no-stun`. */
   readonly stunServers: readonly StunServer[];
   /** `--discovery-iface`: LAN discovery on these links only; absent for all suitable ones. */

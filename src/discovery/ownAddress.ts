@@ -7,7 +7,7 @@ import type { Log } from "../core/log.ts";
 import { type Endpoint, endpointText, type IpAddress, type PublicKey, parseIp } from "../core/types.ts";
 import { type LocalNode, ownEndpoint } from "../peers/localNode.ts";
 import { adoptObserved } from "../wire/observedEndpoint.ts";
-import { type OwnAddress, ownAddress } from "./ownAddressRules.ts";
+import { type AdvertisedEndpoint, type OwnAddress, ownAddress } from "./ownAddressRules.ts";
 import { Reflections } from "./reflections.ts";
 import type { Underlay } from "./seams.ts";
 import type { SocketVerdicts, StunFindings } from "./stun/verdict.ts";
@@ -20,6 +20,8 @@ export interface OwnAddressOptions {
   readonly noIpv6: boolean;
   /** False without STUN: then nothing is waited for. */
   readonly stun: boolean;
+  /** `--advertise-endpoint` */
+  readonly advertised?: AdvertisedEndpoint | null;
   /** True for links that discovery may use. */
   allows(linkName: string): boolean;
 }
@@ -127,6 +129,7 @@ export class OwnAddressKeeper {
       reflected: this.#reflected,
       settled: this.#settled,
       interfaceAddresses: this.#interfaceAddresses,
+      advertised: this.#options.advertised ?? null,
     });
     const change = difference(before, after);
     if (change === null) return;

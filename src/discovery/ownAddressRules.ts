@@ -23,6 +23,13 @@ export interface AddressSources {
   readonly settled: boolean;
   /** Of the links of the host that may be used, in their order. */
   readonly interfaceAddresses: readonly IpAddress[];
+  /** What the operator says, which counts before all else; port null for WireGuard's own. */
+  readonly advertised: AdvertisedEndpoint | null;
+}
+
+export interface AdvertisedEndpoint {
+  readonly host: IpAddress;
+  readonly port: number | null;
 }
 
 export type OwnAddress = Pick<
@@ -42,7 +49,10 @@ export function ownAddress(sources: AddressSources): OwnAddress {
   const changing = (wireguard.ipv4 ?? control.ipv4)?.mapping === "dependent";
   const guess = settled ? bestIpv6(sources.interfaceAddresses) : null;
   const fallback = [reflected, guess].find((host) => host !== null) ?? null;
+  const { advertised } = sources;
+  const named = advertised && { host: advertised.host, port: advertised.port ?? wireguardPort };
   const chosen = [
+    named,
     changing ? null : ipv4,
     ipv6,
     ipv4,
@@ -53,7 +63,7 @@ export function ownAddress(sources: AddressSources): OwnAddress {
     externalWireguardPort: chosen && chosen.port !== wireguardPort ? chosen.port : null,
     externalControl: steady(control.ipv4) ?? steady(control.ipv6),
     natType: natTypeOf([wireguard.ipv4, control.ipv4, wireguard.ipv6, control.ipv6].find(Boolean)?.mapping),
-    candidates: candidates(sources, [ipv4, ipv6]),
+    candidates: candidates(sources, [named, ipv4, ipv6]),
   };
 }
 

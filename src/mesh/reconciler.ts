@@ -108,7 +108,7 @@ const RELEVANT: readonly (keyof Peer)[] = [
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #routePolicy: RoutePolicy;
-  readonly #settings: ReconcileSettings;
+  #settings: ReconcileSettings;
   readonly #failures: FailureBook;
   readonly #peers: PeerSync;
   readonly #routes: RouteSync;
@@ -191,6 +191,11 @@ export class Reconciler {
   /** From the next cycle on. */
   setRoutePolicy(policy: RoutePolicy): void {
     this.#routePolicy = policy;
+  }
+
+  /** Seconds, 0 for none; from the next cycle on. */
+  setKeepalive(keepaliveSeconds: number): void {
+    this.#settings = { ...this.#settings, keepaliveSeconds };
   }
 
   /** Asks for a cycle soon; many calls in a burst make one. */

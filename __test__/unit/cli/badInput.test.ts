@@ -31,6 +31,18 @@ const refused: readonly [what: string, args: string[], named: RegExp][] = [
   ["a peer with a shortened IPv4 address", ["--peer", "10.1"], /"10.1"/],
   ["a relay limit that lets nothing pass", ["--relay-limit", "9999"], /--relay-limit: "9999"/],
   ["a relay limit in words", ["--relay-limit", "1M"], /--relay-limit: "1M"/],
+  ["a keepalive that is no time", ["--keepalive", "65536"], /--keepalive: "65536"/],
+  ["an interval of nothing", ["--reconcile-interval", "0"], /--reconcile-interval: "0"/],
+  [
+    "an endpoint by name",
+    ["--advertise-endpoint", "a.example:7"],
+    /--advertise-endpoint: "a.example:7" is a name/,
+  ],
+  [
+    "an IPv6 endpoint without IPv6",
+    ["--advertise-endpoint", "[2001:db8::1]:7", "--no-ipv6"],
+    /--advertise-endpoint: 2001:db8::1/,
+  ],
   ["a key that is none", ["--introducer-key", "abc="], /--introducer-key: "abc="/],
   ["an MTU of 100", ["--mtu", "100"], /--mtu: "100"/],
   ["an MTU too small for IPv6", ["--mtu", "1279"], /--mtu: 1279/],

@@ -32,7 +32,10 @@ beforeEach(() => {
   const load = (kept?: string) => loadConfiguration({ flags: new Map(), env: {}, configFile: file }, kept);
   const targets = liveAppliers({
     self: { update: ({ networks }) => void told.push(`networks ${networks?.join()}`) },
-    reconciler: { setRoutePolicy: (policy) => void told.push(`routes ${policy}`) },
+    reconciler: {
+      setRoutePolicy: (policy) => void told.push(`routes ${policy}`),
+      setKeepalive: (seconds) => void told.push(`keepalive ${seconds}`),
+    },
     discovery: { setStaticPeers: (peers) => void told.push(`peers ${peers.map(({ host }) => host).join()}`) },
     setLogLevel: (levels) => void told.push(`log ${levels}`),
   });
@@ -64,7 +67,11 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const setting = (key: string) => live.shown().settings.find((shown) => shown.key === key);
 
 test("every live setting has what makes it true, and nothing else has", () => {
-  const nothing = { self: { update: () => {} }, reconciler: { setRoutePolicy: () => {} }, discovery: null };
+  const nothing = {
+    self: { update: () => {} },
+    reconciler: { setRoutePolicy: () => {}, setKeepalive: () => {} },
+    discovery: null,
+  };
   const appliers = liveAppliers({ ...nothing, setLogLevel: () => {} });
   const liveKeys = [...schema.values()].filter(({ reload }) => reload === "live").map(({ key }) => key);
   expect([...appliers.keys()].sort()).toEqual(liveKeys.sort());

@@ -29,6 +29,7 @@ const nothing: AddressSources = {
   reflected: null,
   settled: true,
   interfaceAddresses: [],
+  advertised: null,
 };
 const texts = (candidates: readonly Endpoint[]): string[] =>
   candidates.map(({ host, port }) => `${host} ${port}`);
@@ -51,6 +52,21 @@ describe("the own address", () => {
       natType: "unknown",
       candidates: [],
     });
+  });
+
+  test("what the operator says counts before all that was found, which stays a candidate", () => {
+    const found = { ...nothing, wireguard: ipv4(verdict("203.0.113.9", 40_001)) };
+    expect(ownAddress({ ...found, advertised: { host: ip("198.51.100.7"), port: 443 } })).toMatchObject({
+      externalHost: "198.51.100.7",
+      externalWireguardPort: 443,
+      natType: "cone",
+    });
+    const { externalWireguardPort, candidates } = ownAddress({
+      ...found,
+      advertised: { host: ip("198.51.100.7"), port: null },
+    });
+    expect(externalWireguardPort).toBeNull();
+    expect(texts(candidates)).toEqual(["198.51.100.7 51820", "203.0.113.9 40001"]);
   });
 
   test("WireGuard's own port says more than the control socket", () => {
