@@ -39,6 +39,7 @@ describe("on a kernel with WireGuard", () => {
     ],
     ["STUN asks from the kernel's own WireGuard port", "mesh", "stun-linux-nat"],
     ["interfaces are adopted or refused, and backends mix", "inside-vm", "kernel"],
+    ["a restart leaves the kernel's tunnels as they are", "inside-vm", "restart"],
   ])("%s", async (_what, project, ...files) => {
     const { exitCode, stdout, stderr } = await vitestInVm(project, files);
     console.log(stdout);

@@ -1,0 +1,68 @@
+import { describe, expect, test } from "vitest";
+import type { MeshNode } from "../../mesh/harness/node.ts";
+import { formMesh, type Member, SteadyPing } from "../../mesh/harness/ping.ts";
+import { allowanceMs, delay, until } from "../../mesh/harness/time.ts";
+import { useLab } from "../../mesh/harness/useLab.ts";
+
+interface Kernel {
+  readonly link: string;
+  readonly addresses: string;
+  readonly routes: string;
+  readonly peers: string;
+}
+
+/** What the kernel holds of the node, less what time changes. */
+async function kernelOf(node: MeshNode): Promise<Kernel> {
+  const text = async (...command: string[]): Promise<string> => (await node.exec(command)).stdout;
+  const [link = ""] = (await text("ip", "-o", "link", "show", "dev", "wg0")).split(" mtu");
+  return {
+    link,
+    addresses: await text("ip", "-o", "address", "show", "dev", "wg0"),
+    routes: await text("ip", "route", "show", "dev", "wg0"),
+    peers: [
+      await text("wg", "show", "wg0", "endpoints"),
+      await text("wg", "show", "wg0", "allowed-ips"),
+    ].join(),
+  };
+}
+
+describe("wgmesh restart with the kernel's WireGuard", () => {
+  const lab = useLab();
+  const steady = lab.addNode("steady", { flags: ["--advertise-routes", "10.77.0.0/24"] });
+  const restarted = lab.addNode("restarted");
+
+  test("keeps link, addresses, peers, sessions and routes: a ping through it loses nothing", async () => {
+    const [, { status: before }] = (await formMesh([steady, restarted])) as [Member, Member];
+    await until("the advertised network is routed", allowanceMs(1000), async () =>
+      (await kernelOf(restarted)).routes.includes("10.77.0.0/24"),
+    );
+    // An address of the advertised network, so that packets follow the route.
+    expect((await steady.exec(["ip", "address", "add", "10.77.0.1/32", "dev", "lo"])).code).toBe(0);
+    await restarted.pingUntilAnswered("10.77.0.1", allowanceMs(1000));
+    const kernel = await kernelOf(restarted);
+
+    const pings = [new SteadyPing(steady, before.mesh_ip, 200), new SteadyPing(restarted, "10.77.0.1", 200)];
+    await delay(1000);
+    const since = restarted.log.length;
+    // Not by `wgmesh restart`: it has no patience with an emulated machine.
+    await restarted.rpc("daemon.restart");
+    await until("the successor is ready", allowanceMs(3000), () =>
+      restarted.findLog(({ text }) => text.includes("wgmeshd is ready"), since),
+    );
+    expect(await kernelOf(restarted)).toEqual(kernel);
+    // The first cycles, and what the peers say, change nothing either.
+    await delay(5000);
+    const counts = await Promise.all(pings.map((ping) => ping.finish()));
+    expect(await kernelOf(restarted)).toEqual(kernel);
+    expect(counts.map(({ lost }) => lost)).toEqual([[], []]);
+    expect(counts[0]?.sent).toBeGreaterThan(20);
+
+    const after = await restarted.untilRunning();
+    expect(after).toMatchObject({ pid: before.pid, interface_index: before.interface_index });
+    expect(
+      restarted.findLog(({ text }) => text.includes("interface taken over as it is"), since),
+    ).toBeDefined();
+    expect(await restarted.stop()).toEqual({ code: 0, signal: null });
+    expect(await restarted.hasInterface()).toBe(false);
+  });
+});
