@@ -152,11 +152,12 @@ test("logs: the last lines, those that follow, by severity and module; of a daem
   expect(stdout.trimEnd().split("\n")).toHaveLength(3);
   expect(stdout).toMatch(/^\d\d:\d\d:\d\d\.\d{3} (DEBUG|INFO |WARN )/);
 
-  const file = path.join(lab.folder, "wgmeshd.log");
+  // Where a daemon in the background logs to.
+  const file = path.join(bob.stateDir, `${bob.iface}.log`);
   writeFileSync(file, bob.log.map(({ text }) => `${text}\n`).join(""));
-  const offline = await bob.client("logs", "--log-file", file, "-n", "1");
+  const offline = await bob.client("logs", "--state-dir", bob.stateDir, "-n", "1");
   expect(offline).toMatchObject({ code: 0, stdout: expect.stringContaining("wgmeshd stopped") });
-  expect((await bob.client("logs")).code).toBe(6);
+  expect((await bob.client("logs", "--log-file", `${file}.none`)).code).toBe(6);
   expect((await bob.client("logs", "--follow", "--log-file", file)).code).toBe(6);
 });
 

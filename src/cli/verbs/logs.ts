@@ -1,4 +1,8 @@
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
+import { addOptions, readOptions } from "../../config/flags.ts";
+import { type DaemonOptions, daemonOptions, type OptionTable } from "../../config/options.ts";
+import { logFilePath } from "../../config/paths.ts";
 import { WgmeshError } from "../../core/errors.ts";
 import { LOG_LEVELS, type LogLevel } from "../../core/log.ts";
 import { type LogFilter, type LogLine, parseLogLine, passesLog } from "../../core/logLine.ts";
@@ -15,8 +19,15 @@ interface LogsOptions {
   readonly level?: string;
   readonly module?: string;
   readonly lines?: string;
-  readonly logFile?: string;
 }
+
+const fileOptions: OptionTable<Pick<DaemonOptions, "stateDir" | "logFile">> = {
+  stateDir: daemonOptions.stateDir,
+  logFile: {
+    ...daemonOptions.logFile,
+    help: "where the daemon that is gone logged to (default: <state-dir>/<interface>.log)",
+  },
+};
 
 const MAX_LINES = 2_000;
 
@@ -35,17 +46,17 @@ export function addLogs(program: Command, terminal: Terminal): void {
       "-n, --lines <n>",
       `how many of the last ones, up to ${MAX_LINES} (default: 100; 10 with --follow)`,
     )
-    .option("--log-file <path>", "where the daemon that is gone logged to [$WGMESH_LOG_FILE]")
     .action(async () => {
-      const { client: place, remote, json } = readLocation(command, terminal);
+      const location = readLocation(command, terminal);
+      const { remote, json } = location;
       const options = command.opts<LogsOptions>();
       const filter = filterOf(options);
       const limit = countOf(options);
       const show = (line: LogLine): string => formatText(JSON.stringify(line), hasColour(terminal));
-      const client = await connect(place, remote || options.follow === true);
+      const client = await connect(location.client, remote || options.follow === true);
       if (client === null) {
-        const path = options.logFile ?? (terminal.env.WGMESH_LOG_FILE || undefined);
-        const lines = fromFile(path, filter, limit);
+        const place = { ...location, ...readOptions(command, fileOptions, terminal.env), daemon: true };
+        const lines = fromFile(logFilePath(place), filter, limit);
         return terminal.out(json ? jsonText({ lines }) : lines.map(show).join(""));
       }
       try {
@@ -61,6 +72,7 @@ export function addLogs(program: Command, terminal: Terminal): void {
       }
     });
   addLocation(command);
+  addOptions(command, fileOptions);
 }
 
 /** Null when no daemon runs, unless one is needed. */
@@ -73,10 +85,10 @@ async function connect(place: ClientOptions, needed: boolean): Promise<RpcClient
   }
 }
 
-function fromFile(path: string | undefined, filter: LogFilter, limit: number): LogLine[] {
-  if (path === undefined) {
-    throw new WgmeshError("ERR_NOT_RUNNING", "no daemon answers, and no log file was named", {
-      hint: "name the daemon's file with --log-file, or ask the journal: journalctl -u wgmeshd",
+function fromFile(path: string | null, filter: LogFilter, limit: number): LogLine[] {
+  if (path === null || !existsSync(path)) {
+    throw new WgmeshError("ERR_NOT_RUNNING", `no daemon answers, and there is no log file ${path}`, {
+      hint: "name the daemon's file with --log-file, or ask the journal: journalctl -u 'wgmesh*'",
     });
   }
   const found: LogLine[] = [];
