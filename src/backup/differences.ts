@@ -5,7 +5,7 @@ import { decodePeerCache } from "../peers/cacheFile.ts";
 
 type Cached = ReturnType<typeof decodePeerCache>["sightings"][number];
 
-/** Lines that go (`-`) and come (`+`); order does not count in files of settings, blank lines neither. */
+/** Lines that go (`-`) and come (`+`); order does not count in files of settings, nor do comments and blank lines. */
 export function lineChanges(before: string, after: string): string[] {
   const [old, fresh] = [linesOf(before), linesOf(after)];
   return [
@@ -16,7 +16,7 @@ export function lineChanges(before: string, after: string): string[] {
 
 function linesOf(text: string): Set<string> {
   const lines = text.split(/\r?\n/).map((line) => line.trim());
-  return new Set(lines.filter((line) => line !== ""));
+  return new Set(lines.filter((line) => line !== "" && !line.startsWith("#")));
 }
 
 /** Peers that go, come, and have other addresses. `nowMs`: entries over a day old do not count, as when a node reads them. */

@@ -17,8 +17,8 @@ const cache = (...peers: readonly (readonly [letter: string, ip: string, ageSeco
   });
 
 describe("lines of settings", () => {
-  test("that go and come are told, order and blank lines are not", () => {
-    expect(lineChanges("a=1\nb=2\n\n", "b=2\nc=3\r\n")).toEqual(["- a=1", "+ c=3"]);
+  test("that go and come are told; order, comments and blank lines are not", () => {
+    expect(lineChanges("# old\na=1\nb=2\n\n", "# new\nb=2\nc=3\r\n")).toEqual(["- a=1", "+ c=3"]);
     expect(lineChanges("a=1\nb=2", "\nb=2\na=1\n")).toEqual([]);
   });
 });

@@ -7,10 +7,11 @@ use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd as _;
 use std::path::Path;
 
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use zeroize::Zeroizing;
 
-use super::members::Members;
+use super::members::{Members, pretty_json};
 use super::password::Password;
 use super::private_file;
 use super::state_file::{self, Content};
@@ -125,7 +126,12 @@ impl Backup {
     /// for a name that is taken.
     pub fn write_identity(&self, path: &Path) -> Result<()> {
         let Some(content) = self.identity_content()? else {
-            return Err(Error::new("EINVAL", "write", path.display().to_string(), "the backup has no identity"));
+            return Err(Error::new(
+                "EINVAL",
+                "write",
+                path.display().to_string(),
+                "the backup has no identity",
+            ));
         };
         private_file::create(path, &content.members.to_json())
             .map_err(|error| state_file::cannot_write(path, &error.to_string()))
@@ -149,17 +155,10 @@ impl Backup {
     }
 
     fn document(&self, password: Option<&Password>) -> Result<Zeroizing<Vec<u8>>> {
-        let mut whole = Members::default();
-        whole.set_text("format", FORMAT);
-        whole.set("version", to_raw_value(&VERSION).expect("a number can be written as JSON"));
-        for name in self.facts.names() {
-            let value = self.facts.raw(name).expect("it was listed");
-            whole.set(name, RawValue::from_string(value.to_owned()).expect("it was read as JSON"));
-        }
-        whole.set("parts", to_raw_value(&self.parts).expect("members can be written as JSON"));
+        let json = pretty_json(self);
         let mut text = match password {
-            None => whole.to_json(),
-            Some(password) => Zeroizing::new(password.seal(&whole.to_json())?.into_bytes()),
+            None => json,
+            Some(password) => Zeroizing::new(password.seal(&json)?.into_bytes()),
         };
         text.push(b'\n');
         Ok(text)
@@ -197,6 +196,19 @@ impl Backup {
     fn identity_content(&self) -> Result<Option<Content>> {
         let Some(value) = self.parts.raw(IDENTITY) else { return Ok(None) };
         Content::parse(value.as_bytes()).map(Some).map_err(|reason| damaged(IDENTITY, &reason))
+    }
+}
+
+impl Serialize for Backup {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("format", FORMAT)?;
+        map.serialize_entry("version", &VERSION)?;
+        for (name, value) in self.facts.entries() {
+            map.serialize_entry(name, value)?;
+        }
+        map.serialize_entry("parts", &self.parts)?;
+        map.end()
     }
 }
 
@@ -247,7 +259,12 @@ fn refuse_identity(name: &str) -> Result<()> {
     if name != IDENTITY {
         return Ok(());
     }
-    Err(Error::new("EINVAL", "use", "the identity", "it stays in native memory; only its file is read and written"))
+    Err(Error::new(
+        "EINVAL",
+        "use",
+        "the identity",
+        "it stays in native memory; only its file is read and written",
+    ))
 }
 
 fn damaged(object: &str, reason: &str) -> Error {

@@ -31,6 +31,11 @@ impl Members {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.get())
     }
 
+    /// Name and value, in their order.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), &**value))
+    }
+
     /// Sets a string member in its place, or at the end. True when that changed anything.
     pub fn set_text(&mut self, name: &str, text: &str) -> bool {
         let quoted = serde_json::value::to_raw_value(text).expect("any text can be written as JSON");
@@ -44,14 +49,9 @@ impl Members {
         self.0.len() != before
     }
 
-    /// The object with two spaces of indent, as the Go peer writes it. Made in a buffer that never grows, since growing
-    /// leaves a copy behind.
+    /// The object with two spaces of indent, as the Go peer writes it.
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
-        let mut size = ByteCount(0);
-        serde_json::to_writer_pretty(&mut size, self).expect("counting does not fail");
-        let mut json = Zeroizing::new(Vec::with_capacity(size.0));
-        serde_json::to_writer_pretty(&mut *json, self).expect("writing to memory does not fail");
-        json
+        pretty_json(self)
     }
 
     /// Sets a member in its place, or at the end. True when that changed anything.
@@ -79,6 +79,15 @@ impl Drop for Members {
             erase(value);
         }
     }
+}
+
+/// With two spaces of indent. Made in a buffer that never grows, since growing leaves a copy behind.
+pub fn pretty_json(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
+    let mut size = ByteCount(0);
+    serde_json::to_writer_pretty(&mut size, value).expect("counting does not fail");
+    let mut json = Zeroizing::new(Vec::with_capacity(size.0));
+    serde_json::to_writer_pretty(&mut *json, value).expect("writing to memory does not fail");
+    json
 }
 
 fn erase(value: Box<RawValue>) {
