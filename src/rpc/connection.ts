@@ -152,6 +152,7 @@ export class Connection {
     try {
       method = findMethod(this.#context.methods, request.method);
       checkRole(caller, request.method, method);
+      if (method.follows === true) this.#checkFollow();
       const result = await this.#within(this.#run(caller, method, request, afterAnswer));
       if (method.follows === true) this.#following = true;
       this.#audit(caller, method, request, "ok");
@@ -194,8 +195,17 @@ export class Connection {
     this.#context.audit({
       caller,
       method: name,
-      params: withoutSecrets(params, method.secrets ?? []),
+      // Who may not change anything has no say in what the audit keeps.
+      params: outcome === "ERR_RPC_ROLE" ? {} : withoutSecrets(params, method.secrets ?? []),
       outcome,
+    });
+  }
+
+  /** One caller costs one listener, and one that has left costs none: its further lines may still be here. */
+  #checkFollow(): void {
+    if (!this.#following && !this.#ended.signal.aborted) return;
+    throw new WgmeshError("ERR_RPC_REQUEST", "a connection follows one thing", {
+      hint: "open another connection for it",
     });
   }
 

@@ -1,5 +1,6 @@
 /**
- * How often somebody showed a wrong token, by his address: a slow guess is hopeless, a fast one is cut short. Pure.
+ * How often somebody did what he may not, such as showing a wrong token, by his address: a slow guess is hopeless, a fast one is cut
+ * short. Pure.
  */
 const MAX_TRIES = 10;
 const WINDOW_MS = 60_000;

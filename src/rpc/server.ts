@@ -13,6 +13,7 @@ import { type Caller, callerText } from "./caller.ts";
 import { Connection, type ConnectionContext, defaultLimits, type RpcLimits } from "./connection.ts";
 import { type CredentialPaths, type Credentials, readCredentials } from "./credentials.ts";
 import type { DaemonView, RpcServer } from "./daemonView.ts";
+import { FailedTries } from "./failedTries.ts";
 import { Gate } from "./gate.ts";
 import type { GoPath } from "./goPath.ts";
 import { supplementaryGroups } from "./groups.ts";
@@ -68,6 +69,7 @@ export class DaemonRpcServer implements RpcServer {
   readonly #listeners: Listener[] = [];
   readonly #pool: ConnectionPool;
   readonly #doors: { rpc?: Door; http?: Door } = {};
+  readonly #refusals = new FailedTries();
   #gate: Gate | null = null;
 
   constructor(options: RpcServerOptions) {
@@ -211,10 +213,20 @@ export class DaemonRpcServer implements RpcServer {
     const { clock, log, version } = this.#options;
     const audit: Audit = (record) => {
       const { caller, method, outcome } = record;
+      if (outcome === "ERR_RPC_ROLE" && !this.#mayBeRefused(caller)) return;
       log.info({ method, caller: callerText(caller), outcome }, "RPC call");
       this.#options.audit?.(record);
     };
     return { view, version, clock, log, limits: this.#limits, audit, methods, authenticate };
+  }
+
+  /** False when more of his refused calls would push what others changed out of the log and the audit. */
+  #mayBeRefused(caller: Caller): boolean {
+    const who = caller.kind === "socket" ? `uid ${caller.uid}` : `token ${caller.name}`;
+    const nowMs = this.#options.clock.monotonicMs();
+    if (!this.#refusals.mayTry(who, nowMs)) return false;
+    this.#refusals.failed(who, nowMs);
+    return true;
   }
 
   /** Null when the user is neither root nor the daemon's own, nor in its group. */

@@ -21,6 +21,9 @@ interface TokenRow {
   readonly hash: Buffer;
 }
 
+/** What each caller has shown. Not a member: whoever logs or audits a caller has no use for it. */
+const shownHashes = new WeakMap<Caller, Buffer>();
+
 const hashOf = (token: string): Buffer => createHash("sha256").update(token).digest();
 const isRole = (text: string | undefined): text is Role => text === "admin" || text === "readonly";
 
@@ -53,17 +56,24 @@ export class Tokens {
   /** The caller that the token stands for, or null. Takes as long for every token. */
   callerOf(token: string): Caller | null {
     const hash = hashOf(token);
-    let found: TokenRow | null = null;
-    for (const row of this.#rows) if (timingSafeEqual(row.hash, hash)) found = row;
-    return found && { kind: "token", name: found.name, role: found.role };
+    const found = this.#rowOf(hash);
+    if (found === null) return null;
+    const caller: Caller = { kind: "token", name: found.name, role: found.role };
+    shownHashes.set(caller, hash);
+    return caller;
   }
 
-  /** Whether a caller that was let in before would be so today. */
+  /** Whether a caller that was let in before would be so today: with the same token, under the same name, in the same role. */
   stillHas(caller: Caller): boolean {
-    return (
-      caller.kind === "token" &&
-      this.#rows.some(({ name, role }) => name === caller.name && role === caller.role)
-    );
+    const shown = shownHashes.get(caller);
+    const today = shown === undefined ? undefined : this.#rowOf(shown);
+    return caller.kind === "token" && today?.name === caller.name && today.role === caller.role;
+  }
+
+  #rowOf(hash: Buffer): TokenRow | null {
+    let found: TokenRow | null = null;
+    for (const row of this.#rows) if (timingSafeEqual(row.hash, hash)) found = row;
+    return found;
   }
 }
 

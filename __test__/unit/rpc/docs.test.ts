@@ -20,3 +20,11 @@ test.each(Object.keys(methods) as MethodName[])("docs/rpc.md tells every member 
   expect(text).toContain(`\`${method}\``);
   expect(members.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
 });
+
+test("docs/rpc.md tells which methods need the role admin, and no others", () => {
+  const [, sentence = ""] =
+    /need the role admin: ([^.]+(?:\.[a-z][^.]*)*)\./.exec(readRepositoryFile("docs/rpc.md")) ?? [];
+  const told = [...sentence.matchAll(/`([^`]+)`/g)].map(([, name]) => name);
+  const needed = Object.entries(methods).filter(([, { role }]) => role === "admin");
+  expect(told.sort()).toEqual(needed.map(([name]) => name).sort());
+});

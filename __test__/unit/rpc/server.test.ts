@@ -276,6 +276,22 @@ describe("the group of the socket", () => {
     expect(await callAs(socketPath, stranger, "daemon.ping")).toContain("EACCES");
   });
 
+  test("who may only look cannot fill the audit with what he was refused", async () => {
+    const noted: unknown[] = [];
+    const { socketPath } = await startServer(vectorView(), {
+      group: { id: nobody, admin: false },
+      credentialsOf: () => ({ pid: 1, uid: 1234, gid: nobody }),
+      audit: (record) => noted.push(record),
+    });
+    for (let connection = 0; connection < 3; connection += 1) {
+      const client = new RawClient(socketPath);
+      client.send('{"jsonrpc":"2.0","method":"daemon.reload","params":{"x":"y"},"id":1}\n'.repeat(20));
+      await client.answers(20);
+    }
+    expect(noted).toHaveLength(10);
+    expect(JSON.stringify(noted)).not.toContain('"y"');
+  });
+
   test("with admin, members change things too", async () => {
     const view = vectorView();
     const { socketPath } = await startServer(view, {

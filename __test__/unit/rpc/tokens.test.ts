@@ -2,6 +2,7 @@ import { chmodSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { systemRandom } from "../../../src/core/random.ts";
+import type { Caller } from "../../../src/rpc/caller.ts";
 import { FailedTries } from "../../../src/rpc/failedTries.ts";
 import { newToken, Tokens } from "../../../src/rpc/tokens.ts";
 import { temporaryFolder } from "./fixtures.ts";
@@ -19,10 +20,13 @@ describe("tokens", () => {
     expect(admin.line).not.toContain(admin.token);
   });
 
-  test("who was let in stays so only with the same name and role", () => {
-    const caller = { kind: "token", name: "ann", role: "admin" } as const;
+  test("who was let in stays so only with the same token, name and role", () => {
+    const caller = Tokens.parse(admin.line, "t").callerOf(admin.token) as Caller;
     expect(Tokens.parse(admin.line, "t").stillHas(caller)).toBe(true);
-    expect(Tokens.parse(newToken("ann", "readonly", systemRandom).line, "t").stillHas(caller)).toBe(false);
+    expect(Tokens.parse(admin.line.replace(" admin ", " readonly "), "t").stillHas(caller)).toBe(false);
+    expect(Tokens.parse(admin.line.replace("ann", "eve"), "t").stillHas(caller)).toBe(false);
+    // A token that got lost is replaced under its name.
+    expect(Tokens.parse(newToken("ann", "admin", systemRandom).line, "t").stillHas(caller)).toBe(false);
     expect(Tokens.parse("", "t").stillHas(caller)).toBe(false);
   });
 
