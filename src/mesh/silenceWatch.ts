@@ -72,8 +72,12 @@ export class Silence {
     const seen = new Map<PublicKey, Seen>();
     for (const peer of peers) {
       const { publicKey, txBytes } = peer;
-      if (!isConnected(peer.lastHandshakeMs, wallMs)) continue;
       const before = this.#seen.get(publicKey);
+      if (!isConnected(peer.lastHandshakeMs, wallMs)) {
+        // Whose silence was told is told of when it is back, however late.
+        if (before?.told === "silent") seen.set(publicKey, before);
+        continue;
+      }
       const now = next(before, peer, nowMs);
       seen.set(publicKey, now);
       if (before !== undefined && txBytes - before.txBytes > LITTLE_BYTES) busy = true;

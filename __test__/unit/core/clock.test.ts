@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { sleep, systemClock } from "../../../src/core/clock.ts";
 import { ManualClock } from "../support/manualClock.ts";
 
@@ -39,4 +39,20 @@ test("the system's clock calls back unless cancelled", async () => {
     });
   });
   expect(called).toEqual(["kept"]);
+});
+
+test("the system's clock calls back no part of a millisecond too early, which setTimeout cuts off", () => {
+  vi.useFakeTimers({ toFake: ["setTimeout"] });
+  try {
+    let called = 0;
+    systemClock.after(5.9, () => {
+      called += 1;
+    });
+    vi.advanceTimersByTime(5);
+    expect(called).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(called).toBe(1);
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -219,6 +219,77 @@ describe("RelayPair", () => {
     expect(pair.active?.id).toBe("b");
   });
 
+  test("no turn without work follows another within 50 ms, whatever happens between them", () => {
+    const happening = fc.constantFrom(
+      ...(["rest", "sent", "received", "offer", "relay", "question", "close", "silent", "heard"] as const),
+      ...(["goDirect", "checked", "handshake", "refuse"] as const),
+    );
+    const story = fc.array(fc.tuple(happening, fc.integer({ min: 1, max: 20_000 })), { maxLength: 40 });
+    fc.assert(
+      fc.property(fc.boolean(), fc.boolean(), story, (leads, forced, happenings) => {
+        const [own, peer] = leads ? [LOWER, HIGHER] : [HIGHER, LOWER];
+        const pair = new RelayPair(own, peer);
+        const traffic = { rxPackets: 0, txPackets: 0 };
+        let [nowMs, handshakeMs, offers] = [0, Number.NEGATIVE_INFINITY, 0];
+        const known = (): PairFacts =>
+          facts({ forced, handshakeAgeMs: nowMs - handshakeMs, traffic: () => ({ ...traffic }) });
+        const happens: Record<(typeof happenings)[number][0], (id: string) => void> = {
+          rest: () => {},
+          sent: () => (traffic.txPackets += 1),
+          received: () => (traffic.rxPackets += 1),
+          offer: () => {
+            const id = `s${offers}`;
+            if (!pair.wants(id, testKey("r1"), peer, nowMs)) return;
+            pair.opened(id, testKey("r1"), peer, nowMs);
+            offers += 1;
+          },
+          relay: () => {
+            happens.offer("");
+            pair.echoed(`s${offers - 1}`, true, nowMs);
+          },
+          question: (id) => pair.echoed(id, false, nowMs),
+          close: (id) => pair.closed(id, nowMs),
+          silent: () => pair.silent(nowMs),
+          heard: () => pair.heard(nowMs),
+          goDirect: (id) => {
+            // For as long as it takes to be believed.
+            for (let times = 0; times < 12; times += 1, nowMs += 1_000) {
+              pair.punchAnswered({ host: "203.0.113.9", port: 51_820 }, nowMs);
+              pair.tick(known(), nowMs);
+            }
+            for (const step of ["propose", "accept"] as const) pair.switched(id, step, forced, nowMs);
+          },
+          checked: (id) => pair.switched(id, "checked", forced, nowMs),
+          handshake: () => (handshakeMs = nowMs),
+          refuse: () => pair.refused(testKey("r1"), "full"),
+        };
+        for (const [what, forMs] of happenings) {
+          happens[what](pair.active?.id ?? `s${offers - 1}`);
+          let restedAtMs = Number.NEGATIVE_INFINITY;
+          for (const endMs = nowMs + forMs; nowMs < endMs; nowMs = pair.nextAtMs(known(), nowMs)) {
+            if (pair.tick(known(), nowMs).length > 0) continue;
+            expect(nowMs - restedAtMs).toBeGreaterThanOrEqual(50);
+            restedAtMs = nowMs;
+          }
+        }
+      }),
+      // On trial, what the relay's session has due is not done.
+      {
+        examples: [
+          [
+            false,
+            false,
+            [
+              ["relay", 12_501],
+              ["goDirect", 60_000],
+            ],
+          ],
+        ],
+        numRuns: 500,
+      },
+    );
+  });
+
   test("who is not heard by anybody since it was lost is silent; who is heard is out of reach", () => {
     for (const [heardAgoMs, what] of [
       [16_500, "silent"],

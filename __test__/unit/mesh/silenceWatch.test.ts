@@ -39,6 +39,16 @@ describe("a peer is silent", () => {
     expect(told(half(128, 1))).toBe("");
   });
 
+  test("and heard when it is back, also after its session has ended", () => {
+    half(128, 128);
+    expect(halves(8, 128).join(" ")).toContain("silent");
+    const { lastHandshakeMs } = traffic;
+    traffic = { ...traffic, lastHandshakeMs: WALL_MS - 600_000 };
+    expect(halves(4, 148)).toEqual(["", "", "", ""]);
+    traffic = { ...traffic, lastHandshakeMs };
+    expect([told(half(128, 128)), told(half(128, 128))]).toEqual(["heard", ""]);
+  });
+
   test("not when one message was sent that needs no answer, such as gossip: nor is it asked", () => {
     half(128, 128);
     expect([told(half(1_200, 0)), ...halves(20, 0)]).toEqual(Array.from({ length: 21 }, () => ""));

@@ -131,8 +131,8 @@ export class RelayPair {
   closed(id: string, nowMs: number): PairEffect[] {
     const session = this.#sessions.get(id);
     if (session === undefined) return [];
-    if (session === this.#active && !this.#upgrade.onTrial)
-      this.#failedUntilMs.set(session.relay, nowMs + FAILED_MS);
+    const used = session === this.#active && !this.#upgrade.onTrial;
+    if (used) this.#failedUntilMs.set(session.relay, nowMs + FAILED_MS);
     this.#drop(session, false, nowMs);
     return this.#take();
   }
@@ -179,8 +179,7 @@ export class RelayPair {
 
   switched(id: string, step: SwitchStep, forced: boolean, nowMs: number): PairEffect[] {
     if (this.#active?.id !== id) return [];
-    const refuses = forced && step === "propose";
-    if (refuses) this.#do({ do: "switch", session: this.#active, step: "refuse" });
+    if (forced && step === "propose") this.#do({ do: "switch", session: this.#active, step: "refuse" });
     else this.#carryOut(this.#upgrade.heard(step, nowMs), nowMs);
     return this.#take();
   }
@@ -219,9 +218,9 @@ export class RelayPair {
   /** When to tick next. Sessions in use that are not about to be changed know it themselves. */
   nextAtMs(facts: PairFacts, nowMs: number): number {
     if (this.#sessions.size > 0) {
-      const settles = this.#active === null || this.#upgrade.onTrial;
-      const latestMs = settles ? nowMs + 1_000 : Number.POSITIVE_INFINITY;
-      return Math.min(latestMs, ...[...this.#sessions.values()].map((session) => session.nextAtMs(nowMs)));
+      const asked = [...this.#sessions.values()].filter((session) => !this.#isParked(session));
+      const latestMs = this.#active === null || this.#upgrade.onTrial ? nowMs + 1_000 : Infinity;
+      return Math.min(latestMs, ...asked.map((session) => session.nextAtMs(nowMs)));
     }
     if (this.#isConnected(facts, nowMs) && !facts.forced) return nowMs + REST_MS;
     if (this.#asked !== null) return Math.max(nowMs + 1, this.#asked.atMs + OFFER_WITHIN_MS);
@@ -235,8 +234,7 @@ export class RelayPair {
     for (const session of [...this.#sessions.values()]) {
       const traffic = facts.traffic(session.id);
       if (traffic !== null) session.moved(traffic, nowMs);
-      // On trial nothing goes through it.
-      if (session === this.#active && this.#upgrade.onTrial) continue;
+      if (this.#isParked(session)) continue;
       if (session.isLost(nowMs)) {
         this.#fail(session, nowMs);
       } else if (this.#isNeedless(session, facts, nowMs)) {
@@ -248,6 +246,11 @@ export class RelayPair {
         this.#do({ do: "echo", session });
       }
     }
+  }
+
+  /** On trial nothing goes through the session in use: it is asked nothing, so what is due of it stays due. */
+  #isParked(session: RelaySession): boolean {
+    return session === this.#active && this.#upgrade.onTrial;
   }
 
   /** A direct handshake came while the session was opened. Before it is verified nothing is delivered, so it was direct. */
@@ -310,10 +313,8 @@ export class RelayPair {
   }
 
   #isOpening(nowMs: number): boolean {
-    const sessions = [...this.#sessions.values()];
-    return (
-      sessions.length >= MAX_SESSIONS || sessions.some(({ openedAtMs }) => nowMs - openedAtMs < DOUBT_MS)
-    );
+    if (this.#sessions.size >= MAX_SESSIONS) return true;
+    return [...this.#sessions.values()].some(({ openedAtMs }) => nowMs - openedAtMs < DOUBT_MS);
   }
 
   #newRound(atMs: number, pauseMs: number): void {
@@ -324,8 +325,7 @@ export class RelayPair {
 
   #sayImpossible(facts: PairFacts, nowMs: number): void {
     const aloneMs = nowMs - (this.#aloneSinceMs ?? nowMs);
-    if (aloneMs < IMPOSSIBLE_MS || this.#sessions.size > 0) return;
-    if (this.#isConnected(facts, nowMs)) return;
+    if (aloneMs < IMPOSSIBLE_MS || this.#sessions.size > 0 || this.#isConnected(facts, nowMs)) return;
     this.#said = true;
     const reason = reasonText(this.#punchFailure, facts, this.#lastRefusal);
     const lostMs = nowMs - Math.max(this.#lostAtMs, this.#aloneSinceMs ?? nowMs);
