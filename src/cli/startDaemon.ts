@@ -15,7 +15,7 @@ import type { Terminal } from "./terminal.ts";
 /** Loads the addon and the daemon only now: bad arguments are told at once, also where the addon cannot load. */
 export async function startDaemon(
   request: DaemonRequest,
-  terminal: Terminal,
+  { terminal, end: endReport }: Reporting,
   launch: Launch,
 ): Promise<ExitCode> {
   const { openMeshSecret, takeMeshSecret } = await import("../identity/meshSecret.ts");
@@ -41,7 +41,7 @@ export async function startDaemon(
     },
     handover: launch.handover,
   });
-  if (launch.reportFd !== null) closeSync(launch.reportFd);
+  endReport();
   if ((await daemon.serve()) === "ended") return ExitCode.ok;
   return becomeSuccessor(request, found.secret, launch.detached, native.replaceProcess);
 }
@@ -85,15 +85,27 @@ function becomeSuccessor(
   );
 }
 
+export interface Reporting {
+  readonly terminal: Terminal;
+  /** The start is over. Nothing goes to the descriptor any more, whose number may be that of a socket next. */
+  end(): void;
+}
+
 /** What a daemon in the background has to say while it starts goes to whoever started it. */
-export function reportingTerminal(terminal: Terminal, { reportFd }: Launch): Terminal {
-  if (reportFd === null) return terminal;
+export function reporting(terminal: Terminal, { reportFd }: Launch): Reporting {
+  if (reportFd === null) return { terminal, end: () => {} };
+  let fd: number | null = reportFd;
   const tell = (text: string): void => {
+    if (fd === null) return;
     try {
-      writeSync(reportFd, text);
+      writeSync(fd, text);
     } catch {
       // Whoever started it waits no more.
     }
   };
-  return { ...terminal, out: tell, err: tell };
+  const end = (): void => {
+    if (fd !== null) closeSync(fd);
+    fd = null;
+  };
+  return { terminal: { ...terminal, out: tell, err: tell }, end };
 }

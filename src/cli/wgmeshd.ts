@@ -11,16 +11,17 @@ process.on("SIGUSR1", () => {});
 if (asksForVersion(process.argv)) {
   process.stdout.write(`${version}\n`);
 } else {
-  const [{ runDaemon }, { startDaemon, reportingTerminal }, { takeLaunch }, { processTerminal }] =
-    await Promise.all([
-      import("./daemonCommand.ts"),
-      import("./startDaemon.ts"),
-      import("../launch/launch.ts"),
-      import("./terminal.ts"),
-    ]);
+  const [{ runDaemon }, { startDaemon, reporting }, { takeLaunch }, { processTerminal }] = await Promise.all([
+    import("./daemonCommand.ts"),
+    import("./startDaemon.ts"),
+    import("../launch/launch.ts"),
+    import("./terminal.ts"),
+  ]);
   const launch = takeLaunch(process.env);
-  const terminal = reportingTerminal(processTerminal, launch);
+  const report = reporting(processTerminal, launch);
   process.exit(
-    await runDaemon(process.argv.slice(2), terminal, (request) => startDaemon(request, terminal, launch)),
+    await runDaemon(process.argv.slice(2), report.terminal, (request) =>
+      startDaemon(request, report, launch),
+    ),
   );
 }

@@ -196,8 +196,11 @@ class Lifecycle {
       "peers",
       () => this.#restorePeers(store),
       async () => {
-        await savePeerCache(peerCachePath(options), store, clock.wallMs());
-        if (this.#leaves(backend)) await this.#leaveTo(store, self);
+        try {
+          await savePeerCache(peerCachePath(options), store, clock.wallMs());
+        } finally {
+          if (this.#leaves(backend)) await this.#leaveTo(store, self);
+        }
       },
     );
     const pinger = new Pinger({ clock, metrics, store, self, probePort: this.#parts.mesh.probePort });

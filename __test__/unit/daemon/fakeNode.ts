@@ -7,6 +7,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { systemRandom } from "../../../src/core/random.ts";
 import { noTroubles } from "../../../src/core/troubles.ts";
 import type { PublicKey } from "../../../src/core/types.ts";
+import type { ConfigurationSource } from "../../../src/daemon/liveConfiguration.ts";
 import { MachineWatch } from "../../../src/daemon/machineWatch.ts";
 import { MeshNode } from "../../../src/daemon/meshNode.ts";
 import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
@@ -70,6 +71,8 @@ export interface FakeNodeOptions {
   readonly pinned?: Pick<Identity, "meshIp" | "meshIpv6">;
   readonly withDiscovery?: boolean;
   readonly withRpc?: boolean;
+  /** Where a reload and a successor read from. */
+  readonly configuration?: ConfigurationSource;
   /** Called with the name of everything the node does; what it throws is what the operation fails with. */
   readonly on?: (event: string) => void;
 }
@@ -124,9 +127,11 @@ export class FakeNode {
       Object.entries(daemonOptions).map(([key, row]) => [key, row.default]),
     );
     const { stateDir, runDir } = this.#host;
+    const { configuration } = this.#options;
     const troubles = new TroubleRegistry(systemClock, this.log);
     return {
       options: { ...(defaults as unknown as DaemonOptions), stateDir, runDir, ...this.#options.options },
+      ...(configuration === undefined ? {} : { configuration }),
       version: "1.2.3",
       clock: systemClock,
       random: systemRandom,

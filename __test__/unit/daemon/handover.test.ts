@@ -1,7 +1,10 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { configurationOf } from "../../../src/config/configuration.ts";
+import { type DaemonOptions, daemonOptions } from "../../../src/config/options.ts";
+import type { Problem } from "../../../src/config/problem.ts";
 import { restoreHandover, takeHandover, writeHandover } from "../../../src/daemon/handover.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { keyOf } from "../mesh/peers.ts";
@@ -23,6 +26,34 @@ describe("a node that hands over", () => {
     const left = JSON.parse(readFileSync(join(host.runDir, "wg0.handover.json"), "utf8"));
     expect(left).toMatchObject({ version: "1.2.3", listenPort: null, peers: [] });
     expect(left.instance).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  test("does so on a full disk too", async () => {
+    const fake = await start();
+    // No file can take its place.
+    const cache = join(host.stateDir, "wg0-peers.json");
+    rmSync(cache, { force: true });
+    mkdirSync(join(cache, "x"), { recursive: true });
+    fake.view?.restart()();
+    expect(await fake.node.serve()).toBe("handed over");
+    expect(fake.log.of("step could not be undone")).toMatchObject([{ step: "peers" }]);
+    expect(fake.events).not.toContain("link removed");
+    expect(existsSync(join(host.runDir, "wg0.handover.json"))).toBe(true);
+  });
+
+  test("goes on as it is where its successor would refuse the configuration", async () => {
+    const defaults = Object.entries(daemonOptions).map(([key, row]) => [key, row.default]);
+    const initial = configurationOf(Object.fromEntries(defaults) as DaemonOptions);
+    let problems: readonly Problem[] = [
+      { code: "ERR_CONFIG", message: "/etc/wgmesh/wg0.toml:2: mtu: 12 is no MTU", hint: "576 or more" },
+    ];
+    const fake = await start({ configuration: { initial, load: () => ({ ...initial, problems }) } });
+    expect(() => fake.view?.restart()).toThrow(
+      expect.objectContaining({ code: "ERR_CONFIG", hint: "576 or more; the daemon goes on as it is" }),
+    );
+    problems = [];
+    fake.view?.restart()();
+    expect(await fake.node.serve()).toBe("handed over");
   });
 
   test("ends as ever when somebody wants its end meanwhile", async () => {

@@ -1,4 +1,5 @@
 import { accessSync, constants } from "node:fs";
+import { refuse } from "../../config/problem.ts";
 import { messageOf, WgmeshError } from "../../core/errors.ts";
 import type { ControlView } from "../../rpc/views/control.ts";
 import type { ViewParts } from "./viewParts.ts";
@@ -9,10 +10,18 @@ export function controlView({ parts, operations, reload }: ViewParts): ControlVi
     reload: () => operations.run("daemon.reload", { cancellable: false }, reload),
     restart: () => {
       checkProgram();
+      checkConfiguration(parts);
       return () => parts.signals.handOver();
     },
     shutdown: () => parts.signals.stop(),
   };
+}
+
+/** The successor reads it anew, and would end at what is wrong in it. */
+function checkConfiguration({ configuration }: ViewParts["parts"]): void {
+  const problems = configuration?.load().problems ?? [];
+  const goesOn = "the daemon goes on as it is";
+  refuse(problems.map((problem) => ({ ...problem, hint: [problem.hint, goesOn].filter(Boolean).join("; ") })));
 }
 
 /** An upgrade in the middle of its work may have taken the files away. */
