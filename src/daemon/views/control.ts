@@ -21,7 +21,9 @@ export function controlView({ parts, operations, reload }: ViewParts): ControlVi
 function checkConfiguration({ configuration }: ViewParts["parts"]): void {
   const problems = configuration?.load().problems ?? [];
   const goesOn = "the daemon goes on as it is";
-  refuse(problems.map((problem) => ({ ...problem, hint: [problem.hint, goesOn].filter(Boolean).join("; ") })));
+  refuse(
+    problems.map((problem) => ({ ...problem, hint: [problem.hint, goesOn].filter(Boolean).join("; ") })),
+  );
 }
 
 /** An upgrade in the middle of its work may have taken the files away. */
