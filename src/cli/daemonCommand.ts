@@ -49,10 +49,15 @@ export function daemonCommand(terminal: Terminal): Command {
     )
     .allowExcessArguments(false)
     .addHelpText("after", sources + exitCodesText() + examples);
+  addRequestOptions(command);
+  return command.option("-v, --version", "print the version");
+}
+
+/** Every option that {@link readRequest} reads. */
+export function addRequestOptions(command: Command): Command {
   addOptions(command, daemonOptions);
   addOptions(command, secretOptions);
   addOptions(command, fileOptions);
-  command.option("-v, --version", "print the version");
   return addNotBuiltFlags(command);
 }
 

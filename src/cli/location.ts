@@ -3,10 +3,16 @@
  */
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
-import { loadLocation } from "../config/configuration.ts";
+import { loadConfiguration, loadLocation } from "../config/configuration.ts";
 import { addOptions, flagLayer, readOptions } from "../config/flags.ts";
 import type { OptionTable } from "../config/optionRow.ts";
-import { type FileOptions, fileOptions, type LocationOptions, locationOptions } from "../config/options.ts";
+import {
+  type DaemonOptions,
+  type FileOptions,
+  fileOptions,
+  type LocationOptions,
+  locationOptions,
+} from "../config/options.ts";
 import { pidFilePath, rpcSocketPath } from "../config/paths.ts";
 import { type RemoteOptions, remoteOptions } from "../config/remoteOptions.ts";
 import { isLoopback } from "../config/rpcOptions.ts";
@@ -68,6 +74,19 @@ export function readLocation(command: Command, terminal: Terminal): Location {
     remote: server !== null,
     json: jsonAsked(command),
   };
+}
+
+/** What a daemon that is gone was configured to, for who looks for its files. What is wrong with its file does not count. */
+export function readDaemonOptions(
+  command: Command,
+  flags: OptionTable<Partial<DaemonOptions>>,
+  { env }: Terminal,
+): DaemonOptions {
+  return loadConfiguration({
+    flags: new Map([...flagLayer(command, locationOptions), ...flagLayer(command, flags)]),
+    env,
+    configFile: configFileOf(command, env),
+  }).options;
 }
 
 /** A daemon that lives and does not answer starts, or restarts; where there is none, waiting brings none. */

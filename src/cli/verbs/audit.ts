@@ -1,11 +1,11 @@
 import type { Command } from "commander";
-import { addOptions, readOptions } from "../../config/flags.ts";
+import { addOptions } from "../../config/flags.ts";
 import { daemonOptions, type OptionTable } from "../../config/options.ts";
 import { auditPath } from "../../config/paths.ts";
 import { type AuditActor, type AuditEntry, lastAuditEntries } from "../../core/audit.ts";
 import { WgmeshError } from "../../core/errors.ts";
 import { callOnce } from "../../rpc/client.ts";
-import { addLocation, type Location, readLocation } from "../location.ts";
+import { addLocation, type Location, readDaemonOptions, readLocation } from "../location.ts";
 import { jsonText, tableText } from "../render.ts";
 import { parseSince } from "../since.ts";
 import type { Terminal } from "../terminal.ts";
@@ -25,10 +25,9 @@ export function addAudit(program: Command, terminal: Terminal): void {
     .option("--since <time>", "from then on: 90s, 15m, 2h, 7d, or a time as in RFC 3339")
     .action(async () => {
       const location = readLocation(command, terminal);
-      const { stateDir } = readOptions(command, options, terminal.env);
       const { since } = command.opts<{ since?: string }>();
       const sinceMs = since === undefined ? 0 : parseSince(since, terminal.clock.wallMs());
-      const path = auditPath({ ...location, stateDir });
+      const path = auditPath(readDaemonOptions(command, options, terminal));
       const entries = await readEntries(location, path, sinceMs);
       terminal.out(location.json ? jsonText({ entries }) : entriesText(entries, terminal.columns));
     });

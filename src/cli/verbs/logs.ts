@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { addOptions, readOptions } from "../../config/flags.ts";
+import { addOptions } from "../../config/flags.ts";
 import { type DaemonOptions, daemonOptions, type OptionTable } from "../../config/options.ts";
 import { logFilePath } from "../../config/paths.ts";
 import { WgmeshError } from "../../core/errors.ts";
@@ -10,7 +10,7 @@ import { formatText } from "../../core/logText.ts";
 import { newestLines } from "../../core/rotatedLines.ts";
 import { type ClientOptions, RpcClient } from "../../rpc/client.ts";
 import { printFollowed } from "../follow.ts";
-import { addLocation, readLocation } from "../location.ts";
+import { addLocation, readDaemonOptions, readLocation } from "../location.ts";
 import { jsonText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -47,20 +47,19 @@ export function addLogs(program: Command, terminal: Terminal): void {
       `how many of the last ones, up to ${MAX_LINES} (default: 100; 10 with --follow)`,
     )
     .action(async () => {
-      const location = readLocation(command, terminal);
-      const { remote, json } = location;
-      const options = command.opts<LogsOptions>();
-      const filter = filterOf(options);
-      const limit = countOf(options);
+      const { client: place, remote, json } = readLocation(command, terminal);
+      const given = command.opts<LogsOptions>();
+      const filter = filterOf(given);
+      const limit = countOf(given);
       const show = (line: LogLine): string => formatText(JSON.stringify(line), hasColour(terminal));
-      const client = await connect(location.client, remote || options.follow === true);
+      const client = await connect(place, remote || given.follow === true);
       if (client === null) {
-        const place = { ...location, ...readOptions(command, fileOptions, terminal.env), daemon: true };
-        const lines = fromFile(logFilePath(place), filter, limit);
+        const options = readDaemonOptions(command, fileOptions, terminal);
+        const lines = fromFile(logFilePath({ ...options, daemon: true }), filter, limit);
         return terminal.out(json ? jsonText({ lines }) : lines.map(show).join(""));
       }
       try {
-        if (options.follow !== true) {
+        if (given.follow !== true) {
           const result = await client.call("logs.list", { ...filter, limit });
           return terminal.out(json ? jsonText(result) : result.lines.map(show).join(""));
         }

@@ -1,10 +1,8 @@
 import { realpathSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import type { Command } from "commander";
-import { addOptions } from "../../config/flags.ts";
-import { daemonOptions, secretOptions } from "../../config/options.ts";
 import { rpcSocketPath } from "../../config/paths.ts";
-import { type DaemonRequest, readRequest } from "../daemonCommand.ts";
+import { addRequestOptions, type DaemonRequest, readRequest } from "../daemonCommand.ts";
 import { jsonText } from "../render.ts";
 import { trustedUids } from "../serviceUser.ts";
 import type { Terminal } from "../terminal.ts";
@@ -22,8 +20,7 @@ export function addUp(program: Command, terminal: Terminal): void {
       const name = request.options.interfaceName;
       terminal.out(json ? jsonText({ interface: name, outcome, pid }) : `${name}: ${outcome} (PID ${pid})\n`);
     });
-  addOptions(command, daemonOptions);
-  addOptions(command, secretOptions);
+  addRequestOptions(command);
   command.option("--json", "print JSON");
 }
 
