@@ -1,7 +1,6 @@
 /**
  * `wgmesh peers list`: which peers, in which order, as a table. Pure.
  */
-import { WgmeshError } from "../core/errors.ts";
 import { NEVER, type PeerResult } from "../rpc/client.ts";
 import { agoText, byteText, tableText } from "./render.ts";
 
@@ -16,12 +15,6 @@ export interface PeerChoice {
   /** Part of a host name, an address or a key, in any case. */
   readonly match: string | null;
   readonly sort: SortKey;
-}
-
-export function checkedWord<T extends string>(text: string, words: readonly T[], flag: string): T {
-  const found = words.find((word) => word === text);
-  if (found !== undefined) return found;
-  throw new WgmeshError("ERR_USAGE", `${flag}: ${JSON.stringify(text)} is none of ${words.join(", ")}`);
 }
 
 /** Equal ones by name, then key: the order is always the same. */

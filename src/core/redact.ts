@@ -8,6 +8,9 @@ const PLACEHOLDER = "[redacted]";
 /** A secret as a URI, up to what cannot be part of one. */
 const secretUri = /wgmesh:\/\/[^\s"'\\<>]+/gi;
 
+/** A token of a caller of RPC (rpc/tokens.ts): who pastes one into the wrong place finds it in an error. No metric has so long a name. */
+const callerToken = /wgmesh_[\w-]{43,}/g;
+
 /** Member names whose value is secret, matched whole: `hasPresharedKey` or `secretFile` tell nothing. */
 const secretName =
   /^(?:wg_?|mesh_?)?(?:secret|private_?key|psk|preshared_?key|password|passphrase|token)(?:_?(?:text|uri))?$/i;
@@ -17,8 +20,10 @@ const suspicious = /secret|key"|psk"|pass|token/i;
 
 /** The JSON line with everything that looks like a secret replaced. */
 export function redact(line: string): string {
-  const withoutUris = line.replace(secretUri, `wgmesh://${PLACEHOLDER}`);
-  if (!suspicious.test(withoutUris)) return withoutUris;
+  const withoutTexts = line
+    .replace(secretUri, `wgmesh://${PLACEHOLDER}`)
+    .replace(callerToken, `wgmesh_${PLACEHOLDER}`);
+  if (!suspicious.test(withoutTexts)) return withoutTexts;
   const hide = (name: string, value: unknown): unknown => (secretName.test(name) ? PLACEHOLDER : value);
-  return `${JSON.stringify(JSON.parse(withoutUris, hide))}\n`;
+  return `${JSON.stringify(JSON.parse(withoutTexts, hide))}\n`;
 }

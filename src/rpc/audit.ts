@@ -8,18 +8,10 @@ import type { Params } from "./protocol.ts";
 export interface AuditRecord {
   readonly caller: Caller;
   readonly method: string;
-  /** Without secrets: members that a method names secret are {@link HIDDEN}. */
+  /** As they were sent: whoever writes them down takes out what is secret. None of a call that was refused for its role. */
   readonly params: Params;
   readonly outcome: "ok" | ErrorCode;
 }
 
 /** Called once for each call of a changing method, before its answer is sent. Must not throw. */
 export type Audit = (record: AuditRecord) => void;
-
-const HIDDEN = "(hidden)";
-
-export function withoutSecrets(params: Params, secret: readonly string[]): Params {
-  return Object.fromEntries(
-    Object.entries(params).map(([name, value]) => [name, secret.includes(name) ? HIDDEN : value]),
-  );
-}

@@ -5,7 +5,7 @@ import type net from "node:net";
 import type { Clock } from "../core/clock.ts";
 import { type ErrorCode, messageOf, WgmeshError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import { type Audit, withoutSecrets } from "./audit.ts";
+import type { Audit } from "./audit.ts";
 import { type Caller, callerText, mayCall } from "./caller.ts";
 import type { DaemonView } from "./daemonView.ts";
 import { LineLimitError, readLines } from "./lines.ts";
@@ -196,7 +196,7 @@ export class Connection {
       caller,
       method: name,
       // Who may not change anything has no say in what the audit keeps.
-      params: outcome === "ERR_RPC_ROLE" ? {} : withoutSecrets(params, method.secrets ?? []),
+      params: outcome === "ERR_RPC_ROLE" ? {} : params,
       outcome,
     });
   }

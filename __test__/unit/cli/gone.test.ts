@@ -38,6 +38,12 @@ test("so is its log", async () => {
   expect([code, JSON.parse(out)]).toEqual([0, { lines: [line] }]);
 });
 
+test("a node that never ran here has no audit, which is not an empty one", async () => {
+  const { folder, flags } = goneNode();
+  const { code, err } = await wgmesh(["audit", ...flags]);
+  expect([code, err]).toEqual([6, expect.stringContaining(path.join(folder, "wg7.audit.jsonl"))]);
+});
+
 test("up takes a configuration file, as every option of wgmeshd", async () => {
   const { code, err } = await wgmesh(["up", "--config", "/nowhere/wgmesh.toml"]);
   expect([code, err]).toEqual([2, expect.stringContaining("/nowhere/wgmesh.toml: there is no such file")]);

@@ -188,6 +188,11 @@ describe("status of a secret, without a daemon", () => {
   });
 });
 
+test("logs takes the parts of the log that there are, and no others", async () => {
+  const { code, err } = await ask(vectorView(), "logs", "--module", "discovry");
+  expect([code, err]).toEqual([2, expect.stringContaining("daemon, discovery, mesh, rpc, tasks")]);
+});
+
 describe("init", () => {
   test("prints one new URI of at least 256 bits, and nothing else", async () => {
     const first = await wgmesh(["init"]);

@@ -152,7 +152,8 @@ describe("text lines", () => {
 });
 
 describe("secrets", () => {
-  const planted = "Zm9vYmFyYmF6cXV4";
+  // As long as the token of a caller.
+  const planted = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYm-";
 
   test.each<[string, Record<string, unknown>, string]>([
     ["a field of a telling name", { secret: planted }, "x"],
@@ -162,6 +163,8 @@ describe("secrets", () => {
     ["a URI in a field", { note: `use wgmesh://v1/${planted}?x=1 now` }, "x"],
     ["a URI in the message", {}, `bad secret wgmesh://v1/${planted}`],
     ["a URI in an error", { err: new Error(`cannot parse "wgmesh://${planted}"`) }, "x"],
+    ["a token in an error", { reason: `tokens:1: wgmesh_${planted} has no role` }, "x"],
+    ["a token after a line break", { reason: `x\nwgmesh_${planted}` }, "x"],
     ["a value with quotes in it", { secret: `"${planted}\\"${planted}` }, "x"],
   ])("%s is not shown", (_what, fields, message) => {
     for (const format of ["json", "text"] as const) {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { addOptions } from "../../config/flags.ts";
 import { daemonOptions, type OptionTable } from "../../config/options.ts";
@@ -48,7 +49,11 @@ async function readEntries(
     return entries;
   } catch (error) {
     if (remote || !(error instanceof WgmeshError && error.code === "ERR_NOT_RUNNING")) throw error;
-    return lastAuditEntries(path, sinceMs, LIMIT);
+    const entries = lastAuditEntries(path, sinceMs, LIMIT);
+    if (entries.length > 0 || existsSync(path)) return entries;
+    throw new WgmeshError("ERR_NOT_RUNNING", `no daemon answers, and there is no audit ${path}`, {
+      hint: "name the node with --iface, and its folder with --state-dir",
+    });
   }
 }
 

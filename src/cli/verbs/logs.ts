@@ -4,11 +4,12 @@ import { addOptions } from "../../config/flags.ts";
 import { type DaemonOptions, daemonOptions, type OptionTable } from "../../config/options.ts";
 import { logFilePath } from "../../config/paths.ts";
 import { WgmeshError } from "../../core/errors.ts";
-import { LOG_LEVELS, type LogLevel } from "../../core/log.ts";
+import { LOG_LEVELS, LOG_MODULES } from "../../core/log.ts";
 import { type LogFilter, type LogLine, parseLogLine, passesLog } from "../../core/logLine.ts";
 import { formatText } from "../../core/logText.ts";
 import { newestLines } from "../../core/rotatedLines.ts";
 import { type ClientOptions, RpcClient } from "../../rpc/client.ts";
+import { checkedWord } from "../checkedWord.ts";
 import { printFollowed } from "../follow.ts";
 import { addLocation, readDaemonOptions, readLocation } from "../location.ts";
 import { jsonText } from "../render.ts";
@@ -38,10 +39,7 @@ export function addLogs(program: Command, terminal: Terminal): void {
     .description("the last lines of the daemon's log; of one that is gone, those of its log file")
     .option("-f, --follow", "go on with what is logged next, until interrupted")
     .option("--level <level>", `this severity and worse: ${LOG_LEVELS.join(", ")}`)
-    .option(
-      "--module <name>",
-      "of this part alone: discovery, mesh, rpc, tasks, …; daemon for the daemon itself",
-    )
+    .option("--module <name>", `of this part alone: ${LOG_MODULES.join(", ")}; daemon is the daemon itself`)
     .option(
       "-n, --lines <n>",
       `how many of the last ones, up to ${MAX_LINES} (default: 100; 10 with --follow)`,
@@ -101,15 +99,9 @@ function fromFile(path: string | null, filter: LogFilter, limit: number): LogLin
 }
 
 function filterOf({ level, module }: LogsOptions): LogFilter {
-  if (level !== undefined && !LOG_LEVELS.includes(level as LogLevel)) {
-    throw new WgmeshError(
-      "ERR_USAGE",
-      `--level: ${JSON.stringify(level)} is none of ${LOG_LEVELS.join(", ")}`,
-    );
-  }
   return {
-    ...(level === undefined ? {} : { level: level as LogLevel }),
-    ...(module === undefined ? {} : { module }),
+    ...(level === undefined ? {} : { level: checkedWord(level, LOG_LEVELS, "--level") }),
+    ...(module === undefined ? {} : { module: checkedWord(module, LOG_MODULES, "--module") }),
   };
 }
 

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import { callOnce, NEVER, type PeerResult, RpcClient } from "../../rpc/client.ts";
+import { checkedWord } from "../checkedWord.ts";
 import { findPeer } from "../findPeer.ts";
 import { addLocation, readLocation } from "../location.ts";
-import { checkedWord, choosePeers, PATHS, type PeerChoice, peerTable, SORT_KEYS } from "../peerTable.ts";
+import { choosePeers, PATHS, type PeerChoice, peerTable, SORT_KEYS } from "../peerTable.ts";
 import { agoText, byteText, factsText, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 import { addWatch, drawAgain, readWatch } from "../watch.ts";

@@ -26,8 +26,6 @@ export interface MethodRow {
   readonly role: Role;
   /** It changes something: who called it is kept by the audit. */
   readonly changing?: true;
-  /** Members of the params that the audit must not see. */
-  readonly secrets?: readonly string[];
   /** Notifications follow its answer until the caller closes; he may be silent for as long as he likes. */
   readonly follows?: true;
   call(context: MethodContext, params: Params): unknown;
