@@ -42,17 +42,19 @@ export class SleepWatch {
   /** The body of its task. */
   async run(signal: AbortSignal): Promise<void> {
     const { bootMs, clock, cpuMs, log, woke } = this.#options;
+    // Each turn begins with what the last one read: reading the boot clock may open a file.
+    let before = { bootMs: bootMs(), cpuMs: cpuMs() };
     while (!signal.aborted) {
-      const beforeMs = bootMs();
-      const cpuBeforeMs = cpuMs();
       const nowMs = clock.monotonicMs();
       const pauseMs = nextBeatMs(nowMs, LOOK_EVERY_MS) - nowMs;
       await sleep(clock, pauseMs, signal).catch((error) => {
         if (!signal.aborted) throw new Error(messageOf(error), { cause: error });
       });
-      const durationMs = Math.round(bootMs() - beforeMs - pauseMs);
-      if (signal.aborted || durationMs < SLEPT_MS) continue;
-      if (cpuMs() - cpuBeforeMs > durationMs * BUSY_SHARE) continue;
+      const after = { bootMs: bootMs(), cpuMs: cpuMs() };
+      const durationMs = Math.round(after.bootMs - before.bootMs - pauseMs);
+      const usedMs = after.cpuMs - before.cpuMs;
+      before = after;
+      if (signal.aborted || durationMs < SLEPT_MS || usedMs > durationMs * BUSY_SHARE) continue;
       log.info({ durationMs }, "woke from sleep");
       woke();
     }

@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { access, statfs } from "node:fs/promises";
-import { BEAT_MS, nextBeatMs } from "../core/beat.ts";
+import { nextBeatMs } from "../core/beat.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Troubles } from "../core/troubles.ts";
@@ -15,9 +15,8 @@ export interface MachineWatchOptions {
   readonly stateDir: string;
 }
 
-const LOOK_EVERY_MS = BEAT_MS / 2;
 /** The folder is looked at in each so many. */
-const FOLDER_EVERY = 5;
+const FOLDER_EVERY = 2;
 /** Enough for an operator to look, by RPC and HTTP at once, and for the files that answering needs. */
 const RESERVE = 24;
 /** How many callers get in while only the reserve is left. */
@@ -25,7 +24,7 @@ const CALLERS_OF_RESERVE = 6;
 /** The largest file that is kept has room, twice. */
 const MIN_FREE_BYTES = 512 * 1024;
 /** Of lateness, as far back as a scrape of metrics goes. */
-const SAMPLES = 24;
+const SAMPLES = 12;
 
 export class MachineWatch {
   readonly #options: MachineWatchOptions;
@@ -57,7 +56,7 @@ export class MachineWatch {
         this.#lookAtDescriptors();
         if (turn % FOLDER_EVERY === 0 && !this.#looking) void this.#lookAtFolder();
         const beforeMs = clock.monotonicMs();
-        const dueMs = nextBeatMs(beforeMs, LOOK_EVERY_MS);
+        const dueMs = nextBeatMs(beforeMs);
         await sleep(clock, dueMs - beforeMs, signal);
         this.#lateMs.push(clock.monotonicMs() - dueMs);
         if (this.#lateMs.length > SAMPLES) this.#lateMs.shift();

@@ -1,11 +1,9 @@
 /**
  * Tells when a warning of `status` begins and when it is over (row G5).
  */
-import { BEAT_MS, nextBeatMs } from "../core/beat.ts";
+import { nextBeatMs } from "../core/beat.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import type { Events } from "../core/events.ts";
-
-const LOOK_MS = BEAT_MS / 2;
 
 /** A text that counts, or says how long, is the same warning all the while. */
 const kindOf = (text: string): string => text.replace(/\b\d+ (times|s)\b/g, "# $1");
@@ -26,7 +24,7 @@ export class WarningWatch {
     for (;;) {
       this.look();
       const nowMs = clock.monotonicMs();
-      await sleep(clock, nextBeatMs(nowMs, LOOK_MS) - nowMs, signal);
+      await sleep(clock, nextBeatMs(nowMs) - nowMs, signal);
     }
   }
 

@@ -55,9 +55,12 @@ export interface InterfaceState {
   readonly found: readonly string[];
 }
 
+/** Longer than the reconciler's sweep. */
+const SOUND_MS = 30_000;
 const LINK = "interface";
 const PORT = "listen port";
-const UNTOUCHED: InterfaceState = { present: true, remade: false, found: [] };
+/** As it is to be. */
+export const UNTOUCHED: InterfaceState = { present: true, remade: false, found: [] };
 const ABSENT: InterfaceState = { present: false, remade: false, found: [] };
 
 export class InterfaceSync {
@@ -71,6 +74,8 @@ export class InterfaceSync {
   /** Bytes: what was set last; null before the first decision. */
   #wantedMtu: number | null = null;
   #seenMtu: number | null = null;
+  /** Until when addresses and routes are believed to be as they were found, monotonic. */
+  #soundUntilMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: InterfaceSyncOptions) {
     this.#options = options;
@@ -87,11 +92,19 @@ export class InterfaceSync {
     this.#engineFailure = reason;
   }
 
-  /** One look, and what follows from it. Rejects only when the kernel cannot be asked. */
+  /** Addresses or routes may have changed. */
+  doubt(): void {
+    this.#soundUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * One look, and what follows from it: at the link itself always, at its addresses and routes when they are in doubt, and else every
+   * 30 s, since the kernel tells of them. Rejects only when the kernel cannot be asked.
+   */
   async ensure(): Promise<InterfaceState> {
     const seen = this.#options.control.link();
     const verdict = this.#judge(seen);
-    if (verdict.state === "ours") return seen === null ? UNTOUCHED : this.#repair(seen);
+    if (verdict.state === "ours") return seen === null || this.#isSound(seen) ? UNTOUCHED : this.#mend(seen);
     this.#absence ??= verdict.found;
     this.#seenMtu = null;
     if (verdict.state === "lost") return await this.#remake(seen?.index ?? null);
@@ -159,6 +172,18 @@ export class InterfaceSync {
       return `another program works against wgmesh: ${what} had to be mended ${times} times in a row${next}`;
     });
     return [...absent, ...contests];
+  }
+
+  #isSound({ mtu, up }: SeenLink): boolean {
+    const { clock, failures } = this.#options;
+    const isCalm = failures.isEmpty && this.#pacer.nextAtMs() === null;
+    return isCalm && up && mtu === this.#seenMtu && clock.monotonicMs() < this.#soundUntilMs;
+  }
+
+  #mend(seen: SeenLink): InterfaceState {
+    const state = this.#repair(seen);
+    if (state.found.length === 0) this.#soundUntilMs = this.#options.clock.monotonicMs() + SOUND_MS;
+    return state;
   }
 
   #judge(seen: SeenLink | null): LinkVerdict {

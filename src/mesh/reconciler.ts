@@ -3,6 +3,7 @@
  *
  * It looks whether the interface is as it was made, and mends it or has it made anew; it reads the interface, compares it with what the store asks for, and applies the difference in one batch: after every
  * change (a burst of them is one batch) and every 5 s as a safety net. Nothing else writes to the device.
+ * Of addresses and routes the kernel tells every change: a sweep that nothing asked for looks at the device, of which nobody tells.
  */
 import { nextBeatMs } from "../core/beat.ts";
 import type { Clock } from "../core/clock.ts";
@@ -201,10 +202,11 @@ export class Reconciler {
   /** Asks for a cycle soon; many calls in a burst make one. */
   request(): void {
     this.#requested = true;
+    this.#interface.doubt();
     this.#wake?.();
   }
 
-  /** A whole cycle that starts after this call. What went wrong is in the report. */
+  /** A cycle that starts after this call. What went wrong is in the report. */
   runOnce(): Promise<ReconcileReport> {
     const cycle = this.#tail.then(() => this.#cycle());
     this.#tail = cycle;
@@ -218,6 +220,7 @@ export class Reconciler {
 
   /** Like {@link runOnce}, and what fails is tried again whatever its pause: that peer, or all. */
   runNow(publicKey?: PublicKey): Promise<ReconcileReport> {
+    this.#interface.doubt();
     this.#failures.hurry(publicKey === undefined ? undefined : failingPeer(publicKey));
     return this.runOnce();
   }

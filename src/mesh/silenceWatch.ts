@@ -14,7 +14,9 @@ import type { ActualPeer } from "../wireguard/backend.ts";
 const FEW_PEERS = 100;
 /** While something is sent. Else only the interface's total is looked at. */
 const LOOK_EVERY_MS = 1_500;
-const TOTAL_EVERY_MS = BEAT_MS / 4;
+const TOTAL_EVERY_MS = BEAT_MS / 2;
+/** After something was sent: does it go on? A message that needs no answer, such as gossip, costs no more than that question. */
+const TOTAL_SOON_MS = 1_000;
 /** While an answer is outstanding. */
 const LOOK_SOON_MS = 500;
 /** More than two keepalives: those alone are no reason to expect an answer. A ping is more. */
@@ -55,6 +57,8 @@ export interface Look {
   readonly heard: readonly PublicKey[];
   /** Some peer owes an answer. */
   readonly waits: boolean;
+  /** One that owes an answer was sent more since. */
+  readonly goesOn: boolean;
   /** Something is being sent to a connected peer: it is worth looking again soon. */
   readonly busy: boolean;
 }
@@ -68,6 +72,7 @@ export class Silence {
     const told = { doubtful: [] as PublicKey[], silent: [] as PublicKey[] };
     const heard: PublicKey[] = [];
     let waits = false;
+    let goesOn = false;
     let busy = false;
     const seen = new Map<PublicKey, Seen>();
     for (const peer of peers) {
@@ -85,6 +90,7 @@ export class Silence {
       if (now.waitsSinceMs === null || now.told === "silent") continue;
       const waitedMs = nowMs - now.waitsSinceMs;
       if (now.goesOn || waitedMs < LISTEN_MS) waits = true;
+      goesOn ||= now.goesOn;
       if (waitedMs < ASK_MS || !now.goesOn) continue;
       const step = nextStep(now.told, waitedMs);
       if (step === "doubtful" || step === "silent") {
@@ -96,7 +102,7 @@ export class Silence {
       if (step === "asked") seen.set(publicKey, { ...now, told: step });
     }
     this.#seen = seen;
-    return { ask, ...told, heard, waits, busy };
+    return { ask, ...told, heard, waits, goesOn, busy };
   }
 }
 
@@ -131,7 +137,8 @@ export class SilenceWatch {
   readonly #options: SilenceWatchOptions;
   readonly #silence = new Silence();
   #peers = 0;
-  #next: "wait" | "look" | "look soon" = "wait";
+  #next: "wait" | "listen" | "look" | "look soon" = "wait";
+  #wasBusy = false;
   #sentBytes = 0;
   #wake: (() => void) | null = null;
 
@@ -144,7 +151,8 @@ export class SilenceWatch {
     const { clock } = this.#options;
     const look = this.#silence.look(peers, clock.monotonicMs(), clock.wallMs());
     this.#peers = peers.length;
-    this.#next = peers.length > FEW_PEERS ? "wait" : look.waits ? "look soon" : look.busy ? "look" : "wait";
+    this.#next = peers.length > FEW_PEERS ? "wait" : this.#after(look);
+    this.#wasBusy = look.busy;
     if (this.#next !== "wait") this.#wake?.();
     for (const what of ["ask", "doubtful", "silent", "heard"] as const) {
       if (look[what].length > 0) this.#options[what](look[what]);
@@ -156,10 +164,28 @@ export class SilenceWatch {
     const { clock, read } = this.#options;
     while (!signal.aborted) {
       if (this.#next === "wait") await this.#untilSent(signal);
-      else await sleep(clock, this.#next === "look" ? LOOK_EVERY_MS : LOOK_SOON_MS, signal).catch(() => {});
+      else if (this.#next === "listen") {
+        if (!(await this.#isMoreSent(signal))) continue;
+      } else await sleep(clock, this.#next === "look" ? LOOK_EVERY_MS : LOOK_SOON_MS, signal).catch(() => {});
       if (signal.aborted) return;
       this.noted(await read());
     }
+  }
+
+  #after({ goesOn, waits, busy }: Look): "wait" | "listen" | "look" | "look soon" {
+    if (waits && (goesOn || this.#wasBusy)) return "look soon";
+    if (!this.#wasBusy && (waits || busy)) return "listen";
+    return busy ? "look" : "wait";
+  }
+
+  /** Whether the interface sends on; true where that cannot be told. What others read meanwhile decides what comes next. */
+  async #isMoreSent(signal: AbortSignal): Promise<boolean> {
+    const { clock, sentBytes } = this.#options;
+    const before = sentBytes();
+    this.#next = "wait";
+    await sleep(clock, TOTAL_SOON_MS, signal).catch(() => {});
+    const now = sentBytes();
+    return before === null || now === null || now > before;
   }
 
   /** Until the interface has sent more than keepalives, or somebody's reading showed that. */

@@ -24,7 +24,7 @@ function watch(stateDir: string, busy = { byMs: 0 }) {
     abort.abort();
     await ended;
   });
-  const turn = async (ms = 2500): Promise<void> => {
+  const turn = async (ms = 5000): Promise<void> => {
     await expect.poll(() => clock.pendingTimers).toBe(1);
     clock.advance(ms);
   };
@@ -56,13 +56,13 @@ test("a folder that is gone is a trouble", async () => {
 test("how late the event loop was is kept for a minute", async () => {
   const busy = { byMs: 3000 };
   const { machine, turn } = watch(folder(), busy);
-  await turn(5500);
+  await turn(8000);
   await expect.poll(() => machine.lateMs()).toBe(3000);
   busy.byMs = 0;
   // The pause that was begun meanwhile is the last late one.
   await turn(5500);
   // To the next beat.
   await turn(1500);
-  for (let i = 0; i < 30; i += 1) await turn();
+  for (let i = 0; i < 15; i += 1) await turn();
   await expect.poll(() => machine.lateMs()).toBe(0);
 });

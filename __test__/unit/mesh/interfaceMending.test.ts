@@ -64,6 +64,14 @@ describe("what others do to the interface is mended as soon as netlink tells, wi
     ]);
   });
 
+  test("and within half a minute where netlink told nothing", async () => {
+    const { link, advance, told } = await quietMesh();
+    link.held = [];
+    await advance(30_000);
+    expect(link.held).toEqual(ADDRESSES);
+    expect(told("foreign change mended")).toHaveLength(1);
+  });
+
   test("one thing that cannot be mended stops no other, is named and tried again", async () => {
     const { link, reconciler, meddle, advance } = await quietMesh();
     link.refuse.add(`address ${V6.address}`);

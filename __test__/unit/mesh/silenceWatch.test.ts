@@ -181,14 +181,26 @@ describe("the task", () => {
     expect([reads, told]).toEqual([0, []]);
   });
 
-  test("tells of silence three to four seconds after the first ping, and then rests", async () => {
+  test("tells of silence four to five seconds after the first ping, and then rests", async () => {
     await clock.advance(10_000);
     await pings(5);
-    expect(told).toEqual(["ask 12.25", "ask 12.75", "doubtful 12.75", "silent 13.25"]);
+    expect(told).toEqual(["ask 13.5", "ask 14", "doubtful 14", "silent 14.5"]);
     await clock.advance(2_000);
     const before = reads;
     await clock.advance(60_000);
     expect(reads).toBe(before);
+  });
+
+  test("a message that needs no answer is looked at once", async () => {
+    await clock.advance(10_000);
+    sent += 1_200;
+    total = 1_200;
+    for (let times = 0; times < 12; times += 1) {
+      await clock.advance(4_000);
+      watch.noted(peers());
+      await clock.advance(1_000);
+    }
+    expect([reads, told]).toEqual([1, []]);
   });
 
   test("sees it by the readings of others where the interface's total is not known", async () => {

@@ -16,6 +16,8 @@ import { DhtSession } from "./session.ts";
 /** A network that is back is used within ten seconds, also where no event tells of it. */
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 8_000;
+/** Without a route: one that comes up is told by the kernel, all but a change of its rules. */
+const NO_ROUTE_MAX_MS = 60_000;
 /** After a change of the network; others follow it, and addresses need a moment until they can be used. */
 const CHANGE_PAUSE_MS = 1_000;
 
@@ -25,6 +27,13 @@ const CHANGE_PAUSE_MS = 1_000;
  */
 const REQUEST_TIMEOUT_MS = 600;
 const PATIENT_TIMEOUT_MS = 2_500;
+
+interface Outcome {
+  readonly reached: boolean;
+  /** False when no packet could have left. */
+  readonly routed?: false;
+  readonly reason: string;
+}
 
 export class DhtLayer {
   readonly #options: DhtLayerOptions;
@@ -70,7 +79,7 @@ export class DhtLayer {
           log.info({ reason: outcome.reason, retryInMs }, "DHT not reachable");
         else log.debug({ reason: outcome.reason, retryInMs }, "DHT still not reachable");
         this.#isTold = true;
-        retryMs = Math.min(RETRY_MAX_MS, retryMs * 2);
+        retryMs = Math.min(outcome.routed === false ? NO_ROUTE_MAX_MS : RETRY_MAX_MS, retryMs * 2);
         if (await this.#pause(pauseMs, signal)) retryMs = RETRY_FIRST_MS;
       }
     } finally {
@@ -95,12 +104,13 @@ export class DhtLayer {
   }
 
   /** One engine, from opening to closing. */
-  async #attempt(signal: AbortSignal): Promise<{ readonly reached: boolean; readonly reason: string }> {
+  async #attempt(signal: AbortSignal): Promise<Outcome> {
     const options = this.#options;
     const known = await this.#knownNodes();
     // Names, sockets and timeouts cost something, every few seconds, on a LAN that leads nowhere; a route that comes up wakes us.
     const places = [...options.bootstrap, ...known].map(({ host }) => host).filter(isIPv4);
-    if (!options.hasRoute(places)) return { reached: false, reason: "no route leads to any of its nodes" };
+    if (!options.hasRoute(places))
+      return { reached: false, routed: false, reason: "no route leads to any of its nodes" };
     const { endpoints, problem } = await gatherBootstrap(
       { ...options, configured: options.bootstrap },
       known,

@@ -79,6 +79,7 @@ export class StunLayer {
   #seen = "";
   /** A round in this network has ended with an answer. */
   #known = false;
+  #answered = false;
   #round: Round | null = null;
   #status: Omit<LayerStatus, "name"> = { state: "starting", detail: "", lastError: null };
 
@@ -170,7 +171,8 @@ export class StunLayer {
   }
 
   #plan(nowMs: number): void {
-    const pause = pauseMs({ failures: this.#failures, needed: this.#options.needed() }, this.#unit);
+    const needed = this.#options.needed();
+    const pause = pauseMs({ answered: this.#answered, failures: this.#failures, needed }, this.#unit);
     this.#dueAtMs = Math.max(nowMs, this.#endedAtMs + pause);
     this.#lookAtMs = nowMs + LOOK_EVERY_MS;
   }
@@ -250,6 +252,7 @@ export class StunLayer {
     }
     this.#failures = 0;
     this.#known = true;
+    this.#answered = true;
     const findings = this.#findings(round);
     const seen = seenText(findings);
     if (seen !== this.#seen) this.#doubtPauseMs = DOUBT_FIRST_MS;

@@ -84,12 +84,16 @@ describe("two nodes that know only the DHT", () => {
     expect(dht.announced(current())).toEqual([{ host: "192.0.2.1", port: 40_123 }]);
   });
 
-  test("open nothing and ask for no name while no route leads anywhere, and begin soon when one does", async () => {
+  test("open nothing and ask for no name while no route leads anywhere, and begin as soon as one does", async () => {
     let routed = false;
+    let routes = 0;
     let opened = 0;
     const open = dht.openerAt("192.0.2.1");
     const node = await startNode("a", 1, {
-      hasRoute: () => routed,
+      hasRoute: () => {
+        routes += 1;
+        return routed;
+      },
       open: (options) => {
         opened += 1;
         return open(options);
@@ -98,8 +102,20 @@ describe("two nodes that know only the DHT", () => {
     await clock.advance(60_000);
     expect(opened).toBe(0);
     expect(layer(node)).toMatchObject({ state: "degraded", lastError: "no route leads to any of its nodes" });
+    const asked = routes;
+    await clock.advance(10 * 60_000);
+    expect(routes - asked).toBeLessThanOrEqual(14);
     routed = true;
-    expect(await clock.until(() => layer(node)?.state === "running", 20_000)).toBeLessThanOrEqual(10_000);
+    node.underlay.changed([{ name: "eth1", index: 3, ipv4: ["192.0.2.1"] }]);
+    expect(await clock.until(() => layer(node)?.state === "running", 20_000)).toBeLessThanOrEqual(2_000);
+  });
+
+  test("begin within about a minute when a route comes up that nobody tells of", async () => {
+    let routed = false;
+    const node = await startNode("a", 1, { hasRoute: () => routed });
+    await clock.advance(10 * 60_000);
+    routed = true;
+    expect(await clock.until(() => layer(node)?.state === "running", 90_000)).toBeLessThanOrEqual(62_000);
   });
 
   test("count what they were told and what came of it", async () => {

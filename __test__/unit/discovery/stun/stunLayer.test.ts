@@ -242,6 +242,32 @@ describe("pace", () => {
     ]);
   });
 
+  test("servers that never answered, and that nobody waits for, soon every five minutes", async () => {
+    internet.setAnswers(false);
+    needed = false;
+    await start();
+    await clock.advance(60_000);
+    expect(rounds().length).toBeLessThanOrEqual(8);
+    const soon = rounds().length;
+    await clock.advance(10 * 60_000);
+    expect(rounds().length - soon).toBeLessThanOrEqual(6);
+    needed = true;
+    await clock.advance(26_000);
+    const before = rounds().length;
+    await clock.advance(60_000);
+    expect(rounds().length - before).toBeGreaterThan(8);
+  });
+
+  test("servers that answered before, every few seconds for some minutes of an outage", async () => {
+    needed = false;
+    await start();
+    await clock.advance(10_000);
+    internet.setAnswers(false);
+    layer.networkChanged();
+    await clock.advance(60_000);
+    expect(rounds().length).toBeGreaterThan(10);
+  });
+
   test("while somebody waits, back within 30 s of the servers", async () => {
     internet.setAnswers(false);
     await start();
