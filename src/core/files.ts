@@ -9,6 +9,8 @@ import { type Random, systemRandom } from "./random.ts";
 const MAX_STEERING_BYTES = 1024 * 1024;
 
 const WRITABLE_BY_OTHERS = 0o022;
+/** Not the group: keys of TLS are often handed out by one. */
+const READABLE_BY_OTHERS = 0o004;
 
 /** Opening a FIFO must not wait for a writer. */
 const STEERING_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
@@ -76,12 +78,16 @@ export async function syncFolder(path: string): Promise<void> {
  * 1 MiB, owned by root or this process's user, and writable by its owner only: whoever writes it commands a process
  * that is often root. All is checked on the open file, so that it cannot be swapped in between. Fails with
  * ERR_STATE_PERMISSIONS or ERR_STATE_UNREADABLE.
+ *
+ * @param secret the text is a key: others must not be able to read it either.
  */
-export async function readSteeringFile(path: string): Promise<string | null> {
+export async function readSteeringFile(path: string, secret = false): Promise<string | null> {
   try {
     const file = await open(path, STEERING_FLAGS);
     try {
-      checkSteering(path, await file.stat());
+      const stats = await file.stat();
+      checkSteering(path, stats);
+      if (secret && (stats.mode & READABLE_BY_OTHERS) !== 0) throw openToOthers(path, "read", stats.mode);
       return await file.readFile("utf8");
     } finally {
       await file.close();
@@ -120,8 +126,10 @@ function checkSteering(path: string, { uid, mode, size }: Stats): void {
   if (uid !== 0 && uid !== process.geteuid?.()) {
     throw new WgmeshError("ERR_STATE_PERMISSIONS", `${path} belongs to user ${uid}`);
   }
-  if ((mode & WRITABLE_BY_OTHERS) !== 0) {
-    const bits = (mode & 0o777).toString(8);
-    throw new WgmeshError("ERR_STATE_PERMISSIONS", `${path} can be written by others (mode ${bits})`);
-  }
+  if ((mode & WRITABLE_BY_OTHERS) !== 0) throw openToOthers(path, "written", mode);
+}
+
+function openToOthers(path: string, verb: "read" | "written", mode: number): WgmeshError {
+  const bits = (mode & 0o777).toString(8);
+  return new WgmeshError("ERR_STATE_PERMISSIONS", `${path} can be ${verb} by others (mode ${bits})`);
 }

@@ -144,6 +144,11 @@ export class RpcClient {
   }
 
   #take(text: string): void {
+    // Looking through all of a long answer again with each piece of it would take longer than the daemon gets.
+    if (!text.includes("\n")) {
+      this.#unread += text;
+      return;
+    }
     const lines = (this.#unread + text).split("\n");
     this.#unread = lines.pop() ?? "";
     for (const line of lines) this.#settle(line);

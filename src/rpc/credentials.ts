@@ -23,7 +23,7 @@ export async function readCredentials({ certificate, tokensPath }: CredentialPat
   const tokens = tokensPath === null ? null : await Tokens.read(tokensPath);
   if (certificate === null) return { tokens, secure: null };
   const { certPath, keyPath } = certificate;
-  const secure = { cert: await readPem(certPath), key: await readPem(keyPath) };
+  const secure = { cert: await readPem(certPath), key: await readPem(keyPath, true) };
   try {
     tls.createSecureContext(secure);
   } catch (cause) {
@@ -35,8 +35,8 @@ export async function readCredentials({ certificate, tokensPath }: CredentialPat
   return { tokens, secure };
 }
 
-async function readPem(path: string): Promise<string> {
-  const text = await readSteeringFile(path);
+async function readPem(path: string, secret = false): Promise<string> {
+  const text = await readSteeringFile(path, secret);
   if (text === null) throw new WgmeshError("ERR_STATE_UNREADABLE", `${path} does not exist`);
   return text;
 }

@@ -54,6 +54,19 @@ describe("the client", () => {
     expect(answers).toEqual([{ version: "daemon.ping" }, { version: "daemon.status" }]);
   });
 
+  test("takes an answer of many megabytes without looking at any of it twice", async () => {
+    const text = "x".repeat(24 * 1024 * 1024);
+    const socketPath = await fakeDaemon((line, socket) => {
+      const { id } = JSON.parse(line) as { id: number };
+      socket.write(`{"jsonrpc":"2.0","result":{"version":"${text}"},"id":${id}}\n`);
+    });
+    const before = process.cpuUsage();
+    const { version } = await callOnce({ socketPath, timeoutMs: 30_000 }, "daemon.ping");
+    const { user, system } = process.cpuUsage(before);
+    expect(version).toHaveLength(text.length);
+    expect((user + system) / 1e6).toBeLessThan(2);
+  });
+
   test("gives up after its time", async () => {
     const socketPath = await fakeDaemon(() => {});
     await expect(callOnce({ socketPath, timeoutMs: 50 }, "daemon.ping")).rejects.toMatchObject({

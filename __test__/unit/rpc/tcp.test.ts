@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import tls from "node:tls";
@@ -188,6 +188,19 @@ describe("RPC over TLS", () => {
     writeFileSync(door.tokensPath, "ann admin\n");
     await expect(door.server.prepareReload()).rejects.toThrow(/tokens:1: ann has no hash/);
     expect(await callOnce(door.place(reader.token), "daemon.ping")).toMatchObject({ pong: true });
+  });
+
+  test("a key that everybody can read is refused, and by a reload too", async () => {
+    const door = await openDoor();
+    chmodSync(door.certificate.keyPath, 0o644);
+    const refused = {
+      code: "ERR_STATE_PERMISSIONS",
+      message: `${door.certificate.keyPath} can be read by others (mode 644)`,
+    };
+    await expect(door.server.prepareReload()).rejects.toMatchObject(refused);
+    // A group that hands out keys is the operator's wish.
+    chmodSync(door.certificate.keyPath, 0o640);
+    await expect(door.server.prepareReload()).resolves.toBeDefined();
   });
 
   test("on loopback a token does without TLS", async () => {
