@@ -2,9 +2,7 @@
 //! identity, whose private key must not become a JavaScript value (row B4).
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::mem::ManuallyDrop;
-use std::os::fd::FromRawFd as _;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
@@ -16,6 +14,7 @@ use super::password::Password;
 use super::private_file;
 use super::state_file::{self, Content};
 use crate::error::{Error, Result};
+use crate::os::output::write_all;
 
 /// Tells a backup from other JSON.
 const FORMAT: &str = "wgmesh-backup";
@@ -145,13 +144,7 @@ impl Backup {
 
     /// Writes the backup to a descriptor, which stays open. Errors: those of write(2).
     pub fn print(&self, fd: i32, password: Option<&Password>) -> Result<()> {
-        let object = format!("descriptor {fd}");
-        if fd < 0 {
-            return Err(Error::from_errno(libc::EBADF, "write", object));
-        }
-        // SAFETY: the File is never dropped, so the descriptor of the caller stays open; a number that is not open gives EBADF.
-        let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
-        file.write_all(&self.document(password)?).map_err(|error| Error::from_io(&error, "write", object))
+        write_all(fd, &self.document(password)?, &format!("descriptor {fd}"))
     }
 
     fn document(&self, password: Option<&Password>) -> Result<Zeroizing<Vec<u8>>> {

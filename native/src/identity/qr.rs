@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::secret::{Secret, URI_PREFIX};
 use crate::error::{Error, Result};
+use crate::os::output::write_all;
 
 /// What a picture is drawn as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub fn write(secret: &Secret, form: Form, fd: RawFd) -> Result<()> {
         Form::Svg => picture::svg(&modules),
         Form::Png => picture::png(&modules),
     };
-    write_all(fd, &drawn)
+    write_all(fd, &drawn, "the QR code")
 }
 
 /// A square of modules, row by row, the quiet zone not among them.
@@ -99,31 +100,6 @@ fn modules_of(uri: &[u8]) -> Result<Modules> {
     let width = code.width();
     let dark = code.into_colors().into_iter().map(|color| color == Color::Dark).collect();
     Ok(Modules { width, dark: Zeroizing::new(dark) })
-}
-
-fn write_all(fd: RawFd, mut bytes: &[u8]) -> Result<()> {
-    while !bytes.is_empty() {
-        // SAFETY: the pointer and length are those of a live slice.
-        let written = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
-        if let Ok(count) = usize::try_from(written) {
-            bytes = &bytes[count..];
-            continue;
-        }
-        let error = std::io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {}
-            Some(libc::EAGAIN) => wait_until_writable(fd),
-            _ => return Err(Error::from_io(&error, "write", "the QR code")),
-        }
-    }
-    Ok(())
-}
-
-/// Node makes pipes non-blocking.
-fn wait_until_writable(fd: RawFd) {
-    let mut entry = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    // SAFETY: one entry, as told. Whatever it returns, the next write says what is wrong.
-    unsafe { libc::poll(&raw mut entry, 1, 1000) };
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ pub mod file_lock;
 pub mod namespace_lock;
 pub mod notify;
 pub mod other_process;
+pub mod output;
 #[cfg(target_os = "linux")]
 pub mod process;
 #[cfg(not(target_os = "linux"))]
