@@ -124,6 +124,7 @@ export class MeshDiscovery implements Discovery {
           context,
           noIpv6: options.noIpv6,
           trusted: options.introducerKeys ?? [],
+          gossipPort: options.gossipPort,
           send: (data, to) => {
             if (!this.#leaving) this.#transmit(socket, data, to);
           },

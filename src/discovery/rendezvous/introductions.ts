@@ -4,7 +4,8 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
-import { type Endpoint, endpointText, type PublicKey } from "../../core/types.ts";
+import { type Endpoint, endpointText, type IpAddress, type PublicKey } from "../../core/types.ts";
+import { isConnected } from "../../peers/connected.ts";
 import type { LocalNode } from "../../peers/localNode.ts";
 import type { Peer } from "../../peers/peer.ts";
 import type { PeerStore } from "../../peers/store.ts";
@@ -52,6 +53,8 @@ export interface IntroductionsOptions {
   readonly prover: Prover;
   /** Nodes that may introduce; empty for any. */
   readonly trusted: ReadonlySet<PublicKey>;
+  /** Of the control sockets within the mesh. */
+  readonly gossipPort: number;
   send(data: Uint8Array, to: Endpoint): void;
   /** That control socket has answered us lately. */
   isVerified(control: Endpoint): boolean;
@@ -162,9 +165,9 @@ export class Introductions {
     const received = { offer, from, sender: this.#endOf(sender), target: this.#endOf(target) };
     for (const effect of this.#introducer.offered(received, clock.monotonicMs(), clock.wallMs())) {
       if (effect.type === "start") {
-        this.#send("RENDEZVOUS_START", encodeStart(effect.start), effect.receiver, effect.to);
+        this.#send("RENDEZVOUS_START", encodeStart(effect.start), effect.receiver, effect.to, true);
       } else {
-        this.#send("INVITE", encodeInvite(effect.invite), effect.receiver, effect.to);
+        this.#send("INVITE", encodeInvite(effect.invite), effect.receiver, effect.to, true);
       }
     }
   };
@@ -209,14 +212,29 @@ export class Introductions {
     };
   }
 
-  /** False when that address has got enough for now. */
-  #send(type: MessageType, payload: string, receiver: PublicKey, to: Endpoint): boolean {
+  /**
+   * False when that address has got enough for now.
+   *
+   * @param inside also through the tunnel, where there is one: a NAT forgets the way to a control socket that rests, and WireGuard's
+   * keepalive holds its own. Whichever comes second is a repetition.
+   */
+  #send(type: MessageType, payload: string, receiver: PublicKey, to: Endpoint, inside = false): boolean {
     const { clock, prover, random, sealer, send, store } = this.#options;
     const budget = store.hasProven(receiver) ? this.#toOurs : this.#toTheirs;
     if (!budget.take(endpointText(to), clock.monotonicMs())) return false;
     const proven = withProof(payload, type, receiver, prover, random.bytes(MESSAGE_ID_BYTES));
-    send(sealEnvelope(type, proven, sealer, random), to);
+    const data = sealEnvelope(type, proven, sealer, random);
+    send(data, to);
+    const host = inside ? this.#meshHost(store.get(receiver)) : null;
+    if (host !== null) send(data, { host, port: this.#options.gossipPort });
     return true;
+  }
+
+  /** Null for a peer without a tunnel, or of the other implementation. */
+  #meshHost(peer: Peer | undefined): IpAddress | null {
+    const isReached =
+      peer?.proven === true && isConnected(peer.lastHandshakeMs, this.#options.clock.wallMs());
+    return isReached ? peer.meshIp : null;
   }
 }
 

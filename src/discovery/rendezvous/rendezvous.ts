@@ -27,6 +27,8 @@ export interface RendezvousOptions {
   readonly noIpv6: boolean;
   /** Nodes that may introduce; empty for any. */
   readonly trusted: readonly PublicKey[];
+  /** Of the control sockets within the mesh. */
+  readonly gossipPort: number;
   /** Sends from the control socket. */
   send(data: Uint8Array, to: Endpoint): void;
   contact(request: ContactRequest, delayMs?: number): void;
@@ -68,11 +70,8 @@ export class Rendezvous {
     const isAllowed = (host: string): boolean => this.#isAllowed(host);
     const ownKey = self.snapshot.publicKey;
     this.#introductions = new Introductions({
-      ...{ clock, random, store, self, sealer, prover, isAllowed },
+      ...{ ...options, clock, random, store, self, sealer, prover, isAllowed },
       trusted: new Set(options.trusted),
-      send: options.send,
-      isVerified: options.isVerified,
-      controlEndpoints: options.controlEndpoints,
       tunnelEndpoint: (publicKey) => context.tunnelEndpoint(publicKey),
       started: (start, leadMs) => this.#started(start, leadMs),
       invited: (publicKey, introducer) => this.#invited(publicKey, introducer),
