@@ -22,14 +22,15 @@ export const cellName = ({ one, other, company }: Cell): string => `${one}×${ot
 
 /**
  * What plain hole punching opens must be direct; what it does not must go through the public node when there is one. Alone, two kinds
- * more may fail: nobody tells the side of kind I to send first, and a forward of WireGuard's ports leads no HELLO in.
+ * more may fail: nobody tells the side of kind I to send first, and a forward of WireGuard's ports leads no HELLO in. With a public node
+ * kind I may have given its port away, and finding the new one needs luck.
  */
 export function leastOutcome({ one, other, company }: Cell): Outcome {
   const punch = expectedPunch(one, other);
   const pair = [one, other];
   const unsignalled = punch === "one side first" || (pair.includes("S") && pair.includes("R"));
   if (company === "alone" && unsignalled) return "impossible";
-  if (punch !== "never") return "direct";
+  if (punch === "direct") return "direct";
   return company === "alone" ? "impossible" : "relayed";
 }
 
