@@ -47,7 +47,9 @@ export const seeingMethods = {
     role: "readonly",
     call: ({ view }, params): EventsResult => {
       const limit = limitOf(params, MAX_LIMIT, MAX_LIMIT);
-      return { events: view.events(eventFilter(params)).slice(-limit).map(eventResult) };
+      const events = view.events(eventFilter(params));
+      // Not slice(-limit), which gives all of them for none.
+      return { events: events.slice(Math.max(0, events.length - limit)).map(eventResult) };
     },
   },
 
@@ -116,11 +118,13 @@ function eventFilter(params: Params): EventFilter {
 /** `peer` stands for all that begin with `peer.`. */
 function typesOf(value: unknown): EventType[] {
   if (!Array.isArray(value)) throw refused("types", "is a list of types");
-  return value.flatMap((name: unknown) => {
+  const types = value.flatMap((name: unknown) => {
     const found = EVENT_TYPES.filter((type) => type === name || type.startsWith(`${String(name)}.`));
     if (found.length === 0) throw refused("types", `has no ${JSON.stringify(name)}`);
     return found;
   });
+  // Each event is held against all of them: a line full of repeats must cost no more than one.
+  return [...new Set(types)];
 }
 
 function peerOf({ peer }: Params): PublicKey | undefined {
