@@ -5,8 +5,8 @@ import { nextBeatMs } from "../core/beat.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import type { Events } from "../core/events.ts";
 
-/** A text that counts, or says how long, is the same warning all the while. */
-const kindOf = (text: string): string => text.replace(/\b\d+ (times|s)\b/g, "# $1");
+/** A text that counts, or says how long or how much, is the same warning all the while: a crowd that grows must not fill the events. */
+const kindOf = (text: string): string => text.replace(/\b\d+ (times|s|peers|of|KiB)\b/g, "# $1");
 
 export class WarningWatch {
   readonly #events: Events;

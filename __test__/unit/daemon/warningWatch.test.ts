@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { WarningWatch } from "../../../src/daemon/warningWatch.ts";
+import { crowdText } from "../../../src/mesh/crowds.ts";
 import { EventLog } from "../../../src/observe/events.ts";
 import { ManualClock } from "../support/manualClock.ts";
 
@@ -26,4 +27,17 @@ test("each warning is told once, also while it counts, and once more when it is 
     "warning.cleared UDP port 1 was in use",
     "warning.raised UDP port 2 was in use",
   ]);
+});
+
+test("a crowd that grows is one warning; one at another address another", () => {
+  const log = new EventLog({ clock: new ManualClock() });
+  let crowd = { host: "192.0.2.1", strangers: 40, waiting: 8 };
+  const watch = new WarningWatch(log, () => [crowdText(crowd)]);
+  watch.look();
+  crowd = { ...crowd, strangers: 41, waiting: 9 };
+  watch.look();
+  expect(log.list().map(({ type }) => type)).toEqual(["warning.raised"]);
+  crowd = { ...crowd, host: "192.0.2.2" };
+  watch.look();
+  expect(log.list().map(({ type }) => type)).toEqual(["warning.raised", "warning.cleared", "warning.raised"]);
 });
