@@ -25,13 +25,22 @@ export class Pacemaker {
 
   /** Resolves when the signal fires; rejects with what `act` throws. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const dueAtMs = this.#paced.nextAtMs();
-      const nowMs = this.#clock.monotonicMs();
-      if (dueAtMs !== null && dueAtMs <= nowMs) await this.#paced.act(nowMs);
-      const nextAtMs = this.#paced.nextAtMs();
-      // Always a real pause, so that work that is due again at once cannot starve the event loop.
-      await this.#pause(nextAtMs === null ? null : Math.max(0, nextAtMs - this.#clock.monotonicMs()), signal);
+    const end = (): void => this.#wake?.();
+    signal.addEventListener("abort", end, { once: true });
+    try {
+      while (!signal.aborted) {
+        const dueAtMs = this.#paced.nextAtMs();
+        const nowMs = this.#clock.monotonicMs();
+        if (dueAtMs !== null && dueAtMs <= nowMs) await this.#paced.act(nowMs);
+        const nextAtMs = this.#paced.nextAtMs();
+        // Always a real pause, so that work that is due again at once cannot starve the event loop.
+        await this.#pause(
+          nextAtMs === null ? null : Math.max(0, nextAtMs - this.#clock.monotonicMs()),
+          signal,
+        );
+      }
+    } finally {
+      signal.removeEventListener("abort", end);
     }
   }
 
@@ -41,11 +50,9 @@ export class Pacemaker {
       const cancel = delayMs === null ? null : this.#clock.after(delayMs, () => done());
       const done = (): void => {
         cancel?.();
-        signal.removeEventListener("abort", done);
         this.#wake = null;
         resolve();
       };
-      signal.addEventListener("abort", done, { once: true });
       this.#wake = done;
     });
   }

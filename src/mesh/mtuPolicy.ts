@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import type { ActualDevice, WantedPeer } from "../wireguard/backend.ts";
 import { type MtuState, mtuForPaths, stepMtu } from "./pathMtu.ts";
 
 /** The way packets to an address take, as the kernel tells it. */
@@ -29,6 +30,9 @@ const ELSEWHERE = ["203.0.113.1", "2001:db8::1"];
 const LOOK_AGAIN_MS = 60_000;
 /** Looking takes at most this share of the time, however many peers there are and however restless the network is. */
 const BUSY_SHARE = 0.05;
+
+/** Where bridges listen (wireguard/bridge). */
+const BRIDGE_HOST = "127.0.0.1";
 
 /** Decides on the MTU of the interface; asks the kernel for paths only when they may have changed. */
 export class MtuPolicy {
@@ -99,4 +103,13 @@ export class MtuPolicy {
     const counts = path !== null && path.type === "unicast" && path.linkName !== interfaceName;
     return counts ? path.mtu : null;
   }
+}
+
+/** Where peers are, or will be, sent to: IP addresses. Bridges of ours say nothing of the path behind them. */
+export function endpointHosts(device: ActualDevice, wanted: readonly WantedPeer[]): Set<string> {
+  const hosts = new Set<string>();
+  for (const { endpoint } of device.peers) if (endpoint !== null) hosts.add(endpoint.host);
+  for (const { endpoint } of wanted) if (endpoint !== null) hosts.add(endpoint.host);
+  hosts.delete(BRIDGE_HOST);
+  return hosts;
 }

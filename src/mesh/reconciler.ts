@@ -12,17 +12,17 @@ import type { Log } from "../core/log.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { PathTable } from "../peers/paths.ts";
-import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { ActualDevice, ActualPeer, WantedPeer } from "../wireguard/backend.ts";
 import type { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
+import { Calm, isRelevant } from "./calm.ts";
 import { Crowds, crowdText } from "./crowds.ts";
 import { desiredPeers } from "./desired.ts";
 import { type Backoff, type Failure, FailureBook } from "./failures.ts";
 import type { InterfaceAddress } from "./interfaceDifference.ts";
 import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
 import { MendPacer } from "./mendPacer.ts";
-import { MtuPolicy, type Path } from "./mtuPolicy.ts";
+import { endpointHosts, MtuPolicy, type Path } from "./mtuPolicy.ts";
 import { failingPeer, PeerSync } from "./peerSync.ts";
 import { acceptNetworks, type RefusedNetwork, type RoutePolicy } from "./routePolicy.ts";
 import { RouteSync, type RouteTable } from "./routes.ts";
@@ -93,19 +93,6 @@ export interface ReconcileReport {
   readonly error: string | null;
 }
 
-/** Where bridges listen (wireguard/bridge). */
-const BRIDGE_HOST = "127.0.0.1";
-
-/** A change of these makes the interface differ from what is wanted, or starts a handshake's clock. */
-const RELEVANT: readonly (keyof Peer)[] = [
-  "meshIp",
-  "meshIpv6",
-  "endpoint",
-  "networks",
-  "knowsUs",
-  "instance",
-];
-
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #routePolicy: RoutePolicy;
@@ -117,6 +104,7 @@ export class Reconciler {
   readonly #interface: InterfaceSync;
   readonly #mtu: MtuPolicy;
   readonly #crowds = new Crowds();
+  readonly #calm: Calm;
   readonly #readers: ((peers: readonly ActualPeer[]) => void)[] = [];
 
   #actual: ReadonlyMap<PublicKey, ActualPeer> = new Map();
@@ -138,6 +126,7 @@ export class Reconciler {
     const { clock, log, backend, store, self } = options;
     this.#failures = new FailureBook(clock, this.#settings.backoff, log);
     this.#pacer = new MendPacer(clock);
+    this.#calm = new Calm(clock);
     const { control, addresses, remake, mtu, pathTo } = options.interface;
     this.#interface = new InterfaceSync({
       ...{ clock, log, backend, self, control, addresses, remake },
@@ -192,16 +181,19 @@ export class Reconciler {
   /** From the next cycle on. */
   setRoutePolicy(policy: RoutePolicy): void {
     this.#routePolicy = policy;
+    this.#calm.end();
   }
 
   /** Seconds, 0 for none; from the next cycle on. */
   setKeepalive(keepaliveSeconds: number): void {
     this.#settings = { ...this.#settings, keepaliveSeconds };
+    this.#calm.end();
   }
 
   /** Asks for a cycle soon; many calls in a burst make one. */
   request(): void {
     this.#requested = true;
+    this.#calm.end();
     this.#interface.doubt();
     this.#wake?.();
   }
@@ -220,6 +212,7 @@ export class Reconciler {
 
   /** Like {@link runOnce}, and what fails is tried again whatever its pause: that peer, or all. */
   runNow(publicKey?: PublicKey): Promise<ReconcileReport> {
+    this.#calm.end();
     this.#interface.doubt();
     this.#failures.hurry(publicKey === undefined ? undefined : failingPeer(publicKey));
     return this.runOnce();
@@ -288,6 +281,7 @@ export class Reconciler {
     try {
       const device = await backend.read();
       this.#noteActual(device);
+      if (found.length === 0 && this.#isIdle() && this.#calm.holds(device)) return 0;
       const { wanted, networks } = this.#desired();
       underlay.setAcceptedNetworks(
         networks,
@@ -303,13 +297,22 @@ export class Reconciler {
       found.push(...routes.found);
       await this.#forward(self.snapshot.networks);
       this.#failures.succeeded("interface");
-      return mendedBefore + mtuChanges + settings.length + peers.changes + routes.changes;
+      const changes = mendedBefore + mtuChanges + settings.length + peers.changes + routes.changes;
+      if (changes === 0 && !this.#requested) this.#calm.begin(device);
+      return changes;
     } finally {
       if (found.length > 0) {
         log.warn({ found }, "foreign change mended");
         this.#options.onMended?.(found);
       }
     }
+  }
+
+  /** Nothing waits for its time, and no setting of the kernel is to be kept that tells of no change. */
+  #isIdle(): boolean {
+    const { self } = this.#options;
+    const waits = this.#dates().length > 0 || this.#crowds.waiting.length > 0;
+    return !waits && this.#failures.isEmpty && self.snapshot.networks.length === 0;
   }
 
   #desired(): { wanted: WantedPeer[]; networks: readonly Cidr[] } {
@@ -351,15 +354,17 @@ export class Reconciler {
     }
   }
 
+  /** When attempts are due, monotonic. */
+  #dates(): number[] {
+    const failures = [this.#failures.nextRetryAtMs(), this.#pacer.nextAtMs()];
+    return [this.#peers.dueAtMs, this.#mtu.dueAtMs, ...failures].filter((atMs) => atMs !== null);
+  }
+
   /** Until something was asked for (plus the time to gather a burst), an attempt is due, or it is time to look. */
   async #waitForWork(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const nowMs = clock.monotonicMs();
-    const dates = [
-      ...[this.#peers.dueAtMs, this.#mtu.dueAtMs],
-      ...[this.#failures.nextRetryAtMs(), this.#pacer.nextAtMs()],
-    ];
-    const due = dates.filter((atMs) => atMs !== null);
+    const due = this.#dates();
     const { sweepMs } = this.#settings;
     const lookInMs = this.#lookInMs < sweepMs ? this.#lookInMs : nextBeatMs(nowMs, sweepMs) - nowMs;
     const delayMs = Math.max(0, Math.min(lookInMs, ...due.map((atMs) => atMs - nowMs)));
@@ -384,17 +389,4 @@ export class Reconciler {
       };
     });
   }
-}
-
-function isRelevant(event: PeerEvent): boolean {
-  return event.type !== "updated" || RELEVANT.some((member) => event.changed.has(member));
-}
-
-/** Where peers are, or will be, sent to: IP addresses. Bridges of ours say nothing of the path behind them. */
-function endpointHosts(device: ActualDevice, wanted: readonly WantedPeer[]): Set<string> {
-  const hosts = new Set<string>();
-  for (const { endpoint } of device.peers) if (endpoint !== null) hosts.add(endpoint.host);
-  for (const { endpoint } of wanted) if (endpoint !== null) hosts.add(endpoint.host);
-  hosts.delete(BRIDGE_HOST);
-  return hosts;
 }

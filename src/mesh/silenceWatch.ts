@@ -116,6 +116,7 @@ function next(before: Seen | undefined, { rxBytes, txBytes }: Traffic, nowMs: nu
   if (before === undefined || rxBytes !== before.rxBytes || txBytes < before.txBytes) {
     return { rxBytes, txBytes, quietTxBytes: txBytes, waitsSinceMs: null, goesOn: false, told: "nothing" };
   }
+  if (txBytes === before.txBytes && before.waitsSinceMs === null) return before;
   const waits = txBytes - before.quietTxBytes >= SENT_BYTES;
   const goesOn = before.goesOn || (before.waitsSinceMs !== null && txBytes > before.txBytes);
   return { ...before, txBytes, goesOn, waitsSinceMs: waits ? (before.waitsSinceMs ?? nowMs) : null };

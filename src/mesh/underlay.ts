@@ -53,6 +53,8 @@ export class HostUnderlay {
   readonly #listeners = new Set<(event: UnderlayEvent) => void>();
   #insideMesh: NetworkSet;
   #refused = new NetworkSet();
+  /** What the two sets were made of; they are told again with each cycle. */
+  #accepted = " ";
   /** Asked of the system again after a change. */
   #connected: NetworkSet | null = null;
   #monitor: { close(): void } | null = null;
@@ -129,6 +131,9 @@ export class HostUnderlay {
 
   /** The networks of peers that are routed into the tunnel now, and those that are not; the reconciler tells them. */
   setAcceptedNetworks(networks: readonly Cidr[], refused: readonly Cidr[] = []): void {
+    const text = `${networks.join()} ${refused.join()}`;
+    if (text === this.#accepted) return;
+    this.#accepted = text;
     this.#refused = new NetworkSet(refused.slice(0, MAX_REFUSED));
     this.#insideMesh = new NetworkSet([...this.#options.meshNetworks, ...networks]);
   }

@@ -100,6 +100,45 @@ describe("the task", () => {
     expect(backend.peerCount).toBe(1);
   });
 
+  test("and so is each kind of it when all peers have sessions and nothing happened for long", async () => {
+    const { see, backend, clock, log, reconciler, advance } = await startMesh();
+    see(1);
+    see(2);
+    await advance(1_000);
+    const keep = (): void => {
+      for (const id of [1, 2]) {
+        const { rxBytes = 0 } = backend.peer(keyOf(id)) ?? {};
+        backend.meddle(keyOf(id), { lastHandshakeMs: clock.wallMs(), rxBytes: rxBytes + 32 });
+      }
+    };
+    const calm = async (): Promise<void> => {
+      for (let sweeps = 0; sweeps < 5; sweeps += 1) {
+        keep();
+        await advance(5_000);
+      }
+    };
+    const harms: [what: string, harm: () => void][] = [
+      [`allowed IPs ${keyOf(1)}`, () => backend.meddle(keyOf(1), { allowedIps: [] })],
+      [`keepalive ${keyOf(1)}`, () => backend.meddle(keyOf(1), { keepaliveSeconds: 3 })],
+      [`missing peer ${keyOf(1)}`, () => backend.meddle(keyOf(1), null)],
+      [`unknown peer ${keyOf(9)}`, () => backend.meddle(keyOf(9), { lastHandshakeMs: clock.wallMs() })],
+      ["listen port 4000", () => backend.meddleWithPort(4_000)],
+      ["private key", () => backend.meddleWithKey(keyOf(9))],
+      ["fwmark 0x2a", () => backend.meddleWithFwmark(0x2a)],
+    ];
+    for (const [what, harm] of harms) {
+      await calm();
+      const before = log.of("foreign change mended").length;
+      harm();
+      await advance(5_000);
+      expect(log.of("foreign change mended").slice(before)).toEqual([{ found: [what] }]);
+    }
+    await calm();
+    reconciler.setKeepalive(9);
+    await advance(5_000);
+    expect(backend.peer(keyOf(1))?.keepaliveSeconds).toBe(9);
+  });
+
   test("our key, port and firewall mark are set again", async () => {
     const { backend, log, advance } = await startMesh();
     backend.meddleWithPort(4_000);
