@@ -38,11 +38,22 @@ export async function runCommand(
     await command.parseAsync(args, { from: "user" });
     return ExitCode.ok;
   } catch (error) {
+    if (error instanceof EndWith) return error.exitCode;
     // Help that was asked for.
     if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.ok;
     const known = error instanceof CommanderError ? usageError(error) : error;
     reportError(command.name(), known, terminal);
     return exitCodeOf(known);
+  }
+}
+
+/** Thrown by a command that has said all there is to say and ends with another code than 0. */
+export class EndWith extends Error {
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode) {
+    super(`exit code ${exitCode}`);
+    this.exitCode = exitCode;
   }
 }
 

@@ -10,6 +10,7 @@ import { addBugreport } from "./verbs/bugreport.ts";
 import { addCompletion } from "./verbs/completion.ts";
 import { addConfig } from "./verbs/config.ts";
 import { addDebug } from "./verbs/debug.ts";
+import { addDoctor } from "./verbs/doctor.ts";
 import { addDown } from "./verbs/down.ts";
 import { addEvents } from "./verbs/events.ts";
 import { addImport } from "./verbs/import.ts";
@@ -38,6 +39,7 @@ Examples:
   wgmesh peers list
   wgmesh ping PEER --until-direct
   wgmesh test-peer HOST --secret-file FILE    does that node answer?
+  wgmesh doctor                         what is wrong with this machine?
   wgmesh backup node.json --seal        key, peers and settings of this node
   wgmesh import node.json --dry-run     what that would change here
   wgmesh down
@@ -59,6 +61,7 @@ const verbs = [
   addPing,
   addTestPeer,
   addNetcheck,
+  addDoctor,
   addReconcile,
   addConfig,
   addBackup,

@@ -41,3 +41,21 @@ function graphemeWidth(segment: string): number {
   if (MARK_ALONE.test(segment)) return 0;
   return WIDE.test(segment) ? 2 : 1;
 }
+
+/** The text over as many lines as it takes, broken at blanks where it can be, the further ones indented; each ends with LF. */
+export function wrapped(text: string, columns: number | null, indent: string): string {
+  if (columns === null) return `${text}\n`;
+  const width = Math.max(columns, indent.length + 8);
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`;
+    if (line === "" || line === indent || displayWidth(longer) <= width) {
+      line = line === indent ? `${indent}${word}` : longer;
+      continue;
+    }
+    lines.push(line);
+    line = `${indent}${word}`;
+  }
+  return [...lines, line].map((entry) => `${entry}\n`).join("");
+}

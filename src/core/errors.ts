@@ -19,6 +19,8 @@ export const ExitCode = {
   taskFailed: 9,
   notFound: 10,
   unreachable: 11,
+  doctorWarning: 12,
+  doctorError: 13,
 } as const;
 
 /** As `--help` and the README print them. */
@@ -35,6 +37,8 @@ export const exitCodeMeaning: Readonly<Record<keyof typeof ExitCode, string>> = 
   taskFailed: "a critical task of the running daemon failed",
   notFound: "the thing asked for, such as a peer, does not exist",
   unreachable: "a peer does not answer, or not by the path that was asked for",
+  doctorWarning: "doctor: something should be looked at",
+  doctorError: "doctor: something keeps a node from working",
 };
 
 export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

@@ -7,6 +7,7 @@ import { compose, type Start } from "./compose.ts";
 import type { MeshNode } from "./meshNode.ts";
 
 export type { Start } from "./compose.ts";
+export { type DoctorReport, doctor } from "./doctor/doctor.ts";
 export { netCheckAlone } from "./netCheckAlone.ts";
 export { lockStateFiles } from "./stateLock.ts";
 export { type TestPeerResult, testPeer } from "./testPeer.ts";

@@ -8,6 +8,14 @@ export { generateSecretUri };
 /** The secret another process of ours put into a pipe; the descriptor is closed. */
 export const takeMeshSecret = (fd: number): MeshSecret => MeshSecret.fromPipe(fd);
 
+/** {@link findSecret} of what is given already: neither standard input nor the terminal is read, and `env` stays as it is. */
+export function openGivenSecret(
+  request: SecretRequest,
+  env: Readonly<Record<string, string | undefined>>,
+): FoundSecret {
+  return findSecret(request, { reader: MeshSecret, env: { ...env }, stdinIsTerminal: false });
+}
+
 /** {@link findSecret} with this process's environment, standard input and terminal. */
 export function openMeshSecret(request: SecretRequest): FoundSecret {
   return findSecret(request, {

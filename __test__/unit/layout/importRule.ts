@@ -31,6 +31,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   backup: ["core", "identity", "config", "peers"],
   rpc: ["core", "config"],
   service: ["core", "config"],
+  doctor: ["core", "config"],
   launch: ["core", "config", "identity", "rpc/client.ts", addon],
   daemon: [
     "core",
@@ -46,7 +47,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "mesh",
     "rpc",
     "service",
+    "doctor",
     "launch/progress.ts",
+    "launch/processes.ts",
   ],
   cli: [
     "core",

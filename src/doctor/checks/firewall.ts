@@ -1,0 +1,60 @@
+import { DEFAULT_LISTEN_PORT } from "../../config/options.ts";
+import { type Check, type Judgement, ok, together, unknown, warning } from "../check.ts";
+import type { DoctorHost } from "../host.ts";
+import { isProblem, type Patient } from "../patient.ts";
+import { type Fate, fateOf, hasDocker, type Ruleset } from "../ruleset.ts";
+import { advertisedNetworks, underlayLink } from "./paths.ts";
+
+/** Whether the packet filter lets members in, and what goes to advertised networks through. */
+export const firewallCheck: Check = {
+  id: "firewall",
+  title: "Firewall",
+  async judge(patient, host, signal) {
+    if (host.platform !== "linux") return unknown("the rules of this system are not looked at");
+    const ruleset = await host.ruleset(signal);
+    const ports = portsOf(patient);
+    const findings = [
+      ...ports.map(([port, name]) => inputJudgement(ruleset, port, name, host)),
+      ...advertisedNetworks(patient).map((network) => forwardJudgement(ruleset, network, patient, host)),
+    ];
+    const told = ports.map(([port]) => port).join(" and ");
+    return together(findings, ok(`lets UDP port ${told} in`));
+  },
+};
+
+function portsOf({ running, options, secret }: Patient): [port: number, name: string][] {
+  const wireguard = running?.listenPort ?? options.listenPort ?? DEFAULT_LISTEN_PORT;
+  const control = secret === null || isProblem(secret) ? [] : [secret.gossipPort];
+  return [[wireguard, "WireGuard"], ...control.map((port): [number, string] => [port, "control"])];
+}
+
+function inputJudgement(ruleset: Ruleset, port: number, name: string, host: DoctorHost): Judgement {
+  const iifname = underlayLink(host) ?? "";
+  const fate = fateOf(ruleset, { hook: "input", family: "ip", udpPort: port, iifname, oifname: "" });
+  const rule = `nft insert rule ${fate.chain} udp dport ${port} accept`;
+  return judgement(fate, `UDP port ${port} (${name})`, `let it in, such as by: ${rule}`);
+}
+
+function forwardJudgement(
+  ruleset: Ruleset,
+  network: string,
+  { options: { interfaceName } }: Patient,
+  host: DoctorHost,
+): Judgement {
+  const [address = ""] = network.split("/");
+  const oifname = host.pathTo(address)?.linkName ?? "";
+  const family = address.includes(":") ? "ip6" : "ip";
+  const fate = fateOf(ruleset, { hook: "forward", family, udpPort: null, iifname: interfaceName, oifname });
+  const docker = hasDocker(ruleset);
+  const by = docker ? ", as Docker sets it up" : "";
+  const rule = docker
+    ? `iptables -I DOCKER-USER -i ${interfaceName} -j ACCEPT; iptables -I DOCKER-USER -o ${interfaceName} -j ACCEPT`
+    : `nft insert rule ${fate.chain} iifname ${interfaceName} accept (and oifname)`;
+  return judgement(fate, `what the mesh sends to ${network}`, `let it through, such as by: ${rule}`, by);
+}
+
+function judgement({ verdict, chain }: Fate, what: string, remedy: string, by = ""): Judgement {
+  if (verdict === "accept") return ok(what);
+  if (verdict === "drop") return warning(`${what} is dropped by ${chain}${by}`, remedy);
+  return unknown(`${chain} decides on ${what} by more than its port`);
+}
