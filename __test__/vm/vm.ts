@@ -30,7 +30,16 @@ export interface VmOptions {
 }
 
 /** A command in the project's folder inside a VM. Writes there are lost with the VM. */
-export async function inVm(command: readonly string[], options: VmOptions = {}): Promise<Finished> {
+export function inVm(command: readonly string[], options: VmOptions = {}): Promise<Finished> {
+  return inVmOf("scripts/run-in-vm.sh", command, options);
+}
+
+/** The same inside a Debian that was started by systemd. */
+export function underSystemd(command: readonly string[], options: VmOptions = {}): Promise<Finished> {
+  return inVmOf("scripts/run-under-systemd.sh", command, options);
+}
+
+async function inVmOf(script: string, command: readonly string[], options: VmOptions): Promise<Finished> {
   const { packages = [], kernel, environment = {}, memoryMib = 1024 } = options;
   const needed = new Set(["@wgmesh", ...packages]);
   const installed = await readdir(path.join(root, "node_modules"));
@@ -44,6 +53,5 @@ export async function inVm(command: readonly string[], options: VmOptions = {}):
     VM_MEM: String(memoryMib),
     VM_TIMEOUT: String(options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS),
   };
-  const script = path.join(root, "scripts/run-in-vm.sh");
-  return finish(script, [root, ...command], variables, options.onLine);
+  return finish(path.join(root, script), [root, ...command], variables, options.onLine);
 }

@@ -15,6 +15,7 @@ import { addDown } from "./verbs/down.ts";
 import { addEvents } from "./verbs/events.ts";
 import { addImport } from "./verbs/import.ts";
 import { addInit } from "./verbs/init.ts";
+import { addInstallService, addUninstallService } from "./verbs/installService.ts";
 import { addLogs } from "./verbs/logs.ts";
 import { addMetrics } from "./verbs/metrics.ts";
 import { addNetcheck } from "./verbs/netcheck.ts";
@@ -67,6 +68,8 @@ const verbs = [
   addBackup,
   addExport,
   addImport,
+  addInstallService,
+  addUninstallService,
   // Rarely used.
   addCompletion,
   addMetrics,

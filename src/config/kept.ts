@@ -8,11 +8,16 @@ const header = "# Kept by 'wgmesh config set --keep'; 'wgmesh config unset' take
 
 /** The text of the file, or null when nothing is kept. */
 export function keptText(kept: Layer): string | null {
+  const text = tomlOf(kept);
+  return text === "" ? null : header + text;
+}
+
+/** The settings as the tables of a file; each with an empty line before it. */
+export function tomlOf(settings: Layer): string {
   const tables = schemaTables.map((table) => {
-    const lines = [...kept].filter(([key]) => schema.get(key)?.table === table);
+    const lines = [...settings].filter(([key]) => schema.get(key)?.table === table);
     const texts = lines.map(([key, { value }]) => `${key} = ${tomlText(plainValue(value))}\n`);
     return texts.length === 0 ? "" : `\n[${table}]\n${texts.join("")}`;
   });
-  const text = tables.join("");
-  return text === "" ? null : header + text;
+  return tables.join("");
 }

@@ -20,6 +20,9 @@ export const systemClock: Clock = {
   },
 };
 
+/** Microseconds of the kernel's CLOCK_MONOTONIC, which other processes know too; only for what is told to them. */
+export const kernelMonotonicMicros = (): bigint => process.hrtime.bigint() / 1000n;
+
 /** Resolves after `delayMs`; rejects with the signal's reason when that fires first. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

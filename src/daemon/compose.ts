@@ -42,6 +42,7 @@ import { MachineWatch } from "./machineWatch.ts";
 import { MeshNode } from "./meshNode.ts";
 import * as os from "./os.ts";
 import type { Identity, NodeParts } from "./parts.ts";
+import { managedBy } from "./serviceManager.ts";
 import { Signals } from "./signals.ts";
 
 /** LAN multicast of every mesh (PROTOCOL.md section 2). */
@@ -73,11 +74,13 @@ export function compose(
     else troubles.raise("log-file", reason);
   });
   signals.onReopen(() => output.reopen());
+  const managed = managedBy(process.env, process.pid);
   const logRing = new LogRing();
   const nodeLog = createLog({
     level: options.logLevel,
     format: options.logFormat,
     terminal: output.terminal,
+    priorities: output.isJournal,
     noColour: (process.env.NO_COLOR ?? "") !== "",
     clock,
     write: output.write,
@@ -111,6 +114,7 @@ export function compose(
     machine,
     progress: new ProgressFile(startingPath(options), process.pid),
     handover,
+    ...(managed === null ? {} : { managed }),
     logsToFile: output.isFile,
     setLogLevel: (level) => {
       nodeLog.level = level;

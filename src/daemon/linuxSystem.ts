@@ -3,9 +3,11 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { hostname, uptime } from "node:os";
+import { kernelMonotonicMicros } from "../core/clock.ts";
 import { interfaceControl } from "./interfaceControl.ts";
 import * as os from "./os.ts";
 import { procSettings } from "./procSettings.ts";
+import { stamped } from "./serviceManager.ts";
 import type { System } from "./system.ts";
 
 export const linuxSystem: System = {
@@ -28,7 +30,7 @@ export const linuxSystem: System = {
     remove: (destination, metric) => os.routeDelete(destination, linkName, metric),
   }),
   endLeftoverChild: os.endLeftoverChild,
-  notify: (state) => void os.sdNotify(state),
+  notify: (state) => void os.sdNotify(stamped(state, kernelMonotonicMicros)),
   setNonDumpable: os.setNonDumpable,
   sentBytes: (linkName) => {
     try {

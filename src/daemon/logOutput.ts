@@ -1,5 +1,5 @@
 /** Where the log of a node goes: standard error, or a file that rotates. */
-import { mkdirSync } from "node:fs";
+import { fstatSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DaemonOptions } from "../config/options.ts";
 import { logFilePath } from "../config/paths.ts";
@@ -11,6 +11,8 @@ export interface LogOutput {
   /** A person may be reading. */
   readonly terminal: boolean;
   readonly isFile: boolean;
+  /** systemd's journal reads it, and takes a priority before each line. */
+  readonly isJournal: boolean;
   /** Somebody moved the file away (SIGUSR1). */
   reopen(): void;
 }
@@ -27,6 +29,7 @@ export function openLogOutput(options: DaemonOptions, onTrouble: (reason: string
       write: writeToStderr,
       terminal: process.stderr.isTTY === true,
       isFile: false,
+      isJournal: isJournal(process.env.JOURNAL_STREAM),
       reopen: () => {},
     };
   }
@@ -42,6 +45,14 @@ export function openLogOutput(options: DaemonOptions, onTrouble: (reason: string
     write: (line) => file.write(line),
     terminal: false,
     isFile: true,
+    isJournal: false,
     reopen: () => file.reopen(),
   };
+}
+
+/** Whether standard error is the stream that the service manager connected to the journal (systemd.exec(5)), by device and inode. */
+function isJournal(stream: string | undefined): boolean {
+  if (stream === undefined) return false;
+  const { dev, ino } = fstatSync(2);
+  return stream === `${dev}:${ino}`;
 }

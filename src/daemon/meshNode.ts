@@ -6,12 +6,14 @@ import { reloadFilePath } from "../config/paths.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import { Operations } from "../core/operations.ts";
 import type { Discovery } from "../discovery/seams.ts";
+import { isConnected } from "../peers/connected.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import { audited, processActor } from "./auditTrail.ts";
 import { type RunningNode, startNode } from "./lifecycle.ts";
 import { LiveConfiguration, type ReloadOutcome } from "./liveConfiguration.ts";
 import { liveAppliers } from "./liveSettings.ts";
 import { defaultTiming, type NodeParts } from "./parts.ts";
+import { calmNotify, SignsOfLife } from "./serviceManager.ts";
 import { StepRunner } from "./stepRunner.ts";
 import { Supervisor } from "./supervisor.ts";
 import { warnings } from "./views/status.ts";
@@ -22,6 +24,7 @@ export class MeshNode {
   readonly #parts: NodeParts;
   readonly #steps: StepRunner;
   readonly #supervisor: Supervisor;
+  readonly #notify: (state: string) => void;
   #discovery: Discovery | null = null;
   #rpcServer: RpcServer | null = null;
   #closing: Promise<void> | null = null;
@@ -32,6 +35,7 @@ export class MeshNode {
     this.#parts = parts;
     const { clock, log, signals, progress } = parts;
     this.#steps = new StepRunner(clock, log, signals.stopSignal, (name) => progress?.step(name));
+    this.#notify = calmNotify((state) => parts.system.notify(state), log);
     this.#supervisor = new Supervisor(parts.clock, parts.log.child({ module: "tasks" }), parts.events);
   }
 
@@ -50,11 +54,13 @@ export class MeshNode {
    * the startup: `serve` returns at once then.
    */
   async open(): Promise<void> {
-    const { log, options, version, system, clock, signals, events, audit } = this.#parts;
+    const { log, options, version, system, clock, signals, events, audit, managed, handover } = this.#parts;
     const startedAtMs = clock.monotonicMs();
     log.info({ interfaceName: options.interfaceName, version, pid: system.pid }, "wgmeshd starts");
     try {
       system.setNonDumpable();
+      // The one before this one in the same process may have taken its time.
+      if (managed !== undefined && handover) this.#notify("WATCHDOG=1");
       const layers = { discovery: this.#discovery, rpcServer: this.#rpcServer };
       const node = await startNode(this.#parts, layers, this.#steps, this.#supervisor);
       await this.#startServing(node, startedAtMs);
@@ -69,7 +75,7 @@ export class MeshNode {
       return;
     }
     this.#parts.progress?.remove();
-    system.notify("READY=1");
+    this.#notify("READY=1");
     const durationMs = Math.round(clock.monotonicMs() - startedAtMs);
     log.info({ durationMs }, "wgmeshd is ready");
     events.emit("node.ready", { data: { version, duration_ms: durationMs } });
@@ -114,11 +120,11 @@ export class MeshNode {
   }
 
   async #close(): Promise<void> {
-    const { system, signals, log, events, audit } = this.#parts;
+    const { signals, log, events, audit } = this.#parts;
     log.info({}, signals.handsOver ? "wgmeshd hands over to its successor" : "wgmeshd stops");
     events.emit("node.stopping");
     this.#auditStop();
-    system.notify(signals.handsOver ? "RELOADING=1" : "STOPPING=1");
+    this.#notify(signals.handsOver ? "RELOADING=1" : "STOPPING=1");
     const failures = await this.#steps.unwind(signals.hurrySignal);
     this.#parts.progress?.remove();
     signals.close();
@@ -156,6 +162,7 @@ export class MeshNode {
     const { clock, events } = this.#parts;
     const watch = new WarningWatch(events, () => warnings({ parts: this.#parts, node }));
     this.#supervisor.start("warnings", "restart", (signal) => watch.run(clock, signal));
+    this.#giveSignsOfLife(node);
     let reloads = 0;
     signals.onReload(() => {
       reloads += 1;
@@ -164,6 +171,23 @@ export class MeshNode {
         await audited(this.#parts.audit, "SIGHUP", "daemon.reload", reload);
       });
     });
+  }
+
+  #giveSignsOfLife({ reconciler, self, store }: RunningNode): void {
+    const { managed, clock, log, options } = this.#parts;
+    if (managed === undefined) return;
+    const signs = new SignsOfLife({
+      managed,
+      notify: this.#notify,
+      status: () => {
+        const peers = store.list();
+        const connected = peers.filter((peer) => isConnected(peer.lastHandshakeMs, clock.wallMs())).length;
+        return `${options.interfaceName} is up at ${self.snapshot.meshIp}, ${connected} of ${peers.length} peers connected`;
+      },
+      progress: () => reconciler.lastReport(),
+      log,
+    });
+    this.#supervisor.start("service", "restart", (signal) => signs.run(clock, signal));
   }
 
   /** All or nothing: the files of the RPC server are checked before anything is changed. */
@@ -192,7 +216,7 @@ export class MeshNode {
   }
 
   #configuration({ self, reconciler }: RunningNode): LiveConfiguration {
-    const { options, configuration, setLogLevel, system, log, events } = this.#parts;
+    const { options, configuration, setLogLevel, log, events } = this.#parts;
     const given = configurationOf(options);
     return new LiveConfiguration({
       source: configuration ?? { initial: given, load: () => given },
@@ -202,7 +226,7 @@ export class MeshNode {
         await reconciler.runOnce();
         this.#discovery?.announce();
       },
-      notify: (state) => system.notify(state),
+      notify: this.#notify,
       log,
       events,
     });

@@ -20,6 +20,7 @@ import type { RpcServer } from "../rpc/daemonView.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
 import type { MachineWatch } from "./machineWatch.ts";
+import type { Managed } from "./serviceManager.ts";
 import type { Signals } from "./signals.ts";
 import type { System } from "./system.ts";
 
@@ -62,6 +63,8 @@ export interface NodeParts {
   readonly progress?: { step(name: string): void; remove(): void };
   /** The daemon this one was a moment ago has left its interface and its knowledge to it. */
   readonly handover?: boolean;
+  /** Who started this process and wants to hear of it; absent without one. */
+  readonly managed?: Managed;
   /** Nobody sees standard error. */
   readonly logsToFile?: boolean;
   readonly setLogLevel: (level: LogLevels) => void;

@@ -18,6 +18,8 @@ export interface LogOptions {
   readonly terminal: boolean;
   /** $NO_COLOR is set (no-color.org). */
   readonly noColour: boolean;
+  /** Puts each line's priority before it, as systemd's journal takes it (sd-daemon(3)). */
+  readonly priorities?: boolean;
   readonly clock: Clock;
   /** Takes one line with its LF; must not throw. {@link writeToStderr} in production. */
   readonly write: (line: string) => void;
@@ -32,7 +34,7 @@ export interface NodeLog {
 }
 
 export function createLog(options: LogOptions): NodeLog {
-  const { clock, format, terminal, noColour, write, keep } = options;
+  const { clock, format, terminal, noColour, priorities = false, write, keep } = options;
   const text = format === "text" || (format === "auto" && terminal);
   const colour = terminal && !noColour;
   const repeats = new RepeatLimiter(clock);
@@ -61,7 +63,8 @@ export function createLog(options: LogOptions): NodeLog {
       write(line: string) {
         const safe = redact(line);
         keep?.(safe);
-        write(text ? formatText(safe, colour) : safe);
+        const shown = text ? formatText(safe, colour) : safe;
+        write(priorities ? `${priorityOf(safe)}${shown}` : shown);
       },
     },
   );
@@ -106,6 +109,17 @@ class Thresholds {
     return severity >= threshold;
   }
 }
+
+/** syslog(3)'s numbers of our levels. */
+const priorityByLevel: Readonly<Record<string, string>> = {
+  debug: "<7>",
+  info: "<6>",
+  warn: "<4>",
+  error: "<3>",
+};
+
+/** pino puts the level first. */
+const priorityOf = (line: string): string => priorityByLevel[line.split('"', 4)[3] ?? ""] ?? "<6>";
 
 /** Warnings of one module with one message are of a kind, whatever their fields. */
 function keyOf(logger: Logger, args: readonly unknown[]): string {

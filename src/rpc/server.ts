@@ -140,7 +140,9 @@ export class DaemonRpcServer implements RpcServer {
       });
       this.#listeners.push({ close: () => lock.release() });
     } catch (error) {
-      log.warn(
+      // A service's user cannot write there, and that is as it should be.
+      const level = process.geteuid?.() === 0 ? "warn" : "info";
+      log[level](
         { path: goPath.socketPath, reason: messageOf(error) },
         "RPC path of the Go peer is not served",
       );

@@ -11,6 +11,7 @@ import type { ConfigurationSource } from "../../../src/daemon/liveConfiguration.
 import { MachineWatch } from "../../../src/daemon/machineWatch.ts";
 import { MeshNode } from "../../../src/daemon/meshNode.ts";
 import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
+import type { Managed } from "../../../src/daemon/serviceManager.ts";
 import { Signals } from "../../../src/daemon/signals.ts";
 import type { System } from "../../../src/daemon/system.ts";
 import type { Discovery, DiscoveryContext } from "../../../src/discovery/seams.ts";
@@ -66,6 +67,7 @@ export interface FakeNodeOptions {
   readonly options?: Partial<DaemonOptions>;
   readonly backend?: Partial<MemoryBackendOptions>;
   readonly pid?: number;
+  readonly managed?: Managed;
   /** PID of a child process that a killed daemon left. */
   readonly leftoverChild?: number;
   readonly pinned?: Pick<Identity, "meshIp" | "meshIpv6">;
@@ -161,6 +163,7 @@ export class FakeNode {
         this.#observe(backend);
         return backend;
       },
+      ...(this.#options.managed === undefined ? {} : { managed: this.#options.managed }),
       timing: { rpcStopMs: 200, drainMs: 500, goodbyeMs: 200 },
     };
   }

@@ -60,6 +60,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "rpc/daemonView.ts",
     "rpc/tokens.ts",
     "daemon/door.ts",
+    "service",
     "launch",
   ],
 };

@@ -36,6 +36,17 @@ function makeLog(change: Partial<LogOptions> = {}) {
   return { node, clock, lines, last: () => JSON.parse(lines.at(-1) ?? "null") as Record<string, unknown> };
 }
 
+test("lines for the journal begin with their priority, in either form", () => {
+  for (const format of ["json", "text"] as const) {
+    const { node, lines } = makeLog({ level: "debug", format, priorities: true });
+    for (const level of ["debug", "info", "warn", "error"] as const)
+      node.log[level]({}, "something happened");
+    expect(lines.map((line) => line.slice(0, 4))).toEqual(
+      ["<7>", "<6>", "<4>", "<3>"].map((priority) => priority + (format === "json" ? "{" : "0")),
+    );
+  }
+});
+
 describe("JSON lines", () => {
   test("hold time, level, module, fields and message", () => {
     const { node, last } = makeLog();

@@ -1,8 +1,7 @@
-import { realpathSync } from "node:fs";
-import { dirname, extname, join } from "node:path";
 import type { Command } from "commander";
 import { rpcSocketPath } from "../../config/paths.ts";
 import { addRequestOptions, type DaemonRequest, readRequest } from "../daemonCommand.ts";
+import { programPath } from "../programPath.ts";
 import { jsonText } from "../render.ts";
 import { trustedUids } from "../serviceUser.ts";
 import type { Terminal } from "../terminal.ts";
@@ -28,7 +27,7 @@ async function bringUpHere({ options, secret, commandLine }: DaemonRequest, term
   const { bringUp } = await import("../../launch/bringUp.ts");
   return await bringUp({
     options,
-    program: daemonProgram(),
+    program: programPath("wgmeshd"),
     commandLine: [...commandLine.filter((word) => word !== "--daemon"), "--daemon"],
     secretFd: async () => {
       const { openMeshSecret } = await import("../../identity/meshSecret.ts");
@@ -40,10 +39,4 @@ async function bringUpHere({ options, secret, commandLine }: DaemonRequest, term
     env: terminal.env,
     clock: terminal.clock,
   });
-}
-
-/** It lies beside this one, also where both were linked into a folder of programs. */
-function daemonProgram(): string {
-  const own = realpathSync(String(process.argv[1]));
-  return join(dirname(own), `wgmeshd${extname(own)}`);
 }
