@@ -15,20 +15,20 @@ import { relay } from "./tunnel/relay.ts";
 import { throughput } from "./tunnel/throughput.ts";
 
 const benches = [
+  kernelScale,
+  throughput,
   interfaceUp,
   mesh(3),
   mesh(10),
   mesh(30),
   restart,
-  idle,
   status,
+  idle,
   ...natMeshes,
-  natIdle,
-  throughput,
   relay,
-  manyPeers,
   native,
-  kernelScale,
+  manyPeers,
+  natIdle,
 ];
 
 /** A machine is named by its size only. */
