@@ -3,6 +3,7 @@
  */
 import { Command, CommanderError } from "commander";
 import { ExitCode, exitCodeMeaning, exitCodeOf, messageOf, WgmeshError } from "../core/errors.ts";
+import { withoutSecrets } from "../core/redact.ts";
 import { printable } from "../core/text.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -66,11 +67,13 @@ function usageError(error: CommanderError): WgmeshError {
 
 /** One line that says what is wrong, one that says what to do; the stack only with WGMESH_LOG=debug. */
 export function reportError(name: string, error: unknown, terminal: Terminal): void {
-  terminal.err(`${name}: ${printable(messageOf(error))}\n`);
+  const shown = (text: string): string => printable(withoutSecrets(text));
+  terminal.err(`${name}: ${shown(messageOf(error))}\n`);
   if (error instanceof WgmeshError) {
-    terminal.err(`hint: ${printable(error.hint)}\n`);
+    terminal.err(`hint: ${shown(error.hint)}\n`);
     // Lines of a log, made printable where they were read.
     if (error.detail !== null) terminal.err(error.detail);
   }
-  if (terminal.env.WGMESH_LOG === "debug" && error instanceof Error) terminal.err(`${error.stack}\n`);
+  if (terminal.env.WGMESH_LOG === "debug" && error instanceof Error)
+    terminal.err(`${withoutSecrets(String(error.stack))}\n`);
 }

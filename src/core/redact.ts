@@ -18,11 +18,14 @@ const secretName =
 /** Cheap test for lines that may hold such a member; most lines do not, and are not parsed. */
 const suspicious = /secret|key"|psk"|pass|token/i;
 
+/** Any text without secret URIs and tokens: who puts one where another value belongs finds it quoted in an error. */
+export function withoutSecrets(text: string): string {
+  return text.replace(secretUri, `wgmesh://${PLACEHOLDER}`).replace(callerToken, `wgmesh_${PLACEHOLDER}`);
+}
+
 /** The JSON line with everything that looks like a secret replaced. */
 export function redact(line: string): string {
-  const withoutTexts = line
-    .replace(secretUri, `wgmesh://${PLACEHOLDER}`)
-    .replace(callerToken, `wgmesh_${PLACEHOLDER}`);
+  const withoutTexts = withoutSecrets(line);
   if (!suspicious.test(withoutTexts)) return withoutTexts;
   const hide = (name: string, value: unknown): unknown => (secretName.test(name) ? PLACEHOLDER : value);
   return `${JSON.stringify(JSON.parse(withoutTexts, hide))}\n`;

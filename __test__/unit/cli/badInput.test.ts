@@ -72,6 +72,18 @@ describe("wgmeshd refuses, before anything is touched,", () => {
     expect([code, out, request]).toEqual([2, "", null]);
   });
 
+  test("a secret in the place of another value, without showing it", async () => {
+    const { code, err } = await wgmeshd([
+      "--log-level",
+      "wgmesh://v1/nobodyMaySeeThisText",
+      "--iface",
+      "wg0",
+    ]);
+    expect(err).toMatch(/^wgmeshd: --log-level: .*wgmesh:\/\/\[redacted\]/);
+    expect(err).not.toContain("nobodyMay");
+    expect(code).toBe(2);
+  });
+
   test.each(
     notBuiltFlags.map(({ flag, placeholder }) => [flag, placeholder === undefined ? [] : ["x"]] as const),
   )("%s, whose feature does not exist yet", async (flag, value) => {
