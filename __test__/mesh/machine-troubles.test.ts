@@ -113,19 +113,26 @@ test("a full disk is a warning, and who was met meanwhile is saved when there is
   );
 });
 
-test("a limit of descriptors lowered to the number open is a warning, and leaves the daemon answering", async () => {
-  const limits = readFileSync(`/proc/${alice.pid}/limits`, "utf8");
-  const [, soft = "", hard = ""] = /Max open files\s+(\d+)\s+(\d+)/.exec(limits) ?? [];
-  // Without connections that come and go.
-  const counts = Array.from({ length: 20 }, () => readdirSync(`/proc/${alice.pid}/fd`).length);
-  const open = Math.min(...counts);
-  const limit = (count: number | string): string =>
-    must(["prlimit", "--pid", String(alice.pid), `--nofile=${count}:${hard}`]);
-  await trouble(
-    "descriptors",
-    () => limit(open),
-    () => limit(soft),
-  );
-  const { code } = await alice.client("peers", "list");
-  expect(code).toBe(0);
-});
+test.each([
+  ["the number open", 0],
+  ["one more than are open", 1],
+  ["three more than are open", 3],
+])(
+  "a limit of descriptors lowered to %s is a warning, and leaves the daemon answering",
+  async (_what, more) => {
+    const limits = readFileSync(`/proc/${alice.pid}/limits`, "utf8");
+    const [, soft = "", hard = ""] = /Max open files\s+(\d+)\s+(\d+)/.exec(limits) ?? [];
+    // Without connections that come and go.
+    const counts = Array.from({ length: 20 }, () => readdirSync(`/proc/${alice.pid}/fd`).length);
+    const open = Math.min(...counts);
+    const limit = (count: number | string): string =>
+      must(["prlimit", "--pid", String(alice.pid), `--nofile=${count}:${hard}`]);
+    await trouble(
+      "descriptors",
+      () => limit(open + more),
+      () => limit(soft),
+    );
+    const { code } = await alice.client("peers", "list");
+    expect(code).toBe(0);
+  },
+);

@@ -1,9 +1,9 @@
-import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { type MethodName, methods } from "../../src/rpc/methods/table.ts";
 import { faultsOf } from "../unit/rpc/conforms.ts";
+import { makeCertificate } from "../unit/support/certificate.ts";
 import { run } from "./harness/exec.ts";
 import { clientProgram, type MeshNode } from "./harness/node.ts";
 import { formMesh, type Member } from "./harness/ping.ts";
@@ -14,7 +14,7 @@ const asker = lab.addHost("asker");
 const file = (name: string): string => path.join(lab.folder, name);
 const daemonFlags = [
   ...["--no-dht", "--no-stun", "--http-listen", "9586", "--rpc-listen", "0.0.0.0:7443"],
-  ...["--rpc-cert", file("cert.pem"), "--rpc-key", file("key.pem"), "--rpc-tokens", file("tokens")],
+  ...["--rpc-cert", file("cert.pem"), "--rpc-key", file("cert.key"), "--rpc-tokens", file("tokens")],
 ];
 const alice: MeshNode = lab.addNode("alice", { flags: daemonFlags });
 const bob = lab.addNode("bob", { flags: ["--no-dht", "--no-stun"] });
@@ -44,25 +44,7 @@ async function addToken(name: string, role: string): Promise<void> {
 }
 
 beforeAll(async () => {
-  execFileSync(
-    "openssl",
-    [
-      ...[
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-      ],
-      ...["-subj", "/CN=alice", "-addext", `subjectAltName=IP:${alice.host.address}`],
-      ...["-keyout", file("key.pem"), "-out", file("cert.pem")],
-    ],
-    { stdio: "pipe" },
-  );
+  makeCertificate(lab.folder, "cert", alice.host.address);
   await addToken("ann", "admin");
   await addToken("eve", "readonly");
   members = await formMesh([alice, bob]);

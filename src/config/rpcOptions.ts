@@ -103,24 +103,33 @@ export function isLoopback(host: string): boolean {
 
 /** Throws ERR_USAGE for a listener without what guards it. */
 export function checkRpcOptions(options: RpcOptions): void {
-  const { rpcListen, rpcCert, rpcKey, rpcTokens, socketGroup, socketGroupAdmin } = options;
+  const { rpcListen, httpListen, rpcCert, rpcKey, rpcTokens, socketGroup, socketGroupAdmin } = options;
   if (socketGroupAdmin && socketGroup === null) {
-    throw new WgmeshError("ERR_USAGE", "--socket-group-admin without --socket-group");
+    throw new WgmeshError("ERR_USAGE", "--socket-group-admin without --socket-group", {
+      hint: "name the group with --socket-group",
+    });
   }
   if ((rpcCert === null) !== (rpcKey === null)) {
-    throw new WgmeshError("ERR_USAGE", "--rpc-cert and --rpc-key go together");
+    throw new WgmeshError("ERR_USAGE", "--rpc-cert and --rpc-key go together", {
+      hint: "give both files, or neither",
+    });
   }
-  if (rpcListen === null) return;
-  if (rpcTokens === null) {
+  if (rpcListen !== null && rpcTokens === null) {
     throw new WgmeshError("ERR_USAGE", "--rpc-listen needs --rpc-tokens: a file of those who may call", {
       hint: "'wgmesh token new NAME' makes a token and its line",
     });
   }
-  if (rpcCert === null && !isLoopback(rpcListen.host)) {
-    throw new WgmeshError(
-      "ERR_USAGE",
-      `--rpc-listen: ${endpointText(rpcListen)} can be reached from outside: tokens would travel readable`,
-      { hint: "add --rpc-cert and --rpc-key, or listen on 127.0.0.1" },
-    );
-  }
+  if (rpcTokens === null || rpcCert !== null) return;
+  refuseReadableTokens("--rpc-listen", rpcListen);
+  refuseReadableTokens("--http-listen", httpListen);
+}
+
+/** Without TLS a token is not asked for where others may listen: who shows it has lost it. */
+function refuseReadableTokens(flag: string, listen: Endpoint | null): void {
+  if (listen === null || isLoopback(listen.host)) return;
+  throw new WgmeshError(
+    "ERR_USAGE",
+    `${flag}: ${endpointText(listen)} can be reached from outside: tokens would travel readable`,
+    { hint: "add --rpc-cert and --rpc-key, or listen on 127.0.0.1" },
+  );
 }

@@ -19,6 +19,8 @@ export interface MachineWatchOptions {
 const FOLDER_EVERY = 2;
 /** Enough for an operator to look, by RPC and HTTP at once, and for the files that answering needs. */
 const RESERVE = 24;
+/** So many must be free beside the reserve: one caller, and the files that answering him needs. */
+const SPARE = 4;
 /** How many callers get in while only the reserve is left. */
 const CALLERS_OF_RESERVE = 6;
 /** The largest file that is kept has room, twice. */
@@ -70,16 +72,14 @@ export class MachineWatch {
     const { troubles } = this.#options;
     const opened: number[] = [];
     try {
-      // One beyond the reserve shows that there are others.
-      while (opened.length + this.#reserve.length <= RESERVE) opened.push(openSync("/dev/null", "r"));
-      const spare = opened.pop();
-      if (spare !== undefined) closeSync(spare);
+      while (opened.length + this.#reserve.length < RESERVE + SPARE) opened.push(openSync("/dev/null", "r"));
+      for (const spare of opened.splice(-SPARE)) closeSync(spare);
       this.#reserve.push(...opened);
       troubles.clear("descriptors");
     } catch (error) {
       for (const file of opened) closeSync(file);
       this.#giveUpReserve();
-      const text = `no descriptor is free (${messageOf(error)}): new connections and files may fail`;
+      const text = `hardly a descriptor is free (${messageOf(error)}): new connections and files may fail`;
       troubles.raise("descriptors", `${text}; raise the limit (LimitNOFILE=, ulimit -n)`);
     }
   }

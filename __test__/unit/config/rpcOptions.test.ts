@@ -13,6 +13,9 @@ describe("what guards a listener", () => {
     ["nothing asked for", {}],
     ["TLS and tokens", { rpcListen: outside, rpcTokens: "/t", ...certificate }],
     ["tokens alone on loopback", { rpcListen: inside, rpcTokens: "/t" }],
+    ["HTTP on loopback beside tokens", { httpListen: inside, rpcTokens: "/t" }],
+    ["HTTP for everybody, without tokens", { httpListen: outside }],
+    ["HTTP with TLS and tokens", { httpListen: outside, rpcTokens: "/t", ...certificate }],
     ["a group", { socketGroup: "wheel", socketGroupAdmin: true }],
   ])("%s is enough", (_what, options) => {
     expect(() => checkRpcOptions({ ...defaults, ...options })).not.toThrow();
@@ -20,6 +23,11 @@ describe("what guards a listener", () => {
 
   test.each<[string, Partial<RpcOptions>, RegExp]>([
     ["no TLS beyond loopback", { rpcListen: outside, rpcTokens: "/t" }, /192\.0\.2\.1:7000.*outside/],
+    [
+      "HTTP beyond loopback with tokens and no TLS",
+      { httpListen: outside, rpcTokens: "/t" },
+      /--http-listen.*outside/,
+    ],
     ["no tokens", { rpcListen: inside, ...certificate }, /--rpc-tokens/],
     ["a certificate without its key", { rpcCert: "/c.pem" }, /--rpc-key/],
     ["rights for no group", { socketGroupAdmin: true }, /--socket-group/],

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
@@ -7,48 +6,13 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { systemRandom } from "../../../src/core/random.ts";
 import { callOnce, RpcClient } from "../../../src/rpc/client.ts";
 import { newToken } from "../../../src/rpc/tokens.ts";
+import { type Certificate, makeCertificate } from "../support/certificate.ts";
 import { type RunningServer, startServer, temporaryFolder, vectorView } from "./fixtures.ts";
 
 const admin = newToken("ann", "admin", systemRandom);
 const reader = newToken("bob", "readonly", systemRandom);
 
-interface Certificate {
-  readonly certPath: string;
-  readonly keyPath: string;
-}
-
-/** A certificate of its own authority, for 127.0.0.1. */
-function certificate(folder: string, name: string): Certificate {
-  const [certPath, keyPath] = [path.join(folder, `${name}.pem`), path.join(folder, `${name}.key`)];
-  execFileSync(
-    "openssl",
-    [
-      ...[
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-      ],
-      ...[
-        "-subj",
-        `/CN=${name}`,
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        keyPath,
-        "-out",
-        certPath,
-      ],
-    ],
-    { stdio: "pipe" },
-  );
-  return { certPath, keyPath };
-}
+const certificate = (folder: string, name: string): Certificate => makeCertificate(folder, name, "127.0.0.1");
 
 interface Door extends RunningServer {
   readonly tokensPath: string;

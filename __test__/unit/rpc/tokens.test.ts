@@ -30,14 +30,14 @@ describe("tokens", () => {
     expect(Tokens.parse("", "t").stillHas(caller)).toBe(false);
   });
 
-  test.each([
-    ["ann admin", /^tokens:1: ann has no hash/],
-    [`\n${admin.line} more`, /^tokens:2: ann/],
-    [admin.line.replace("admin", "root"), /ann has no role/],
-    [`${admin.line}\n${admin.line}`, /^tokens:2: ann is there twice/],
-    [`-x admin sha256:${"0".repeat(64)}`, /"-x" is no name/],
-    [`ann admin ${admin.token}`, /ann has no hash/],
-  ])("a line that cannot be used is named: %s", (text, message) => {
+  test.each<[string, string, RegExp]>([
+    ["no hash", "ann admin", /^tokens:1: ann has no hash/],
+    ["a word too many", `\n${admin.line} more`, /^tokens:2: ann/],
+    ["no such role", admin.line.replace("admin", "root"), /ann has no role/],
+    ["a name twice", `${admin.line}\n${admin.line}`, /^tokens:2: ann is there twice/],
+    ["no name", `-x admin sha256:${"0".repeat(64)}`, /"-x" is no name/],
+    ["the token for its hash", `ann admin ${admin.token}`, /ann has no hash/],
+  ])("a line that cannot be used is named: %s", (_what, text, message) => {
     expect(() => Tokens.parse(text, "tokens")).toThrow(message);
   });
 

@@ -1,5 +1,6 @@
-import { fstatSync, lstatSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import path from "node:path";
+import { isatty } from "node:tty";
 import type { Command } from "commander";
 import type { MadeBackup } from "../../backup/make.ts";
 import { PARTS, type PartName } from "../../backup/partNames.ts";
@@ -108,7 +109,7 @@ function refuseExisting(place: string): void {
 }
 
 function refuseShowingKey(parts: ReadonlySet<PartName>, password: BackupPassword | null): void {
-  if (!parts.has("identity") || password !== null || !fstatSync(STDOUT).isCharacterDevice()) return;
+  if (!parts.has("identity") || password !== null || !isatty(STDOUT)) return;
   throw new WgmeshError("ERR_USAGE", "the private key would be shown on the terminal", {
     hint: "add --output FILE, --seal or --password-file",
   });
