@@ -12,28 +12,28 @@ import { type Launch, launchVariable } from "../launch/launch.ts";
 import type { DaemonRequest } from "./daemonCommand.ts";
 import type { Terminal } from "./terminal.ts";
 
+type DaemonParts = typeof import("./daemonParts.ts");
+
 /** Loads the addon and the daemon only now: bad arguments are told at once, also where the addon cannot load. */
 export async function startDaemon(
   request: DaemonRequest,
   { terminal, end: endReport }: Reporting,
   launch: Launch,
 ): Promise<ExitCode> {
-  const { openMeshSecret, takeMeshSecret } = await import("../identity/meshSecret.ts");
+  const parts = await import("./daemonParts.ts");
   const found =
     launch.secretFd === null
-      ? openMeshSecret(request.secret)
-      : { secret: takeMeshSecret(launch.secretFd), warnings: [] };
+      ? parts.openMeshSecret(request.secret)
+      : { secret: parts.takeMeshSecret(launch.secretFd), warnings: [] };
   if (request.options.daemon && !launch.detached) {
-    return await startAnother(request, found.secret, found.warnings, terminal);
+    return await startAnother(parts, request, found, terminal);
   }
-  const native = await import("../launch/native.ts");
   if (launch.detached) {
     process.umask(0o077);
-    native.ignoreTerminalStops();
+    parts.ignoreTerminalStops();
   }
-  const { Daemon } = await import("../daemon/door.ts");
   const { options, configuration, sources } = request;
-  const daemon = await Daemon.open(options, found.secret, {
+  const daemon = await parts.Daemon.open(options, found.secret, {
     warnings: [...found.warnings, ...unknownVariables(sources.env)],
     configuration: {
       initial: configuration,
@@ -43,16 +43,15 @@ export async function startDaemon(
   });
   endReport();
   if ((await daemon.serve()) === "ended") return ExitCode.ok;
-  return becomeSuccessor(request, found.secret, launch.detached, native.replaceProcess);
+  return becomeSuccessor(request, found.secret, launch.detached, parts.replaceProcess);
 }
 
 async function startAnother(
+  { startInBackground }: DaemonParts,
   { options, commandLine }: DaemonRequest,
-  secret: MeshSecret,
-  warnings: readonly string[],
+  { secret, warnings }: { readonly secret: MeshSecret; readonly warnings: readonly string[] },
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const { startInBackground } = await import("../launch/start.ts");
   for (const warning of warnings) terminal.err(`wgmeshd: warning: ${warning}\n`);
   const pid = await startInBackground({
     options,
@@ -72,7 +71,7 @@ function becomeSuccessor(
   { commandLine }: DaemonRequest,
   secret: MeshSecret,
   detached: boolean,
-  replaceProcess: typeof import("../launch/native.ts").replaceProcess,
+  replaceProcess: DaemonParts["replaceProcess"],
 ): never {
   const secretFd = secret.toPipe();
   const env = { ...process.env, ...launchVariable({ detached, secretFd, handover: true }) };

@@ -11,17 +11,6 @@ process.on("SIGUSR1", () => {});
 if (asksForVersion(process.argv)) {
   process.stdout.write(`${version}\n`);
 } else {
-  const [{ runDaemon }, { startDaemon, reporting }, { takeLaunch }, { processTerminal }] = await Promise.all([
-    import("./daemonCommand.ts"),
-    import("./startDaemon.ts"),
-    import("../launch/launch.ts"),
-    import("./terminal.ts"),
-  ]);
-  const launch = takeLaunch(process.env);
-  const report = reporting(processTerminal, launch);
-  process.exit(
-    await runDaemon(process.argv.slice(2), report.terminal, (request) =>
-      startDaemon(request, report, launch),
-    ),
-  );
+  const { main } = await import("./daemonMain.ts");
+  process.exit(await main());
 }

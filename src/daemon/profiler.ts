@@ -2,7 +2,7 @@
  * Profiles of this process by V8's own sampler: names of functions and places in files, and no values. Heap snapshots would hold
  * every string, and are not offered.
  */
-import { type HeapProfiler, type Profiler, Session } from "node:inspector";
+import type { HeapProfiler, Profiler } from "node:inspector";
 import { type Clock, sleep } from "../core/clock.ts";
 import { WgmeshError } from "../core/errors.ts";
 import type { ProfileKind } from "../rpc/views/debug.ts";
@@ -19,6 +19,7 @@ export async function takeProfile(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<string> {
+  const { Session } = await import("node:inspector");
   const session = new Session();
   session.connect();
   const post = <T>(method: string, params: object = {}): Promise<T> =>

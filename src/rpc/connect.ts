@@ -3,7 +3,6 @@
  */
 import { lstat } from "node:fs/promises";
 import net from "node:net";
-import tls from "node:tls";
 import type { Clock } from "../core/clock.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import { type Endpoint, endpointText } from "../core/types.ts";
@@ -29,14 +28,15 @@ export function placeText(place: Place): string {
 
 /** Errors: ERR_NOT_RUNNING, ERR_PERMISSION (not ours to open, or not to be believed), ERR_TIMEOUT. */
 export async function openPlace(place: Place, timeoutMs: number, clock: Clock): Promise<net.Socket> {
-  if ("server" in place) return await connected(place, dial(place), timeoutMs, clock);
+  if ("server" in place) return await connected(place, await dial(place), timeoutMs, clock);
   await checkOwner(place);
   return await connected(place, net.connect(place.socketPath), timeoutMs, clock);
 }
 
-function dial({ server, tls: secure }: RemoteServer): net.Socket {
+async function dial({ server, tls: secure }: RemoteServer): Promise<net.Socket> {
   if (secure === null) return net.connect(server);
-  return tls.connect({
+  const { connect } = await import("node:tls");
+  return connect({
     ...server,
     ...(secure.ca === null ? {} : { ca: secure.ca }),
     ...(net.isIP(server.host) === 0 ? { servername: server.host } : {}),
@@ -68,7 +68,7 @@ function connected(place: Place, socket: net.Socket, timeoutMs: number, clock: C
       reject(connectError(name, error));
     };
     socket.once("error", onError);
-    socket.once(socket instanceof tls.TLSSocket ? "secureConnect" : "connect", () => {
+    socket.once("encrypted" in socket ? "secureConnect" : "connect", () => {
       cancel();
       socket.off("error", onError);
       resolve(socket);

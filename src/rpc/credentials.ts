@@ -1,7 +1,6 @@
 /**
  * The files of the TCP listeners: a certificate with its key, and the tokens of those who may call.
  */
-import tls from "node:tls";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import { readSteeringFile } from "../core/files.ts";
 import { Tokens } from "./tokens.ts";
@@ -24,8 +23,10 @@ export async function readCredentials({ certificate, tokensPath }: CredentialPat
   if (certificate === null) return { tokens, secure: null };
   const { certPath, keyPath } = certificate;
   const secure = { cert: await readPem(certPath), key: await readPem(keyPath, true) };
+  // Only now: most daemons have no certificate, and TLS costs their start 8 ms and 2 MiB.
+  const { createSecureContext } = await import("node:tls");
   try {
-    tls.createSecureContext(secure);
+    createSecureContext(secure);
   } catch (cause) {
     throw new WgmeshError("ERR_RELOAD", `${certPath} and ${keyPath}: ${messageOf(cause)}`, {
       cause,

@@ -21,8 +21,8 @@ export interface HttpDoorOptions {
   readonly view: DaemonView;
   readonly log: Log;
   readonly onError: (error: Error) => void;
-  /** Asked for each connection; those beyond are closed at once. */
-  readonly connections: () => number;
+  /** Asked for each connection; those beyond it, or beyond {@link MAX_CONNECTIONS}, are closed at once. */
+  readonly spareConnections: () => number;
 }
 
 const LIMITS = {
@@ -33,7 +33,7 @@ const LIMITS = {
 };
 /** How often node:http looks at those times. */
 const CHECK_EVERY_MS = 1_000;
-export const MAX_HTTP_CONNECTIONS = 64;
+const MAX_CONNECTIONS = 64;
 
 interface Page {
   readonly status: number;
@@ -71,7 +71,7 @@ export async function openHttpDoor(options: HttpDoorOptions): Promise<Door> {
   server.on("clientError", (_error, socket) => socket.destroy());
   server.on("connection", (socket) => {
     server.getConnections((_error, count) => {
-      if (count > options.connections()) socket.destroy();
+      if (count > Math.min(MAX_CONNECTIONS, options.spareConnections())) socket.destroy();
     });
   });
   const door = await listenAt(server, options.listen, "--http-listen", options.onError);

@@ -3,7 +3,7 @@
  */
 import { once } from "node:events";
 import type net from "node:net";
-import tls from "node:tls";
+import type tls from "node:tls";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import { type Endpoint, endpointText } from "../core/types.ts";
 import type { Credentials } from "./credentials.ts";
@@ -33,8 +33,10 @@ export async function listenAt(
   return {
     port: typeof address === "object" && address !== null ? address.port : 0,
     setCertificate: (secure) => {
-      if (secure !== null && server instanceof tls.Server) server.setSecureContext(secure);
+      if (secure !== null && isSecure(server)) server.setSecureContext(secure);
     },
     close: () => server.close(),
   };
 }
+
+const isSecure = (server: net.Server): server is tls.Server => "setSecureContext" in server;
