@@ -29,9 +29,13 @@ const THEIRS = "wgtheirs";
 
 /** As many as a daemon keeps. */
 const RECONCILED_PEERS = 1_000;
-/** From here on a round takes half a minute or more: fewer are measured. */
 const MANY_PEERS = 5_000;
-const ROUNDS_OF_MANY = 3;
+/**
+ * From here on removing waits for grace periods of the kernel, which take half as long or twice as long from one round to the next, for
+ * us and for wg: the median of a few pairs would be chance.
+ */
+const WAITING_PEERS = 1_000;
+const LEAST_ROUNDS_OF_WAITING = 11;
 /**
  * Rounds before those that count: a daemon has run for long, while the first rounds of a process compile its code and grow its heap.
  * The smaller sizes have compiled it before the largest comes, whose heap is another.
@@ -151,8 +155,9 @@ function measureReconciler(rounds: number): Promise<void> {
 async function measure(size: string, rounds: number): Promise<void> {
   try {
     const peers = size === "lists" ? longLists() : nodes(Number(size));
-    await measureSteps(size, peers, peers.length >= MANY_PEERS ? Math.min(rounds, ROUNDS_OF_MANY) : rounds);
-    if (size === `${RECONCILED_PEERS}`) await measureReconciler(rounds);
+    const least = peers.length >= WAITING_PEERS ? LEAST_ROUNDS_OF_WAITING : 1;
+    await measureSteps(size, peers, Math.max(rounds, least));
+    if (size === `${RECONCILED_PEERS}`) await measureReconciler(Math.max(rounds, least));
   } catch (error) {
     console.error(`${size}:`, error);
     process.exitCode = 1;
