@@ -1,13 +1,12 @@
 /**
  * How a node starts (row C1) and, read backwards, how it stops (row C4): every step carries its own undo.
  */
-import { join } from "node:path";
 import { handoverPath, peerCachePath, pidFilePath } from "../config/paths.ts";
 import { sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { Prover } from "../discovery/seams.ts";
-import { Forwarding, linksToward } from "../mesh/forwarding.ts";
+import type { Forwarding } from "../mesh/forwarding.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
 import { ProbeListener } from "../mesh/probeListener.ts";
 import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
@@ -17,7 +16,6 @@ import { PathTable } from "../peers/paths.ts";
 import { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import { aborted, undoRoutes, withDeadline } from "./endings.ts";
-import { forwardingRecord } from "./forwardingRecord.ts";
 import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
@@ -33,6 +31,8 @@ import {
 import { keepPeerCache, loadPeerCache, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
 import { recover } from "./recovery.ts";
+import { RouteHealth } from "./routeHealth.ts";
+import { forwardingOf } from "./routeParts.ts";
 import type { StepRunner } from "./stepRunner.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { tellEvents } from "./tellEvents.ts";
@@ -71,6 +71,7 @@ class Lifecycle {
   readonly #supervisor: Supervisor;
   readonly #timing: NodeTiming;
   readonly #meshNetworks: readonly Cidr[];
+  readonly #routeHealth: RouteHealth;
   #drained: Promise<unknown> | null = null;
   /** Of the daemon before, whose interface stands; null starts as after any end. */
   #left: Handover | null = null;
@@ -80,13 +81,14 @@ class Lifecycle {
     this.#layers = layers;
     this.#steps = steps;
     this.#supervisor = supervisor;
+    this.#routeHealth = new RouteHealth(parts);
     this.#timing = { ...defaultTiming, ...parts.timing };
     const { meshSubnet, meshIpv6Prefix } = parts.addresses;
     this.#meshNetworks = parts.options.ipv6 ? [meshSubnet, meshIpv6Prefix] : [meshSubnet];
   }
 
   async start(): Promise<RunningNode> {
-    const forwarding = this.#forwarding();
+    const forwarding = forwardingOf(this.#parts);
     await this.#lock(forwarding);
     const identity = await this.#steps.step("identity", () => this.#loadIdentity());
     const made = await this.#makeInterface(identity);
@@ -181,6 +183,7 @@ class Lifecycle {
           routePolicy: options.acceptRoutes,
           meshNetworks: this.#meshNetworks,
           underlay,
+          isUsable: this.#routeHealth.isUsable,
           onReport: ({ durationMs }) => measureCycle(durationMs),
           onMended: (found) => events.emit("interface.mended", { data: { found } }),
           forward: (networks) => forwarding.ensure(networks),
@@ -272,17 +275,6 @@ class Lifecycle {
     return underlay;
   }
 
-  #forwarding(): Forwarding {
-    const { options, system, log } = this.#parts;
-    return new Forwarding({
-      interfaceName: options.interfaceName,
-      settings: system.networkSettings,
-      record: forwardingRecord(join(options.runDir, `${options.interfaceName}.forwarding.json`)),
-      log: log.child({ module: "mesh" }),
-      linksToward: (networks) => linksToward(networks, system.routes(), options.interfaceName),
-    });
-  }
-
   /** A cache that cannot be used is no reason not to start: discovery finds the peers again. */
   async #restorePeers(store: PeerStore): Promise<void> {
     const { options, clock, log } = this.#parts;
@@ -351,9 +343,9 @@ class Lifecycle {
     const { clock, log, mesh, options, troubles } = this.#parts;
     const supervisor = this.#supervisor;
     supervisor.start("reconcile", "critical", (signal) => reconciler.run(signal));
-    startWatches(this.#parts, node, this.#layers.discovery, supervisor, (publicKey) =>
-      this.#probe(node, publicKey),
-    );
+    const ask = (publicKey: PublicKey) => this.#probe(node, publicKey);
+    startWatches(this.#parts, node, this.#layers.discovery, supervisor, ask);
+    this.#routeHealth.start(node, supervisor, ask);
     supervisor.start("probe-listener", "restart", async (signal) => {
       const { meshIp, meshIpv6 } = self.snapshot;
       const addresses = meshIpv6 === null ? [meshIp] : [meshIp, meshIpv6];

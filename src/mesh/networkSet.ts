@@ -3,10 +3,12 @@ import ipaddr from "ipaddr.js";
 interface Node {
   /** A network of the set ends here. */
   member: boolean;
+  /** How many end here or below. */
+  members: number;
   children: [Node | null, Node | null];
 }
 
-const newNode = (): Node => ({ member: false, children: [null, null] });
+const newNode = (): Node => ({ member: false, members: 0, children: [null, null] });
 
 /**
  * A set of IP networks that answers overlap questions in at most 128 steps, however many it holds: a hostile member of
@@ -20,15 +22,31 @@ export class NetworkSet {
     for (const network of networks) this.add(network);
   }
 
-  /** Adds a network in CIDR text. */
+  /** Adds a network in CIDR text; one that is in it already changes nothing. */
   add(network: string): void {
     const { bytes, prefix } = split(network);
     let node = this.#root(bytes);
+    const way = [node];
     for (let depth = 0; depth < prefix; depth += 1) {
       const side = bitAt(bytes, depth);
       node = node.children[side] ??= newNode();
+      way.push(node);
     }
+    if (node.member) return;
     node.member = true;
+    for (const passed of way) passed.members += 1;
+  }
+
+  /** How many members share at least one address with the network. */
+  countOverlapping(network: string): number {
+    const { bytes, prefix } = split(network);
+    let node: Node | null = this.#root(bytes);
+    let count = 0;
+    for (let depth = 0; depth < prefix && node !== null; depth += 1) {
+      if (node.member) count += 1;
+      node = node.children[bitAt(bytes, depth)];
+    }
+    return count + (node?.members ?? 0);
   }
 
   /** True when a member shares at least one address with the network: it holds it, or lies inside it. */

@@ -23,8 +23,9 @@ import type { InterfaceAddress } from "./interfaceDifference.ts";
 import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
 import { MendPacer } from "./mendPacer.ts";
 import { endpointHosts, MtuPolicy, type Path } from "./mtuPolicy.ts";
+import { NetworkChoice } from "./networkChoice.ts";
 import { failingPeer, PeerSync } from "./peerSync.ts";
-import { acceptNetworks, type RefusedNetwork, type RoutePolicy } from "./routePolicy.ts";
+import type { RefusedNetwork, RoutePolicy } from "./routePolicy.ts";
 import { RouteSync, type RouteTable } from "./routes.ts";
 
 export interface ReconcileSettings {
@@ -67,6 +68,8 @@ export interface ReconcilerOptions {
   /** Keeps forwarding on for the networks that this node advertises; throws what could not be done. */
   readonly forward: (networks: readonly Cidr[]) => Promise<void>;
   readonly settings?: ReconcileSettings;
+  /** Networks that several advertise go to peers for which it holds; absent takes any. */
+  readonly isUsable?: (publicKey: PublicKey) => boolean;
   /** Told of every cycle, for the metrics. */
   readonly onReport?: (report: ReconcileReport) => void;
   /** Told what others had done to the interface, in words, once it is mended. */
@@ -95,7 +98,7 @@ export interface ReconcileReport {
 
 export class Reconciler {
   readonly #options: ReconcilerOptions;
-  #routePolicy: RoutePolicy;
+  readonly #choice: NetworkChoice;
   #settings: ReconcileSettings;
   readonly #failures: FailureBook;
   readonly #peers: PeerSync;
@@ -108,7 +111,6 @@ export class Reconciler {
   readonly #readers: ((peers: readonly ActualPeer[]) => void)[] = [];
 
   #actual: ReadonlyMap<PublicKey, ActualPeer> = new Map();
-  #refused: readonly RefusedNetwork[] = [];
   #lastReport: ReconcileReport | null = null;
 
   /** The cycle that runs, or ran last: cycles never overlap. */
@@ -120,7 +122,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
-    this.#routePolicy = options.routePolicy;
+    this.#choice = new NetworkChoice(options);
     this.#settings = options.settings ?? defaultReconcileSettings;
     this.#lookInMs = this.#settings.firstLookMs;
     const { clock, log, backend, store, self } = options;
@@ -180,7 +182,7 @@ export class Reconciler {
 
   /** From the next cycle on. */
   setRoutePolicy(policy: RoutePolicy): void {
-    this.#routePolicy = policy;
+    this.#choice.setPolicy(policy);
     this.#calm.end();
   }
 
@@ -233,7 +235,12 @@ export class Reconciler {
 
   /** Networks that peers advertise and that are not routed, with the reason. */
   refusedNetworks(): readonly RefusedNetwork[] {
-    return this.#refused;
+    return this.#choice.refused;
+  }
+
+  /** Peers that have a network which others would take over. */
+  replaceable(): ReadonlySet<PublicKey> {
+    return this.#choice.replaceable;
   }
 
   /** Sentences for the operator on what is being worked against, or missing. */
@@ -285,7 +292,7 @@ export class Reconciler {
       const { wanted, networks } = this.#desired();
       underlay.setAcceptedNetworks(
         networks,
-        this.#refused.map(({ network }) => network),
+        this.#choice.refused.map(({ network }) => network),
       );
       const mtuChanges = this.#interface.setMtu(this.#mtu.decide(endpointHosts(device, wanted)));
       const settings = this.#interface.mendDevice(device);
@@ -316,18 +323,11 @@ export class Reconciler {
   }
 
   #desired(): { wanted: WantedPeer[]; networks: readonly Cidr[] } {
-    const { store, self, paths, clock, underlay, meshNetworks } = this.#options;
+    const { store, self, paths, clock } = this.#options;
     const nowMs = clock.wallMs();
     const own = self.snapshot;
     const peers = store.list();
-    const accepted = acceptNetworks({
-      ...{ peers, meshNetworks, nowMs },
-      policy: this.#routePolicy,
-      ownNetworks: own.networks,
-      underlayNetworks: peers.some((peer) => peer.networks.length > 0) ? underlay.connectedNetworks() : [],
-      ipv6: own.meshIpv6 !== null,
-    });
-    this.#refused = accepted.refused;
+    const accepted = this.#choice.decide(peers, own, nowMs);
     const { keepaliveSeconds } = this.#settings;
     const wanted = desiredPeers({
       ...{ peers, own, keepaliveSeconds, nowMs },

@@ -2,8 +2,8 @@
  * Which of the networks that peers advertise are taken, and from whom (row E3). Pure.
  */
 import { type Cidr, type PublicKey, parseIp } from "../core/types.ts";
-import { isConnected } from "../peers/connected.ts";
 import type { Peer } from "../peers/peer.ts";
+import { type Claim, claimsInOrder, type Preference } from "./claims.ts";
 import { NetworkSet } from "./networkSet.ts";
 
 /** `--accept-routes`: everything sane, nothing, or networks inside the listed ones. */
@@ -22,6 +22,8 @@ export interface RoutePolicyInput {
   readonly ipv6: boolean;
   /** Unix time in milliseconds. */
   readonly nowMs: number;
+  /** Who comes first of those who advertise the same. */
+  readonly preference: Preference;
 }
 
 export interface RefusedNetwork {
@@ -35,6 +37,10 @@ export interface AcceptedNetworks {
   /** All of them, each once. */
   readonly networks: readonly Cidr[];
   readonly refused: readonly RefusedNetwork[];
+  /** Who has each. */
+  readonly holders: ReadonlyMap<Cidr, PublicKey>;
+  /** Peers that have a network which others would take over, or part of it. */
+  readonly replaceable: ReadonlySet<PublicKey>;
 }
 
 /**
@@ -47,35 +53,46 @@ const MAX_NETWORKS = 2_000;
 const SPECIAL_NETWORKS = ["127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8"];
 
 /**
- * Decides for all peers at once. A network that several advertise, or that overlaps another's, goes to one of them:
- * connected peers first, then the lower key, so that every node that sees the same peers decides alike.
+ * Decides for all peers at once. A network that several advertise, or that overlaps another's, goes to one of them, in the
+ * order of claims.ts. One peer's nested networks do not exclude each other.
  */
 export function acceptNetworks(input: RoutePolicyInput): AcceptedNetworks {
-  const byPeer = new Map<PublicKey, readonly Cidr[]>();
-  const networks: Cidr[] = [];
+  const byPeer = new Map<PublicKey, Cidr[]>();
+  const holders = new Map<Cidr, PublicKey>();
   const refused: RefusedNetwork[] = [];
+  const rivals: Claim[] = [];
   const advertisers = input.peers.filter((peer) => peer.networks.length > 0);
-  if (advertisers.length === 0) return { byPeer, networks, refused };
+  if (advertisers.length === 0) return { byPeer, networks: [], refused, holders, replaceable: new Set() };
 
   const refusal = refusalRules(input);
   const taken = new NetworkSet();
-  const takenBy = (network: Cidr): string | null => (taken.overlaps(network) ? "another peer has it" : null);
+  const ownOf = new Map<PublicKey, NetworkSet>();
   let judged = 0;
-  for (const peer of advertisers.sort(connectedThenKey(input.nowMs))) {
-    const accepted: Cidr[] = [];
-    for (const network of new Set(peer.networks)) {
-      judged += 1;
-      const reason =
-        judged > MAX_NETWORKS ? "there are too many networks" : (refusal(peer, network) ?? takenBy(network));
-      if (reason === null) accepted.push(network);
-      else refused.push({ publicKey: peer.publicKey, network, reason });
+  for (const claim of claimsInOrder(advertisers, input.preference, input.nowMs)) {
+    const { peer, network } = claim;
+    const { publicKey } = peer;
+    judged += 1;
+    const unfit = judged > MAX_NETWORKS ? "there are too many networks" : refusal(peer, network);
+    const own = ownOf.get(publicKey) ?? new NetworkSet();
+    const isTaken = unfit === null && taken.countOverlapping(network) > own.countOverlapping(network);
+    if (isTaken) rivals.push(claim);
+    if (unfit !== null || isTaken) {
+      refused.push({ publicKey, network, reason: unfit ?? "another peer has it" });
+      continue;
     }
-    // Entered after all were judged, so that one peer's nested networks do not exclude each other.
-    for (const network of accepted) taken.add(network);
-    if (accepted.length > 0) byPeer.set(peer.publicKey, accepted);
-    networks.push(...accepted);
+    taken.add(network);
+    ownOf.set(publicKey, own);
+    own.add(network);
+    holders.set(network, publicKey);
+    const list = byPeer.get(publicKey);
+    if (list === undefined) byPeer.set(publicKey, [network]);
+    else list.push(network);
   }
-  return { byPeer, networks, refused };
+  const contested = new NetworkSet(rivals.map(({ network }) => network));
+  const replaceable = new Set(
+    [...holders].filter(([network]) => contested.overlaps(network)).map(([, key]) => key),
+  );
+  return { byPeer, networks: [...holders.keys()], refused, holders, replaceable };
 }
 
 /** The reason to refuse a network whoever else advertises it, or null. */
@@ -103,12 +120,4 @@ function refusalRules(input: RoutePolicyInput): (peer: Peer, network: Cidr) => s
 function holdsEndpoint(network: Cidr, peer: Peer): boolean {
   const ip = peer.endpoint === null ? null : parseIp(peer.endpoint.host);
   return ip !== null && new NetworkSet([network]).covers(ip);
-}
-
-function connectedThenKey(nowMs: number): (a: Peer, b: Peer) => number {
-  return (a, b) => {
-    const order =
-      Number(isConnected(b.lastHandshakeMs, nowMs)) - Number(isConnected(a.lastHandshakeMs, nowMs));
-    return order !== 0 ? order : a.publicKey < b.publicKey ? -1 : 1;
-  };
 }

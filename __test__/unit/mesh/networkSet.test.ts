@@ -26,6 +26,10 @@ describe("NetworkSet", () => {
       fc.property(fc.array(network, { maxLength: 6 }), network, (members, asked) => {
         const set = new NetworkSet(members);
         expect(set.overlaps(asked)).toBe(members.some((member) => overlapsSlowly(member, asked)));
+        const different = [...new Set(members)];
+        expect(set.countOverlapping(asked)).toBe(
+          different.filter((member) => overlapsSlowly(member, asked)).length,
+        );
         expect(set.covers(asked)).toBe(
           members.some((member) => prefixOf(member) <= prefixOf(asked) && overlapsSlowly(member, asked)),
         );

@@ -15,6 +15,7 @@ function accept(peers: RoutePolicyInput["peers"], change: Partial<RoutePolicyInp
     underlayNetworks: cidrs("172.20.0.0/24"),
     ipv6: true,
     nowMs,
+    preference: { isUsable: () => true, holders: new Map() },
     ...change,
   });
 }
@@ -67,6 +68,55 @@ describe("acceptNetworks", () => {
     expect([...accept([higher, lower]).byPeer.keys()]).toEqual([keyOf(1)]);
     const connected = peer(2, { networks, lastHandshakeMs: nowMs - 1_000 });
     expect([...accept([lower, connected]).byPeer.keys()]).toEqual([keyOf(2)]);
+  });
+
+  test("a network stays with the peer that has it, until that one is silent; then it stays with the next", () => {
+    const networks = cidrs("192.168.1.0/24", "192.168.2.0/24");
+    const lastHandshakeMs = nowMs - 1_000;
+    const peers = [1, 2, 3].map((number) => peer(number, { networks, lastHandshakeMs }));
+    const silent = new Set<string>();
+    let holders: RoutePolicyInput["preference"]["holders"] = new Map([[networks[0] as Cidr, keyOf(2)]]);
+    const decide = () => {
+      const isUsable = (key: string): boolean => !silent.has(key);
+      const accepted = accept(peers, { preference: { isUsable, holders } });
+      ({ holders } = accepted);
+      return accepted;
+    };
+    expect([...decide().holders]).toEqual([
+      ["192.168.1.0/24", keyOf(2)],
+      ["192.168.2.0/24", keyOf(1)],
+    ]);
+    silent.add(keyOf(1));
+    expect(new Set(decide().holders.values())).toEqual(new Set([keyOf(2)]));
+    silent.clear();
+    expect(new Set(decide().holders.values())).toEqual(new Set([keyOf(2)]));
+    silent.add(keyOf(2));
+    const accepted = decide();
+    expect(new Set(accepted.holders.values())).toEqual(new Set([keyOf(1)]));
+    expect(accepted.replaceable).toEqual(new Set([keyOf(1)]));
+    expect(accepted.byPeer.get(keyOf(1))).toEqual(networks);
+    for (const number of [1, 2, 3]) silent.add(keyOf(number));
+    expect(new Set(decide().holders.values())).toEqual(new Set([keyOf(1)]));
+  });
+
+  test("who has a network alone is not replaceable, and keeps it though silent", () => {
+    const networks = cidrs("192.168.1.0/24");
+    const preference = { isUsable: () => false, holders: new Map() };
+    const { byPeer, replaceable } = accept([peer(1, { networks }), peer(2)], { preference });
+    expect(byPeer.get(keyOf(1))).toEqual(networks);
+    expect(replaceable.size).toBe(0);
+  });
+
+  test("a peer that has a network may add one around it, but none that another has part of", () => {
+    const holders = new Map([["192.168.1.0/24" as Cidr, keyOf(1)]]);
+    const preference = { isUsable: () => true, holders };
+    const first = peer(1, { networks: cidrs("192.168.1.0/24", "192.168.0.0/20") });
+    expect(accept([first], { preference }).networks).toEqual(["192.168.1.0/24", "192.168.0.0/20"]);
+    const other = peer(2, { networks: cidrs("192.168.2.0/24") });
+    holders.set("192.168.2.0/24" as Cidr, keyOf(2));
+    const { networks, refused } = accept([first, other], { preference });
+    expect(networks).toEqual(["192.168.1.0/24", "192.168.2.0/24"]);
+    expect(refused).toMatchObject([{ publicKey: keyOf(1), network: "192.168.0.0/20" }]);
   });
 
   test("part of another peer's network cannot be taken from it", () => {

@@ -1,0 +1,68 @@
+/**
+ * Which peers the networks that several advertise are left to: what watches tell, and the watch of those that have one (row E3).
+ */
+import type { PublicKey } from "../core/types.ts";
+import { HolderWatch } from "../mesh/holderWatch.ts";
+import type { Reconciler } from "../mesh/reconciler.ts";
+import { Usability } from "../mesh/usability.ts";
+import type { PathTable } from "../peers/paths.ts";
+import type { PeerStore } from "../peers/store.ts";
+import type { Backend } from "../wireguard/backend.ts";
+import type { NodeParts } from "./parts.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+export interface RoutedNode {
+  readonly backend: Pick<Backend, "read">;
+  readonly reconciler: Pick<Reconciler, "replaceable" | "request" | "onRead">;
+  readonly paths: Pick<PathTable, "onReport">;
+  readonly store: Pick<PeerStore, "subscribe">;
+}
+
+export class RouteHealth {
+  readonly #usability = new Usability();
+  readonly #parts: Pick<NodeParts, "clock" | "log" | "system" | "options">;
+
+  constructor(parts: Pick<NodeParts, "clock" | "log" | "system" | "options">) {
+    this.#parts = parts;
+  }
+
+  readonly isUsable = (publicKey: PublicKey): boolean =>
+    this.#usability.isUsable(publicKey, this.#parts.clock.monotonicMs());
+
+  /** `ask` sends the peer something through the tunnel that it answers if it is there. */
+  start(
+    { backend, reconciler, paths, store }: RoutedNode,
+    supervisor: Supervisor,
+    ask: (publicKey: PublicKey) => Promise<unknown>,
+  ): void {
+    const { clock, log, system, options } = this.#parts;
+    const usability = this.#usability;
+    const failed = (publicKey: PublicKey): void => {
+      if (!usability.failed(publicKey)) return;
+      if (reconciler.replaceable().has(publicKey)) log.info({ publicKey }, "networks go to another peer");
+      reconciler.request();
+    };
+    const heard = (publicKey: PublicKey): void => usability.heard(publicKey, clock.monotonicMs());
+    paths.onReport((report) => {
+      if (report.kind === "silent") failed(report.publicKey);
+      if (report.kind === "heard") heard(report.publicKey);
+    });
+    store.subscribe((event) => {
+      if (event.type === "removed") usability.forget(event.peer.publicKey);
+    });
+    const watch = new HolderWatch({
+      clock,
+      watched: () => new Set([...reconciler.replaceable(), ...usability.doubted]),
+      read: async () => (await backend.read()).peers,
+      sentBytes: () => system.sentBytes(options.interfaceName),
+      // What counts is whether anything comes back, which the next look sees.
+      ask: (publicKey) => void ask(publicKey).catch(() => {}),
+      failed,
+      heard,
+    });
+    reconciler.onRead(() => {
+      if (reconciler.replaceable().size > 0) watch.changed();
+    });
+    supervisor.start("holder-watch", "restart", (signal) => watch.run(signal));
+  }
+}
