@@ -74,7 +74,7 @@ test("wgmesh asks a daemon of another machine, over TLS, by token", async () => 
 test("without TLS, or with a wrong token, nothing is asked", async () => {
   const plain = await ask("status", "--server", `${alice.host.address}:7443`, "--token-file", file("eve"));
   expect(plain).toMatchObject({ code: 2, stderr: expect.stringContaining("needs --tls") });
-  writeFileSync(file("wrong"), "wgmesh_wrong\n");
+  writeFileSync(file("wrong"), "wgmesh_wrong\n", { mode: 0o600 });
   expect(await ask("status", ...server("wrong"))).toMatchObject({
     code: 7,
     stderr: expect.stringContaining("the token is not known"),

@@ -42,7 +42,7 @@ export async function runCommand(
     if (error instanceof EndWith) return error.exitCode;
     // Help that was asked for.
     if (error instanceof CommanderError && error.exitCode === 0) return ExitCode.ok;
-    const known = error instanceof CommanderError ? usageError(error) : error;
+    const known = error instanceof CommanderError ? usageError(error, asked(command, args)) : error;
     reportError(command.name(), known, terminal);
     return exitCodeOf(known);
   }
@@ -58,11 +58,37 @@ export class EndWith extends Error {
   }
 }
 
-function usageError(error: CommanderError): WgmeshError {
-  if (error.code === "commander.help")
-    return new WgmeshError("ERR_USAGE", "no command was given", { cause: error });
-  const message = error.message.replace(/^error: /, "").replaceAll("\n", " ");
-  return new WgmeshError("ERR_USAGE", message, { cause: error });
+/** The command that the words name, as far as they name one: the program's names, and those of what they lead to. */
+function asked(
+  command: Command,
+  args: readonly string[],
+): { readonly names: string[]; readonly last: Command } {
+  const names = [command.name()];
+  let last = command;
+  for (const word of args) {
+    const next = last.commands.find((known) => known.name() === word);
+    if (next === undefined) break;
+    names.push(word);
+    last = next;
+  }
+  return { names, last };
+}
+
+function usageError(error: CommanderError, { names, last }: ReturnType<typeof asked>): WgmeshError {
+  const [, ...words] = names;
+  const where = words.length === 0 ? "" : `${words.join(" ")}: `;
+  const what =
+    error.code === "commander.help"
+      ? "no command was given"
+      : error.message.replace(/^error: /, "").replaceAll("\n", " ");
+  return new WgmeshError("ERR_USAGE", `${where}${what}`, { cause: error, hint: usageHint(names, last) });
+}
+
+/** Where there are few commands they are named: all of `wgmesh` are more than a line. */
+export function usageHint(names: readonly string[], { commands }: Command): string {
+  const help = `'${names.join(" ")} --help'`;
+  if (commands.length === 0 || names.length === 1) return `see ${help}`;
+  return `the commands are ${commands.map((known) => known.name()).join(", ")}; see ${help}`;
 }
 
 /** One line that says what is wrong, one that says what to do; the stack only with WGMESH_LOG=debug. */

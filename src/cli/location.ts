@@ -1,7 +1,6 @@
 /**
  * The options every verb has that talks to a daemon, and what they say together: which daemon, and how to reach it.
  */
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { loadConfiguration, loadLocation } from "../config/configuration.ts";
 import { addOptions, flagLayer, readOptions } from "../config/flags.ts";
@@ -18,6 +17,7 @@ import { type RemoteOptions, remoteOptions } from "../config/remoteOptions.ts";
 import { isLoopback } from "../config/rpcOptions.ts";
 import { path } from "../config/values.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
+import { readSecretFileSync, readSteeringFileSync } from "../core/files.ts";
 import type { Endpoint } from "../core/types.ts";
 import { identifyFromPidFile } from "../launch/processes.ts";
 import type { ClientOptions } from "../rpc/client.ts";
@@ -96,7 +96,8 @@ function retryMs(location: LocationOptions): number {
 
 function remoteServer(server: Endpoint, options: RemoteOptions, variable: string): ClientOptions {
   const { tls, caCert, tokenFile } = options;
-  const token = tokenFile === null ? variable.trim() : readText(tokenFile, "--token-file").trim();
+  const token =
+    tokenFile === null ? variable.trim() : readFile(tokenFile, "--token-file", readSecretFileSync).trim();
   if (token === "") {
     throw new WgmeshError("ERR_USAGE", "--server: there is no token", {
       hint: "give --token-file FILE, or $WGMESH_TOKEN",
@@ -111,19 +112,25 @@ function remoteServer(server: Endpoint, options: RemoteOptions, variable: string
       },
     );
   }
-  const ca = caCert === null ? null : readText(caCert, "--ca-cert");
+  const ca = caCert === null ? null : readFile(caCert, "--ca-cert", readSteeringFileSync);
   return { server, tls: tls ? { ca } : null, token };
 }
 
-function readText(path: string, source: string): string {
+/** Neither may be another's: whoever writes the certificate says whom the token goes to. */
+function readFile(path: string, source: string, read: (path: string) => string | null): string {
   try {
-    return readFileSync(path, "utf8");
+    const text = read(path);
+    if (text !== null) return text;
   } catch (cause) {
-    throw new WgmeshError("ERR_USAGE", `${source}: cannot read ${path}: ${messageOf(cause)}`, {
+    const open = cause instanceof WgmeshError && cause.code === "ERR_STATE_PERMISSIONS";
+    throw new WgmeshError(open ? cause.code : "ERR_USAGE", `${source}: ${messageOf(cause)}`, {
       cause,
-      hint: "name a file that you can read",
+      hint: open ? `chown it to yourself, and chmod 600 ${path}` : "name a file that you can read",
     });
   }
+  throw new WgmeshError("ERR_USAGE", `${source}: ${path} does not exist`, {
+    hint: "name a file that you can read",
+  });
 }
 
 export const jsonAsked = (command: Command): boolean => command.opts<{ json?: boolean }>().json === true;

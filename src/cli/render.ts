@@ -1,7 +1,7 @@
 /**
  * Numbers, times and tables for people. Pure.
  */
-import { printable } from "../core/text.ts";
+import { printable, printableJson } from "../core/text.ts";
 import { displayWidth, elide, padEnd } from "./width.ts";
 
 const BYTE_UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -87,5 +87,10 @@ const shorten = (line: string, columns: number | null): string =>
 
 /** JSON for scripts: two blanks of indent, as the Go peer prints it. */
 export function jsonText(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+  return `${printableJson(JSON.stringify(value, null, 2))}\n`;
+}
+
+/** One line of it, of those that come one after another. */
+export function jsonLine(value: unknown): string {
+  return `${printableJson(JSON.stringify(value))}\n`;
 }

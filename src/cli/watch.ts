@@ -4,6 +4,7 @@
 import type { Command } from "commander";
 import { sleep } from "../core/clock.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
+import { printable } from "../core/text.ts";
 import type { Terminal } from "./terminal.ts";
 
 const DEFAULT_SECONDS = 2;
@@ -44,6 +45,7 @@ export async function drawAgain(
   if (terminal.rows !== null) terminal.out(CLEAR_SCREEN);
   for (;;) {
     terminal.out(terminal.rows === null ? text : screenText(text, terminal.rows));
+    await terminal.drained();
     await sleep(terminal.clock, intervalMs);
     text = await draw().catch(absence);
   }
@@ -51,7 +53,7 @@ export async function drawAgain(
 
 function absence(error: unknown): string {
   if (error instanceof WgmeshError && (error.code === "ERR_NOT_RUNNING" || error.code === "ERR_TIMEOUT")) {
-    return `${messageOf(error)}\n`;
+    return `${printable(messageOf(error))}\n`;
   }
   throw error;
 }

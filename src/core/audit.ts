@@ -44,24 +44,56 @@ export interface Audit {
 function parseAuditLine(line: string): AuditEntry | null {
   try {
     const entry = JSON.parse(line) as Partial<AuditEntry>;
-    const known = typeof entry.time === "string" && typeof entry.action === "string";
+    const known = LINE_TIME.test(line) && typeof entry.action === "string";
     return known && typeof entry.actor === "object" ? (entry as AuditEntry) : null;
   } catch {
     return null;
   }
 }
 
+/** Which entries are wanted; times in Unix milliseconds. */
+export interface AuditQuery {
+  /** From then on. */
+  readonly sinceMs: number;
+  /** Before then; null for the newest. */
+  readonly beforeMs: number | null;
+  /** How many at most. Those of one millisecond are not parted. */
+  readonly limit: number;
+}
+
+export interface AuditPage {
+  /** The oldest first. */
+  readonly entries: readonly AuditEntry[];
+  /** There are older ones, before the time of the first. */
+  readonly more: boolean;
+}
+
+/** A page ends where its lines are this long together: params are as long as the callers made them. */
+const MAX_PAGE_CHARACTERS = 1024 * 1024;
+
+/** As every line begins: what is no part of a page is passed over without parsing it. */
+const LINE_TIME = /^\{"time":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"/;
+
 /**
- * The last `limit` entries from `sinceMs` (Unix) on, the oldest first, of the file and of those it was rotated to. Throws
- * ERR_STATE_UNREADABLE.
+ * The last entries that are asked for, of the file and of those it was rotated to: read from the end, and no further than needed.
+ * Rejects with ERR_STATE_UNREADABLE.
  */
-export function lastAuditEntries(path: string, sinceMs: number, limit: number): AuditEntry[] {
+export async function lastAuditEntries(
+  path: string,
+  { sinceMs, beforeMs, limit }: AuditQuery,
+): Promise<AuditPage> {
   const found: AuditEntry[] = [];
-  for (const line of newestLines(path)) {
+  let characters = 0;
+  for await (const line of newestLines(path)) {
+    const timeMs = Date.parse(LINE_TIME.exec(line)?.[1] ?? "");
+    if (beforeMs !== null && timeMs >= beforeMs) continue;
     const entry = parseAuditLine(line);
     if (entry === null) continue;
-    if (found.length >= limit || Date.parse(entry.time) < sinceMs) break;
+    if (timeMs < sinceMs) break;
+    const full = found.length >= limit || characters >= MAX_PAGE_CHARACTERS;
+    if (full && entry.time !== found.at(-1)?.time) return { entries: found.reverse(), more: true };
     found.push(entry);
+    characters += line.length;
   }
-  return found.reverse();
+  return { entries: found.reverse(), more: false };
 }

@@ -12,6 +12,8 @@ const WRITABLE_BY_OTHERS = 0o022;
 /** Not the group: keys of TLS are often handed out by one. */
 const READABLE_BY_OTHERS = 0o004;
 
+const READABLE_BUT_BY_OWNER = 0o044;
+
 /** Opening a FIFO must not wait for a writer. */
 const STEERING_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 
@@ -103,6 +105,29 @@ export function readSteeringFileSync(path: string): string | null {
     const file = openSync(path, STEERING_FLAGS);
     try {
       checkSteering(path, fstatSync(file));
+      return readFileSync(file, "utf8");
+    } finally {
+      closeSync(file);
+    }
+  } catch (cause) {
+    return missing(path, cause);
+  }
+}
+
+/**
+ * The text of a file with a secret of whoever runs this (row B3), or null when there is none: owned by root or this user, and neither
+ * read nor written by anybody else. What is no regular file, such as a pipe, has no others. Waits for a pipe's writer. Throws
+ * ERR_STATE_PERMISSIONS or ERR_STATE_UNREADABLE.
+ */
+export function readSecretFileSync(path: string): string | null {
+  try {
+    const file = openSync(path, constants.O_RDONLY);
+    try {
+      const stats = fstatSync(file);
+      if (stats.isFile()) {
+        checkSteering(path, stats);
+        if ((stats.mode & READABLE_BUT_BY_OWNER) !== 0) throw openToOthers(path, "read", stats.mode);
+      }
       return readFileSync(file, "utf8");
     } finally {
       closeSync(file);

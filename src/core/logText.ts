@@ -16,11 +16,11 @@ const RESET = "\x1b[0m";
 export function formatText(line: string, colour: boolean): string {
   const { time, level, module, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const paint = (code: string, text: string): string => (colour ? `${code}${text}${RESET}` : text);
-  const clock = String(time).slice(11, 23);
-  const severity = paint(colours[String(level)] ?? "", String(level).toUpperCase().padEnd(5));
+  const clock = printable(String(time).slice(11, 23));
+  const severity = paint(colours[String(level)] ?? "", printable(String(level)).toUpperCase().padEnd(5));
   const where = module === undefined ? "" : `${printable(String(module))}: `;
   const pairs = Object.entries(fields).map(
-    ([name, value]) => `${paint(DIM, `${name}=`)}${printable(valueText(value))}`,
+    ([name, value]) => `${paint(DIM, `${printable(name)}=`)}${printable(valueText(value))}`,
   );
   const rest = pairs.length === 0 ? "" : `  ${pairs.join(" ")}`;
   return `${paint(DIM, clock)} ${severity} ${where}${printable(String(msg))}${rest}\n`;

@@ -2,9 +2,11 @@
  * Who is behind what the audit notes: names for the numbers the kernel gives.
  */
 import { readFileSync } from "node:fs";
+import { schema } from "../config/schema.ts";
 import type { Audit, AuditActor, AuditEntry } from "../core/audit.ts";
 import { WgmeshError } from "../core/errors.ts";
 import type { AuditRecord } from "../rpc/audit.ts";
+import type { Params } from "../rpc/protocol.ts";
 
 /** What /proc says for a process that nobody logged in for. */
 const NO_LOGIN = "4294967295";
@@ -13,7 +15,18 @@ const NO_LOGIN = "4294967295";
 export function auditEntryOf({ caller, method, params, outcome }: AuditRecord): Omit<AuditEntry, "time"> {
   const actor: AuditActor =
     caller.kind === "token" ? { kind: "token", name: caller.name } : actorOf(caller.uid, caller.pid);
-  return { action: method, actor, params, outcome };
+  return { action: method, actor, params: method === "config.set" ? knownSettings(params) : params, outcome };
+}
+
+const NOT_KEPT = "[not kept]";
+
+/** A value that is no setting's, or none that can be set, may be anything: a secret under a mistyped name. Its key alone is kept. */
+function knownSettings(params: Params): Params {
+  const { settings } = params;
+  if (typeof settings !== "object" || settings === null) return { ...params, settings: NOT_KEPT };
+  const known = (key: string): boolean => ["live", "restart"].includes(schema.get(key)?.reload ?? "");
+  const kept = Object.entries(settings).map(([key, value]) => [key, known(key) ? value : NOT_KEPT]);
+  return { ...params, settings: Object.fromEntries(kept) as Params };
 }
 
 /** This process, which somebody started. */

@@ -51,6 +51,8 @@ export interface ConfigChange {
   readonly changed: readonly string[];
   /** Keys whose new values count after a restart. */
   readonly restart: readonly string[];
+  /** Keys of what was taken back, whether that changed a value or not. */
+  readonly removed: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -132,11 +134,8 @@ export class LiveConfiguration {
         if (keep) kept.set(row.key, setting);
         if (row.reload === "live") session.set(row.key, setting);
       }
-      return await this.#change(
-        kept,
-        session,
-        asked.map(({ row }) => row.key),
-      );
+      const keys = asked.map(({ row }) => row.key);
+      return { ...(await this.#change(kept, session, keys)), removed: [] };
     });
   }
 
@@ -145,17 +144,20 @@ export class LiveConfiguration {
     return this.#inTurn(async () => {
       const session = new Map(this.#session);
       const kept = new Map(this.#loaded.kept);
-      for (const key of keys) {
+      const removed = keys.filter((key) => {
         changeableRow(key);
-        session.delete(key);
-        kept.delete(key);
-      }
-      return await this.#change(kept, session, []);
+        return [session.delete(key), kept.delete(key)].includes(true);
+      });
+      return { ...(await this.#change(kept, session, keys)), removed };
     });
   }
 
   /** @param keys kept ones of these that something outranks are told. */
-  async #change(kept: Layer, session: Map<string, Setting>, keys: readonly string[]): Promise<ConfigChange> {
+  async #change(
+    kept: Layer,
+    session: Map<string, Setting>,
+    keys: readonly string[],
+  ): Promise<Omit<ConfigChange, "removed">> {
     const { source } = this.#options;
     const text = keptText(kept);
     const loaded = source.load(text ?? "");

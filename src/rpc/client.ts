@@ -48,12 +48,13 @@ export class RpcClient {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
-  readonly #notifications = new Notifications();
+  readonly #notifications: Notifications;
   #nextId = FIRST_ID;
   #unread = "";
 
   private constructor(socket: net.Socket, options: ClientOptions) {
     this.#socket = socket;
+    this.#notifications = new Notifications(socket);
     this.#path = placeText(options);
     this.#clock = options.clock ?? systemClock;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;

@@ -28,7 +28,7 @@ export interface RpcLimits {
 
 export const defaultLimits: RpcLimits = {
   connections: 1_024,
-  authTimeMs: 10_000,
+  authTimeMs: 4_000,
   lineTimeMs: 10_000,
   idleTimeMs: 300_000,
   callTimeMs: 30_000,

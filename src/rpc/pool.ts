@@ -2,10 +2,16 @@
  * The open connections, never more than so many: who is idle makes room for who comes.
  */
 import type { Clock } from "../core/clock.ts";
+import type { Caller } from "./caller.ts";
 import type { Connection } from "./connection.ts";
 
 /** Who came just now has not had the time to ask. */
 const IDLE_AFTER_MS = 1_000;
+
+/** Parts of all places, that callers who only look may have, one of them, and those who have shown no token yet. */
+const LOOKERS = 1 / 2;
+const OF_ONE_LOOKER = 1 / 8;
+const STRANGERS = 1 / 4;
 
 export interface PoolOptions {
   readonly clock: Clock;
@@ -22,18 +28,32 @@ export class ConnectionPool {
     this.#options = options;
   }
 
-  /**
-   * Serves it, or gives false when there is no room for one more. Callers that only look get half of the places, so that they
-   * cannot keep an admin out.
-   */
+  /** Serves it, or gives false when there is no room for one more. */
   add(connection: Connection): boolean {
-    const limit = this.#options.limit();
-    const isAdmin = connection.caller?.role === "admin";
-    if (!isAdmin && !this.#makeRoom(limit / 2, (other) => other.caller?.role !== "admin")) return false;
-    if (!this.#makeRoom(limit, () => true)) return false;
+    if (!this.hasRoomFor(connection.caller)) return false;
     const served = connection.serve().finally(() => this.#connections.delete(connection));
     this.#connections.set(connection, served);
     return true;
+  }
+
+  /**
+   * Whether such a caller may come in, after the one idle for longest was ended, where that was needed. Asked again for a caller who
+   * shows a token: before that he is nobody, and may be an admin. However many only look, and however many of them follow, a
+   * quarter of the places is left to admins.
+   */
+  hasRoomFor(caller: Caller | null): boolean {
+    const limit = this.#options.limit();
+    if (caller === null) {
+      return (
+        this.#makeRoom(limit * STRANGERS, (other) => other === null) && this.#makeRoom(limit, () => true)
+      );
+    }
+    if (caller.role === "admin") return this.#makeRoom(limit, () => true);
+    return (
+      this.#makeRoom(limit * OF_ONE_LOOKER, (other) => isSame(other, caller)) &&
+      this.#makeRoom(limit * LOOKERS, (other) => other?.role === "readonly") &&
+      this.#makeRoom(limit, () => true)
+    );
   }
 
   get size(): number {
@@ -62,9 +82,9 @@ export class ConnectionPool {
   }
 
   /** True once fewer than `limit` of those counted are open: the one idle for longest goes, when one is. */
-  #makeRoom(limit: number, counts: (connection: Connection) => boolean): boolean {
+  #makeRoom(limit: number, counts: (caller: Caller | null) => boolean): boolean {
     // The connections stand in the order they came in.
-    const counted = [...this.#connections.keys()].filter(counts);
+    const counted = [...this.#connections.keys()].filter(({ caller }) => counts(caller));
     if (counted.length < limit) return true;
     let longest: Connection | null = null;
     for (const connection of counted) {
@@ -76,4 +96,12 @@ export class ConnectionPool {
     longest.destroy();
     return true;
   }
+}
+
+/** The same user, or the same token. */
+function isSame(one: Caller | null, other: Caller): boolean {
+  if (one?.role !== other.role) return false;
+  return one.kind === "token"
+    ? other.kind === "token" && other.name === one.name
+    : other.kind === "socket" && other.uid === one.uid;
 }

@@ -4,7 +4,7 @@
 import net from "node:net";
 import { isLoopback } from "../config/rpcOptions.ts";
 import type { Clock } from "../core/clock.ts";
-import { messageOf } from "../core/errors.ts";
+import { messageOf, WgmeshError } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type Endpoint, endpointText } from "../core/types.ts";
 import type { Audit } from "./audit.ts";
@@ -174,7 +174,11 @@ export class DaemonRpcServer implements RpcServer {
     const onError = (error: Error): void => log.error({ reason: error.message }, "TCP listener failed");
     if (rpcListen !== null && gate !== null) {
       const admit = (socket: net.Socket, authenticate: (token: string) => Caller): void =>
-        this.#serve(socket, null, this.#context(view, authenticate));
+        this.#serve(
+          socket,
+          null,
+          this.#context(view, (token) => this.#seated(authenticate(token))),
+        );
       const { openTcpDoor } = await import("./tcpDoor.ts");
       const door = await openTcpDoor({ listen: rpcListen, secure, gate, admit, onError });
       this.#doors.rpc = door;
@@ -209,6 +213,15 @@ export class DaemonRpcServer implements RpcServer {
     if (this.#pool.add(new Connection(socket, caller, context))) return;
     this.#options.log.warn({ limit: this.#limits.connections }, "RPC has too many connections");
     socket.destroy();
+  }
+
+  /** Throws ERR_NOT_READY when the places for such callers are taken. */
+  #seated(caller: Caller): Caller {
+    if (this.#pool.hasRoomFor(caller)) return caller;
+    this.#options.log.warn({ caller: callerText(caller) }, "RPC has too many connections");
+    throw new WgmeshError("ERR_NOT_READY", "too many connections", {
+      hint: "close some, or try again later",
+    });
   }
 
   #context(view: DaemonView, authenticate: ConnectionContext["authenticate"]): ConnectionContext {

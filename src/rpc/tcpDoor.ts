@@ -19,9 +19,13 @@ export interface TcpDoorOptions {
   readonly onError: (error: Error) => void;
 }
 
-const HANDSHAKE_MS = 10_000;
-/** Callers that are still at the handshake, or have shown no token yet: of one source more are closed at once, of all the oldest goes. */
-const MAX_STRANGERS_OF_SOURCE = 8;
+/** Ample for three round trips around the world. */
+const HANDSHAKE_MS = 4_000;
+/**
+ * Callers that are still at the handshake, or have shown no token yet. Whoever comes is let in, and the oldest goes: many share the
+ * address of a NAT, and one of them who is silent must not keep the others out.
+ */
+const MAX_STRANGERS_OF_SOURCE = 16;
 const MAX_STRANGERS = 64;
 
 /** Rejects with ERR_SYSTEM for an address that cannot be had. */
@@ -44,33 +48,53 @@ export async function openTcpDoor(options: TcpDoorOptions): Promise<Door> {
       : tls.createServer({ ...secure, minVersion: "TLSv1.3", handshakeTimeout: HANDSHAKE_MS }, accept);
   // Handshakes count before they are done: that is where the work is.
   server.on("connection", (socket: net.Socket) => strangers.add(socket));
-  server.on("tlsClientError", () => {});
+  // Node.js tells of a handshake that failed or took too long, and leaves the socket open.
+  server.on("tlsClientError", (_error: Error, socket: net.Socket) => socket.destroy());
   return await listenAt(server, listen, "--rpc-listen", onError);
+}
+
+interface Stranger {
+  readonly socket: net.Socket;
+  readonly source: string;
 }
 
 class Strangers {
   /** By address and port, which the socket of TLS and that below it share; the oldest first. */
-  readonly #sockets = new Map<string, net.Socket>();
+  readonly #strangers = new Map<string, Stranger>();
 
   add(socket: net.Socket): void {
     socket.on("error", () => {});
     const source = sourceOf(socket.remoteAddress ?? "");
-    const all = [...this.#sockets.values()];
-    const ofSource = all.filter(({ remoteAddress = "" }) => sourceOf(remoteAddress) === source);
-    if (ofSource.length >= MAX_STRANGERS_OF_SOURCE) {
-      socket.destroy();
-      return;
-    }
-    if (all.length >= MAX_STRANGERS) all[0]?.destroy();
+    const same = this.#from(source);
+    if (same.length >= MAX_STRANGERS_OF_SOURCE) this.#end(same[0]);
+    // One of the largest crowd, so that many from one place cost no other its turn.
+    if (this.#strangers.size >= MAX_STRANGERS) this.#end(this.#largestCrowd()[0]);
     const name = nameOf(socket);
-    this.#sockets.set(name, socket);
+    const stranger = { socket, source };
+    this.#strangers.set(name, stranger);
     socket.once("close", () => {
-      if (this.#sockets.get(name) === socket) this.#sockets.delete(name);
+      if (this.#strangers.get(name) === stranger) this.#strangers.delete(name);
     });
   }
 
   forget(socket: net.Socket): void {
-    this.#sockets.delete(nameOf(socket));
+    this.#strangers.delete(nameOf(socket));
+  }
+
+  #end(stranger: Stranger | undefined): void {
+    if (stranger === undefined) return;
+    this.forget(stranger.socket);
+    stranger.socket.destroy();
+  }
+
+  #from(source: string): Stranger[] {
+    return [...this.#strangers.values()].filter((stranger) => stranger.source === source);
+  }
+
+  #largestCrowd(): Stranger[] {
+    const sources = new Set([...this.#strangers.values()].map(({ source }) => source));
+    const crowds = [...sources].map((source) => this.#from(source));
+    return crowds.reduce((most, crowd) => (crowd.length > most.length ? crowd : most), []);
   }
 }
 

@@ -103,6 +103,27 @@ describe("wgmesh refuses", () => {
     ["a command that does not exist, naming the nearest", ["stauts"], /'stauts'.*status/],
     ["a command of a later release", ["rotate-secret"], /'rotate-secret'/],
     ["no command", [], /no command was given/],
+    [
+      "config without a command",
+      ["config"],
+      /config: no command was given\nhint: .*show, check, set.*'wgmesh config --help'/,
+    ],
+    [
+      "a command that config does not have",
+      ["config", "shwo"],
+      /config: unknown command 'shwo'.*\nhint: .*show, check/,
+    ],
+    [
+      "a command that peers does not have",
+      ["peers", "nonsense"],
+      /unknown command 'nonsense'.*\nhint: .*list, get, count/,
+    ],
+    ["a word after peers list", ["peers", "list", "nonsense"], /'nonsense'.*list takes no argument/],
+    [
+      "a flag that a verb does not have",
+      ["peers", "list", "--sorted"],
+      /peers list: unknown option '--sorted'.*\nhint: see 'wgmesh peers list --help'/,
+    ],
     ["peers get without a peer", ["peers", "get"], /'peer'/],
     ["a bad interface name", ["status", "--iface", "a/b"], /"a\/b"/],
     ["a bad subnet", ["status", "--secret", "x", "--mesh-subnet", "banana"], /"banana"/],

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { agoText, byteText, durationText, factsText, tableText } from "../../../src/cli/render.ts";
+import {
+  agoText,
+  byteText,
+  durationText,
+  factsText,
+  jsonLine,
+  jsonText,
+  tableText,
+} from "../../../src/cli/render.ts";
 
 test.each([
   [0, "0 B"],
@@ -54,4 +62,14 @@ describe("tables", () => {
     expect(text).toBe("HOST\n\\u001b[2Jx\\u000ay\\u202e\n");
     expect(factsText([["host", "\x1b[2J"]], null)).toBe("  host  \\u001b[2J\n");
   });
+});
+
+test("JSON does not let a name steer the terminal either, and says the same", () => {
+  // CSI as one character, a mark that turns the direction, one beyond the first 65,536, and what is fine.
+  const value = { host: "a\u009b2Jb\u202e\u{e0041}\x7f\nц", "k\u0085": [] };
+  for (const text of [jsonText(value), jsonLine(value)]) {
+    expect(text.slice(0, -1).replaceAll("\n", "")).toMatch(/^[\x20-\x7eц]+$/);
+    expect(JSON.parse(text)).toEqual(value);
+  }
+  expect(jsonLine(value).split("\n")).toHaveLength(2);
 });

@@ -32,6 +32,7 @@ function recorder(
   const terminal: Terminal = {
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
+    drained: () => Promise.resolve(),
     columns,
     rows: columns === null ? null : 24,
     showsProgress: false,

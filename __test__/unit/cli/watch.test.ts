@@ -12,7 +12,11 @@ function terminal(change: Partial<Terminal> = {}): Terminal & { shown: string[];
   const shown: string[] = [];
   const say = (text: string): void => void shown.push(text);
   const clock = new ManualClock();
-  return { out: say, err: say, columns: 80, rows: 24, showsProgress: true, env: {}, shown, ...change, clock };
+  const drained = (): Promise<void> => Promise.resolve();
+  return {
+    ...{ out: say, err: say, drained, columns: 80, rows: 24, showsProgress: true, env: {} },
+    ...{ shown, ...change, clock },
+  };
 }
 
 describe("--watch", () => {

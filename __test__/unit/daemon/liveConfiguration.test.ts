@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { changesText } from "../../../src/cli/verbs/configChanges.ts";
 import { loadConfiguration } from "../../../src/config/configuration.ts";
 import { schema } from "../../../src/config/schema.ts";
 import { silentEvents } from "../../../src/core/events.ts";
@@ -91,6 +92,7 @@ describe("a change", () => {
     expect(await live.set({ peer: "a.example,b.example", "accept-routes": ["10.0.0.0/8"] }, false)).toEqual({
       changed: ["peer=a.example,b.example", "accept-routes=10.0.0.0/8"],
       restart: [],
+      removed: [],
       warnings: [],
     });
     expect(told).toEqual(["peers a.example,b.example", "routes 10.0.0.0/8", "settle"]);
@@ -115,6 +117,30 @@ describe("a change", () => {
     await live.unset(["log-level", "peer"]);
     expect(existsSync(keptFile)).toBe(false);
     expect(setting("peer")).toMatchObject({ value: [], origin: "default" });
+  });
+});
+
+describe("what is taken back", () => {
+  test("is told, whether it counts after a restart, at once, or changes no value", async () => {
+    write("[interface]\nmtu = 1300\n");
+    await live.reload();
+    await live.set({ mtu: 1400 }, true);
+    await live.set({ keepalive: 25 }, true);
+    expect(await live.unset(["mtu", "keepalive", "peer"])).toEqual({
+      changed: [],
+      restart: ["mtu"],
+      removed: ["mtu", "keepalive"],
+      warnings: [],
+    });
+  });
+
+  test.each([
+    [{ changed: ["log-level=info"], restart: [], removed: ["log-level"] }, "changed: log-level=info\n"],
+    [{ changed: [], restart: ["mtu"], removed: ["mtu"] }, "needs a restart: mtu\n"],
+    [{ changed: [], restart: [], removed: ["mtu"] }, "taken back: mtu; what counts is the same\n"],
+    [{ changed: [], restart: [], removed: [] }, "nothing changed\n"],
+  ])("is said: %j", (change, text) => {
+    expect(changesText(change)).toBe(text);
   });
 });
 

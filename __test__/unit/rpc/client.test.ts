@@ -54,6 +54,36 @@ describe("the client", () => {
     expect(answers).toEqual([{ version: "daemon.ping" }, { version: "daemon.status" }]);
   });
 
+  test("holds the daemon back while its notifications are not taken, and loses none", async () => {
+    const count = 10_000;
+    let sent = 0;
+    const socketPath = await fakeDaemon((line, socket) => {
+      const { id } = JSON.parse(line) as { id: number };
+      socket.write(`{"jsonrpc":"2.0","result":{"events":[]},"id":${id}}\n`);
+      const send = (): void => {
+        while (sent < count) {
+          sent += 1;
+          const params = JSON.stringify({ number: sent, text: "x".repeat(1_000) });
+          if (!socket.write(`{"jsonrpc":"2.0","method":"event","params":${params}}\n`)) return;
+        }
+      };
+      socket.on("drain", send);
+      send();
+    });
+    const client = await RpcClient.connect({ socketPath });
+    onTestFinished(() => client.close());
+    const { items } = await client.follow("events.follow");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(sent).toBeLessThan(3_000);
+    let next = 1;
+    for await (const item of items) {
+      expect(item).toMatchObject({ number: next });
+      next += 1;
+      if (next > count) break;
+    }
+    expect(next).toBe(count + 1);
+  });
+
   test("takes an answer of many megabytes without looking at any of it twice", async () => {
     const text = "x".repeat(24 * 1024 * 1024);
     const socketPath = await fakeDaemon((line, socket) => {

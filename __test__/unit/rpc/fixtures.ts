@@ -179,11 +179,11 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
     }),
     setConfig: async (changes, keep) => {
       calls.push(`set ${JSON.stringify(changes)} ${keep}`);
-      return { changed: ["log-level=debug"], restart: ["mtu"], warnings: [] };
+      return { changed: ["log-level=debug"], restart: ["mtu"], removed: [], warnings: [] };
     },
     unsetConfig: async (keys) => {
       calls.push(`unset ${keys.join()}`);
-      return { changed: [], restart: [], warnings: ["nothing was kept"] };
+      return { changed: [], restart: [], removed: ["mtu"], warnings: ["nothing was kept"] };
     },
     health: () => ({ state: "ok", checks: [{ id: "interface", state: "ok", detail: "wg0 is up" }] }),
     metrics: () => ({ contentType: "text/plain", text: "wgmesh_known_peers 3\n" }),
@@ -213,7 +213,7 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
     followEvents: () => () => {},
     logLines: () => [vectorLogLine],
     followLog: () => () => {},
-    auditEntries: () => [vectorAuditEntry],
+    auditEntries: () => Promise.resolve({ entries: [vectorAuditEntry], more: false }),
     reconcileNow: async () => {
       calls.push("reconcile");
       return { durationMs: 1.5, changes: 2, error: null, failing: [...vectorStatus.failing] };

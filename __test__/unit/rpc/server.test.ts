@@ -341,7 +341,10 @@ describe("places for connections", () => {
       limits: { connections: 4 },
       group: { id: 7, admin: false },
       ownUid: 0,
-      credentialsOf: () => caller,
+      credentialsOf: () => {
+        caller = { ...caller, uid: caller.uid === 0 ? 0 : caller.uid + 1 };
+        return caller;
+      },
     });
     const lookers = Array.from({ length: 6 }, () => new RawClient(socketPath));
     for (const looker of lookers) looker.send(ping);

@@ -1,10 +1,13 @@
+import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import tls from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
+import type { WgmeshError } from "../../../src/core/errors.ts";
 import { systemRandom } from "../../../src/core/random.ts";
 import { callOnce, RpcClient } from "../../../src/rpc/client.ts";
+import type { RpcLimits } from "../../../src/rpc/connection.ts";
 import { newToken } from "../../../src/rpc/tokens.ts";
 import { type Certificate, makeCertificate } from "../support/certificate.ts";
 import { type RunningServer, startServer, temporaryFolder, vectorView } from "./fixtures.ts";
@@ -28,7 +31,7 @@ interface Door extends RunningServer {
   };
 }
 
-async function openDoor(secure = true): Promise<Door> {
+async function openDoor(secure = true, limits: Partial<RpcLimits> = {}): Promise<Door> {
   const folder = temporaryFolder();
   const tokensPath = path.join(folder, "tokens");
   writeFileSync(tokensPath, `${admin.line}\n${reader.line}\n`, { mode: 0o600 });
@@ -36,6 +39,7 @@ async function openDoor(secure = true): Promise<Door> {
   const running = await startServer(vectorView(), {
     rpcListen: { host: "127.0.0.1", port: 0 },
     credentials: { certificate: secure ? own : null, tokensPath },
+    limits,
   });
   const port = running.server.ports.rpc ?? 0;
   return {
@@ -104,19 +108,61 @@ describe("RPC over TLS", () => {
     ).rejects.toMatchObject({ code: "ERR_NOT_RUNNING" });
   });
 
-  test("strangers who say nothing take no place from who has a token", async () => {
+  test("strangers who say nothing make room for who comes from the same address, the oldest first", async () => {
     const door = await openDoor();
     const { server } = door.place("");
-    const strangers = Array.from({ length: 20 }, () => net.connect(server).on("error", () => {}));
-    onTestFinished(() => {
-      for (const stranger of strangers) stranger.destroy();
-    });
-    await expect.poll(() => strangers.filter(({ closed }) => closed).length).toBe(12);
-    for (const stranger of strangers) if (!stranger.closed) stranger.destroy();
+    const come = async (): Promise<net.Socket> => {
+      const stranger = net.connect(server).on("error", () => {});
+      onTestFinished(() => {
+        stranger.destroy();
+      });
+      await once(stranger, "connect");
+      return stranger;
+    };
+    const strangers: net.Socket[] = [];
+    for (let count = 0; count < 20; count += 1) strangers.push(await come());
     await expect
-      .poll(() => callOnce(door.place(admin.token), "daemon.ping").catch(() => null))
-      .toMatchObject({ pong: true });
+      .poll(() => strangers.map(({ closed }) => closed))
+      .toEqual(Array.from({ length: 20 }, (_, index) => index < 4));
+    expect(await callOnce(door.place(admin.token), "daemon.ping")).toMatchObject({ pong: true });
   });
+
+  test("followers of one token cannot keep out another, and those of many cannot keep out an admin", async () => {
+    const door = await openDoor(false, { connections: 16 });
+    const others = ["cem", "dan", "eve"].map((name) => newToken(name, "readonly", systemRandom));
+    writeFileSync(door.tokensPath, [admin, reader, ...others].map(({ line }) => `${line}\n`).join(""));
+    (await door.server.prepareReload())();
+    const follow = async (token: string): Promise<string> => {
+      try {
+        const client = await RpcClient.connect(door.place(token));
+        onTestFinished(() => client.close());
+        await client.follow("events.follow");
+        return "follows";
+      } catch (error) {
+        return (error as WgmeshError).code;
+      }
+    };
+    const outcomes: string[] = [];
+    for (let count = 0; count < 3; count += 1) outcomes.push(await follow(reader.token));
+    expect(outcomes).toEqual(["follows", "follows", "ERR_NOT_READY"]);
+    for (const { token } of others)
+      expect([await follow(token), await follow(token)]).not.toContain("ERR_NOT_READY");
+    expect(await callOnce(door.place(admin.token), "daemon.ping")).toMatchObject({ pong: true });
+  });
+
+  test("strangers who say nothing are let go within seconds, at the handshake and before a token", async () => {
+    const door = await openDoor();
+    const { server, tls: secure } = door.place("");
+    const strangers = [net.connect(server), tls.connect({ ...server, ca: secure?.ca ?? "" })];
+    for (const stranger of strangers) {
+      stranger.on("error", () => {});
+      onTestFinished(() => {
+        stranger.destroy();
+      });
+      stranger.resume();
+    }
+    await expect.poll(() => strangers.map(({ closed }) => closed), { timeout: 7_000 }).toEqual([true, true]);
+  }, 10_000);
 
   test("a reload brings a new certificate and new tokens; who has none any more is let go", async () => {
     const door = await openDoor();

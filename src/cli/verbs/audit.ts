@@ -5,7 +5,7 @@ import { daemonOptions, type OptionTable } from "../../config/options.ts";
 import { auditPath } from "../../config/paths.ts";
 import { type AuditActor, type AuditEntry, lastAuditEntries } from "../../core/audit.ts";
 import { WgmeshError } from "../../core/errors.ts";
-import { callOnce } from "../../rpc/client.ts";
+import { type ClientOptions, RpcClient } from "../../rpc/client.ts";
 import { addLocation, type Location, readDaemonOptions, readLocation } from "../location.ts";
 import { jsonText, tableText } from "../render.ts";
 import { parseSince } from "../since.ts";
@@ -15,6 +15,7 @@ const options: OptionTable<{ readonly stateDir: string }> = { stateDir: daemonOp
 
 /** More than anybody reads; the file has them all. */
 const LIMIT = 10_000;
+const PAGE = 1_000;
 
 /** `wgmesh audit` (row G5): who changed what. Asks the daemon; where none runs it reads the daemon's file. */
 export function addAudit(program: Command, terminal: Terminal): void {
@@ -42,18 +43,31 @@ async function readEntries(
   sinceMs: number,
 ): Promise<readonly AuditEntry[]> {
   try {
-    const { entries } = await callOnce(client, "audit.list", {
-      since: new Date(sinceMs).toISOString(),
-      limit: LIMIT,
-    });
-    return entries;
+    return await askedEntries(client, sinceMs);
   } catch (error) {
     if (remote || !(error instanceof WgmeshError && error.code === "ERR_NOT_RUNNING")) throw error;
-    const entries = lastAuditEntries(path, sinceMs, LIMIT);
+    const { entries } = await lastAuditEntries(path, { sinceMs, beforeMs: null, limit: LIMIT });
     if (entries.length > 0 || existsSync(path)) return entries;
     throw new WgmeshError("ERR_NOT_RUNNING", `no daemon answers, and there is no audit ${path}`, {
       hint: "name the node with --iface, and its folder with --state-dir",
     });
+  }
+}
+
+/** Page by page, the newest page first. */
+async function askedEntries(place: ClientOptions, sinceMs: number): Promise<readonly AuditEntry[]> {
+  const client = await RpcClient.connect(place);
+  try {
+    const params = { since: new Date(sinceMs).toISOString(), limit: PAGE };
+    let page = await client.call("audit.list", params);
+    let entries = page.entries;
+    while (page.more && page.entries[0] !== undefined && entries.length < LIMIT) {
+      page = await client.call("audit.list", { ...params, before: page.entries[0].time });
+      entries = [...page.entries, ...entries];
+    }
+    return entries.slice(-LIMIT);
+  } finally {
+    client.close();
   }
 }
 

@@ -1,5 +1,6 @@
 import { Argument, type Command } from "commander";
 import { schema } from "../../config/schema.ts";
+import { printable } from "../../core/text.ts";
 import { callOnce } from "../../rpc/client.ts";
 import { addLocation, jsonAsked, readLocation } from "../location.ts";
 import { jsonText } from "../render.ts";
@@ -48,7 +49,7 @@ async function change(
     terminal.out(jsonText(result));
     return;
   }
-  for (const warning of result.warnings) terminal.err(`wgmesh: warning: ${warning}\n`);
+  for (const warning of result.warnings) terminal.err(`wgmesh: warning: ${printable(warning)}\n`);
   terminal.out(changesText(result));
 }
 
@@ -56,13 +57,18 @@ async function change(
 export function changesText({
   changed,
   restart,
+  removed = [],
 }: {
   changed: readonly string[];
   restart: readonly string[];
+  removed?: readonly string[];
 }): string {
+  const told = [...changed.map((each) => each.split("=")[0]), ...restart];
+  const silent = removed.filter((key) => !told.includes(key));
   const lines = [
-    ...(changed.length === 0 ? [] : [`changed: ${changed.join(", ")}`]),
-    ...(restart.length === 0 ? [] : [`needs a restart: ${restart.join(", ")}`]),
+    ...(changed.length === 0 ? [] : [`changed: ${printable(changed.join(", "))}`]),
+    ...(restart.length === 0 ? [] : [`needs a restart: ${printable(restart.join(", "))}`]),
+    ...(silent.length === 0 ? [] : [`taken back: ${printable(silent.join(", "))}; what counts is the same`]),
   ];
   return lines.length === 0 ? "nothing changed\n" : `${lines.join("\n")}\n`;
 }

@@ -47,7 +47,7 @@ function settingsText(result: ConfigResult, running: boolean, { columns }: Termi
   ]);
   const subject = running ? "the running daemon" : "no daemon runs: what one would start with";
   const file = result.file ?? "no configuration file";
-  return `${subject}; ${file}\n\n${tableText(["KEY", "VALUE", "FROM", "CHANGE"], rows, columns)}`;
+  return `${subject}; ${printable(file)}\n\n${tableText(["KEY", "VALUE", "FROM", "CHANGE"], rows, columns)}`;
 }
 
 const shownText = (value: PlainValue): string => valueText(value) || "-";

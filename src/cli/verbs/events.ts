@@ -49,10 +49,7 @@ export function addEvents(program: Command, terminal: Terminal): void {
           return terminal.out(json ? jsonText(result) : result.events.map(eventText).join(""));
         }
         const { answer, items } = await client.follow("events.follow", params);
-        for (const event of answer.events) {
-          terminal.out(json ? `${JSON.stringify(event)}\n` : eventText(event));
-        }
-        await printFollowed(items, json, terminal, eventText);
+        await printFollowed([answer.events, items], json, terminal, eventText);
       } finally {
         client.close();
       }
@@ -82,9 +79,10 @@ function eventText({ at, type, peer, hostname, data }: EventResult): string {
   const who = peer === null ? "" : `  ${printable(hostname ?? peer)}`;
   const facts = Object.entries(data)
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name}=${printable(valueText(value))}`);
+    .map(([name, value]) => printable(`${name}=${valueText(value)}`));
+  const [time, what] = [printable(at.slice(0, 19)), printable(type)];
   const rest = facts.length === 0 ? "" : `  ${facts.join(" ")}`;
-  return `${at.slice(0, 19)}Z  ${type.padEnd(17)}${who}${rest}\n`.replace(/ +\n$/, "\n");
+  return `${time}Z  ${what.padEnd(17)}${who}${rest}\n`.replace(/ +\n$/, "\n");
 }
 
 function valueText(value: EventResult["data"][string]): string {

@@ -53,7 +53,7 @@ export function addLogs(program: Command, terminal: Terminal): void {
       const client = await connect(place, remote || given.follow === true);
       if (client === null) {
         const options = readDaemonOptions(command, fileOptions, terminal);
-        const lines = fromFile(logFilePath({ ...options, daemon: true }), filter, limit);
+        const lines = await fromFile(logFilePath({ ...options, daemon: true }), filter, limit);
         return terminal.out(json ? jsonText({ lines }) : lines.map(show).join(""));
       }
       try {
@@ -62,8 +62,7 @@ export function addLogs(program: Command, terminal: Terminal): void {
           return terminal.out(json ? jsonText(result) : result.lines.map(show).join(""));
         }
         const { answer, items } = await client.follow("logs.follow", { ...filter, limit });
-        for (const line of answer.lines) terminal.out(json ? `${JSON.stringify(line)}\n` : show(line));
-        await printFollowed(items, json, terminal, show);
+        await printFollowed([answer.lines, items], json, terminal, show);
       } finally {
         client.close();
       }
@@ -82,14 +81,14 @@ async function connect(place: ClientOptions, needed: boolean): Promise<RpcClient
   }
 }
 
-function fromFile(path: string | null, filter: LogFilter, limit: number): LogLine[] {
+async function fromFile(path: string | null, filter: LogFilter, limit: number): Promise<LogLine[]> {
   if (path === null || !existsSync(path)) {
     throw new WgmeshError("ERR_NOT_RUNNING", `no daemon answers, and there is no log file ${path}`, {
       hint: "name the daemon's file with --log-file, or ask the journal: journalctl -u 'wgmesh*'",
     });
   }
   const found: LogLine[] = [];
-  for (const text of newestLines(path)) {
+  for await (const text of newestLines(path)) {
     const line = parseLogLine(text);
     if (line === null || !passesLog(line, filter)) continue;
     if (found.length >= limit) break;

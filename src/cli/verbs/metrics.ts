@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { printable } from "../../core/text.ts";
 import { callOnce } from "../../rpc/client.ts";
 import { addLocation, readLocation } from "../location.ts";
 import { jsonText } from "../render.ts";
@@ -12,7 +13,7 @@ export function addMetrics(program: Command, terminal: Terminal): void {
     .action(async () => {
       const { client, json } = readLocation(command, terminal);
       const result = await callOnce(client, "metrics.get");
-      terminal.out(json ? jsonText(result) : result.text);
+      terminal.out(json ? jsonText(result) : result.text.split("\n").map(printable).join("\n"));
     });
   addLocation(command);
 }

@@ -1,10 +1,12 @@
 import type { Command } from "commander";
+import { WgmeshError } from "../../core/errors.ts";
 import { callOnce, NEVER, type PeerResult, RpcClient } from "../../rpc/client.ts";
 import { checkedWord } from "../checkedWord.ts";
+import { usageHint } from "../command.ts";
 import { findPeer } from "../findPeer.ts";
 import { addLocation, readLocation } from "../location.ts";
 import { choosePeers, PATHS, type PeerChoice, peerTable, SORT_KEYS } from "../peerTable.ts";
-import { agoText, byteText, factsText, jsonText, tableText } from "../render.ts";
+import { agoText, byteText, factsText, jsonLine, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 import { addWatch, drawAgain, readWatch } from "../watch.ts";
 
@@ -26,14 +28,17 @@ export function addPeers(program: Command, terminal: Terminal): void {
     .option("--connected", "those alone whose tunnel works")
     .option("--path <path>", `those alone that are reached so: ${PATHS.join(", ")}`)
     .option("--match <text>", "those alone whose name, address or key holds the text")
+    // So that a word that is no command is called that.
+    .allowExcessArguments()
     .action(async () => {
+      refuseWords(list);
       const { client, json } = readLocation(list, terminal);
       const choice = readChoice(list.opts<ListOptions>());
       const intervalMs = readWatch(list);
       await drawAgain(terminal, intervalMs, async () => {
         // A connection each time: a daemon that is restarted meanwhile is another one.
         const peers = choosePeers((await callOnce(client, "peers.list")).peers, choice);
-        if (json) return intervalMs === null ? jsonText({ peers }) : `${JSON.stringify({ peers })}\n`;
+        if (json) return intervalMs === null ? jsonText({ peers }) : jsonLine({ peers });
         return peerTable(peers, choice.sort, terminal.clock.wallMs(), terminal.columns);
       });
     });
@@ -63,6 +68,13 @@ export function addPeers(program: Command, terminal: Terminal): void {
       }),
     );
   addLocation(count);
+}
+
+function refuseWords(list: Command): void {
+  const [word] = list.args;
+  if (word === undefined || list.parent === null) return;
+  const hint = usageHint(["wgmesh", "peers"], list.parent);
+  throw new WgmeshError("ERR_USAGE", `peers: unknown command '${word}'; list takes no argument`, { hint });
 }
 
 async function withDaemon(

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { sleep } from "../../core/clock.ts";
 import { WgmeshError } from "../../core/errors.ts";
+import { printable } from "../../core/text.ts";
 import { type PeerPingResult, RpcClient } from "../../rpc/client.ts";
 import { findPeer } from "../findPeer.ts";
 import { addLocation, readLocation } from "../location.ts";
@@ -49,7 +50,7 @@ export function addPing(program: Command, terminal: Terminal): void {
       try {
         const { pubkey } = await findPeer(client, wanted);
         const show = (ping: PeerPingResult): void => {
-          if (!json) terminal.out(`${pingText(ping)}\n`);
+          if (!json) terminal.out(`${printable(pingText(ping))}\n`);
         };
         const pings = await pingPeer(client, pubkey, limit, untilDirect === true, terminal, show);
         const summary = summaryOf(pubkey, pings);

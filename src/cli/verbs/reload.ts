@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { printable } from "../../core/text.ts";
 import { callOnce } from "../../rpc/client.ts";
 import { addLocation, readLocation } from "../location.ts";
 import { jsonText } from "../render.ts";
@@ -14,7 +15,7 @@ export function addReload(program: Command, terminal: Terminal): void {
       const { client: place, json } = readLocation(command, terminal);
       const result = await callOnce({ ...place, timeoutMs: 30_000 }, "daemon.reload");
       if (json) return terminal.out(jsonText(result));
-      if (result.warning !== null) terminal.err(`wgmesh: warning: ${result.warning}\n`);
+      if (result.warning !== null) terminal.err(`wgmesh: warning: ${printable(result.warning)}\n`);
       terminal.out(changesText(result));
     });
   addLocation(command);

@@ -5,7 +5,7 @@ import { daemonOptions, type OptionTable, type SecretOptions, secretOptions } fr
 import type { Cidr } from "../../core/types.ts";
 import { callOnce, type StatusResult } from "../../rpc/client.ts";
 import { addLocation, readLocation } from "../location.ts";
-import { agoText, byteText, durationText, factsText, jsonText, tableText } from "../render.ts";
+import { agoText, byteText, durationText, factsText, jsonLine, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 import { addWatch, drawAgain, readWatch } from "../watch.ts";
 
@@ -36,7 +36,7 @@ export function addStatus(program: Command, terminal: Terminal): void {
       await drawAgain(terminal, intervalMs, async () => {
         const status = await callOnce(location.client, "daemon.status");
         if (!location.json) return statusText(status, terminal);
-        return intervalMs === null ? jsonText(status) : `${JSON.stringify(status)}\n`;
+        return intervalMs === null ? jsonText(status) : jsonLine(status);
       });
     });
   addWatch(command);

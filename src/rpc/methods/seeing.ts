@@ -30,14 +30,17 @@ export interface LogsResult {
 }
 
 export interface AuditResult {
+  /** The oldest first. */
   readonly entries: readonly AuditEntry[];
+  /** There are older ones: ask for those before the time of the first. */
+  readonly more: boolean;
 }
 
 const DEFAULT_LIMIT = 100;
 /** All that is kept in memory. */
 const MAX_LIMIT = 2_000;
-/** The file keeps more. */
-const MAX_AUDIT_LIMIT = 10_000;
+/** The files keep more: the rest comes page by page. */
+const MAX_AUDIT_LIMIT = 1_000;
 
 /** Name of the notifications of all of these. */
 const NOTIFICATION = "event";
@@ -86,9 +89,12 @@ export const seeingMethods = {
 
   "audit.list": {
     role: "readonly",
-    call: ({ view }, params): AuditResult => ({
-      entries: view.auditEntries(sinceOf(params) ?? 0, limitOf(params, MAX_AUDIT_LIMIT, MAX_AUDIT_LIMIT)),
-    }),
+    call: ({ view }, params): Promise<AuditResult> =>
+      view.auditEntries({
+        sinceMs: timeOf(params, "since") ?? 0,
+        beforeMs: timeOf(params, "before") ?? null,
+        limit: limitOf(params, DEFAULT_LIMIT, MAX_AUDIT_LIMIT),
+      }),
   },
 } as const satisfies MethodRows;
 
@@ -105,7 +111,7 @@ function eventResult({ id, atMs, type, peer, hostname, data }: KeptEvent): Event
 
 function eventFilter(params: Params): EventFilter {
   const { types, after } = params;
-  const [peer, sinceMs] = [peerOf(params), sinceOf(params)];
+  const [peer, sinceMs] = [peerOf(params), timeOf(params, "since")];
   if (after !== undefined && !Number.isSafeInteger(after)) throw refused("after", "is the id of an event");
   return {
     ...(types === undefined ? {} : { types: typesOf(types) }),
@@ -134,11 +140,12 @@ function peerOf({ peer }: Params): PublicKey | undefined {
   return key;
 }
 
-function sinceOf({ since }: Params): number | undefined {
-  if (since === undefined) return undefined;
-  const sinceMs = typeof since === "string" ? Date.parse(since) : Number.NaN;
-  if (Number.isNaN(sinceMs)) throw refused("since", "is a time as in RFC 3339");
-  return sinceMs;
+function timeOf(params: Params, name: "since" | "before"): number | undefined {
+  const value = params[name];
+  if (value === undefined) return undefined;
+  const timeMs = typeof value === "string" ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(timeMs)) throw refused(name, "is a time as in RFC 3339");
+  return timeMs;
 }
 
 function logFilter({ level, module }: Params): LogFilter {

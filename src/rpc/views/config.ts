@@ -16,6 +16,8 @@ export interface ConfigChange {
   readonly changed: readonly string[];
   /** Keys whose new values count after a restart. */
   readonly restart: readonly string[];
+  /** Keys of what was taken back, whether that changed a value or not. */
+  readonly removed: readonly string[];
   readonly warnings: readonly string[];
 }
 

@@ -1,7 +1,7 @@
 /**
  * What happened: events, the log, the audit.
  */
-import type { AuditEntry } from "../../core/audit.ts";
+import type { AuditPage, AuditQuery } from "../../core/audit.ts";
 import type { EventFilter, KeptEvent } from "../../core/events.ts";
 import type { LogFilter, LogLine } from "../../core/logLine.ts";
 
@@ -13,6 +13,6 @@ export interface SeeingView {
   /** The last `limit` lines that pass, the oldest first. */
   logLines(filter: LogFilter, limit: number): LogLine[];
   followLog(filter: LogFilter, listener: (line: LogLine) => void): () => void;
-  /** The last `limit` entries from `sinceMs` (Unix) on, the oldest first. Throws ERR_STATE_UNREADABLE. */
-  auditEntries(sinceMs: number, limit: number): AuditEntry[];
+  /** Rejects with ERR_STATE_UNREADABLE. */
+  auditEntries(query: AuditQuery): Promise<AuditPage>;
 }
