@@ -18,6 +18,11 @@ exports.MeshSecret = redacted(face("MeshSecret"));
 exports.generateSecretUri = face("generateSecretUri");
 exports.NodeIdentity = redacted(face("NodeIdentity"));
 exports.MessageProver = redacted(face("MessageProver"));
+exports.Membership = redacted(face("Membership"));
+exports.secretCommitment = face("secretCommitment");
+exports.generateSecret = face("generateSecret");
+exports.saveSecret = face("saveSecret");
+exports.loadKeptSecret = face("loadKeptSecret");
 exports.BackupPassword = redacted(face("BackupPassword"));
 exports.NodeBackup = redacted(face("NodeBackup"));
 

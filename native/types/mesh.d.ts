@@ -164,6 +164,56 @@ export class NodeIdentity {
 }
 
 /**
+ * What the members of one mesh sign with its membership key (PROTOCOL.md section 13): tokens, announcements of a new secret, and
+ * the withdrawal of one. A handle like {@link MeshSecret}; a call costs some 2 µs, comparisons take constant time.
+ */
+export class Membership {
+  constructor(secret: MeshSecret);
+
+  /** The token of a key for one hour, floor(unix seconds / 3600): 32 bytes, HMAC over `KEY|HOUR`. */
+  token(key: string, hour: number): Buffer;
+
+  /** True for the token of the hour, the one before or the one after. */
+  isToken(key: string, token: Uint8Array, hour: number): boolean;
+
+  /**
+   * Signs that the mesh moves to the secret of this commitment ({@link secretCommitment}): 32 bytes. `grace` is in seconds, `at` in Unix
+   * seconds. Errors: `EINVAL` for a commitment of another length than 32 bytes, as with the methods below.
+   */
+  signRotation(commitment: Uint8Array, grace: number, at: number): Buffer;
+
+  /** True when a member of this mesh signed that. */
+  isRotation(commitment: Uint8Array, grace: number, at: number, signature: Uint8Array): boolean;
+
+  /** Signs, as the mesh that would have been moved to, that it is not. Our own; `at` in Unix seconds. */
+  signAbort(commitment: Uint8Array, at: number): Buffer;
+
+  /** True when somebody who has this secret signed that. */
+  isAbort(commitment: Uint8Array, at: number, signature: Uint8Array): boolean;
+
+  /** Always `Membership([redacted])`. */
+  toString(): string;
+
+  /** Always `Membership([redacted])`. */
+  toJSON(): string;
+}
+
+/** What may be told of a secret without telling it: SHA-256, 32 bytes. Whoever knows a weak secret's can guess the secret. */
+export function secretCommitment(secret: MeshSecret): Buffer;
+
+/** A new secret as {@link generateSecretUri} makes them, which stays in native memory. Errors: `EIO` without random numbers. */
+export function generateSecret(): MeshSecret;
+
+/**
+ * Writes a secret, byte for byte, to a file of mode 0600 that belongs to the owner of its folder; at any instant the file has its old
+ * content or the new one. Waits for the disk. Errors: `SECRET_WRITE`.
+ */
+export function saveSecret(secret: MeshSecret, path: string): void;
+
+/** Reads what {@link saveSecret} wrote. Errors: those of open(2), `SECRET_FILE` for a file that others can read, `SECRET_SHORT`. */
+export function loadKeptSecret(path: string): MeshSecret;
+
+/**
  * Proofs of who speaks, between two nodes that know each other's WireGuard keys: HMAC-SHA256 under the X25519 secret of the two
  * static keys, over a type of message, a zero byte and the payload. A handle like {@link MeshSecret}: the key and the agreed secrets
  * stay in native memory. The first call for a peer costs some 50 µs, later ones about 2 µs.

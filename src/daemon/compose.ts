@@ -13,7 +13,7 @@ import { MeshDiscovery } from "../discovery/meshDiscovery.ts";
 import { issueTitle } from "../discovery/registry/issueBody.ts";
 import type { RegistrySetting } from "../discovery/registry/registry.ts";
 import { DEFAULT_STUN_SERVERS, type StunServer } from "../discovery/stun/servers.ts";
-import { type MeshSecret, meshAddresses, meshPresharedKey } from "../identity/derivation.ts";
+import { type MeshSecret, membershipOf, meshAddresses, meshPresharedKey } from "../identity/derivation.ts";
 import {
   loadNodeIdentity,
   messageProver,
@@ -124,6 +124,7 @@ export function compose(
     mesh,
     addresses: meshAddresses(secret, options.meshSubnet),
     sealer: secret,
+    membership: membershipOf(secret),
     loadIdentity: () => {
       keys = loadNodeIdentity(stateFilePath(options));
       return identityOf(keys);

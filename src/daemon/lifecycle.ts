@@ -289,7 +289,7 @@ class Lifecycle {
   async #startDiscovery(node: RunningNode): Promise<void> {
     const { discovery } = this.#layers;
     if (discovery === null) return;
-    const { clock, random, log, metrics, sealer, addresses } = this.#parts;
+    const { clock, random, log, metrics, sealer, membership, addresses } = this.#parts;
     const { backend, store, self, paths, underlay } = node;
     const context = {
       clock,
@@ -300,7 +300,7 @@ class Lifecycle {
       store,
       self,
       paths,
-      sealer,
+      ...{ sealer, membership },
       prover: node.prover,
       addresses,
       underlay,

@@ -8,7 +8,7 @@ import type { Random } from "../core/random.ts";
 import type { PublicKey } from "../core/types.ts";
 import type { RelayPlane } from "../discovery/relay/plane.ts";
 import type { OpenManySockets } from "../discovery/rendezvous/birthday.ts";
-import type { Discovery, Prover, Sealer } from "../discovery/seams.ts";
+import type { Discovery, Membership, Prover, Sealer } from "../discovery/seams.ts";
 import { defaultReconcileSettings, type ReconcileSettings } from "../mesh/reconciler.ts";
 import type { AuditLog } from "../observe/auditLog.ts";
 import type { EventLog } from "../observe/events.ts";
@@ -73,6 +73,8 @@ export interface NodeParts {
   readonly mesh: MeshFacts;
   readonly addresses: AddressDerivation;
   readonly sealer: Sealer;
+  /** Absent: tokens are neither sent nor looked at. */
+  readonly membership?: Membership | undefined;
   /** Reads the state file, or makes a key pair. Throws ERR_STATE_*. */
   readonly loadIdentity: () => Identity;
   /** Creates the interface, or adopts the one of that name; sets nothing on it yet. */

@@ -7,6 +7,7 @@ import { ACTIVE_MS, type PeerStore } from "../peers/store.ts";
 import { encodeAnnouncement, MAX_DATAGRAM_BYTES } from "../wire/announcement.ts";
 import { sealEnvelope } from "../wire/envelope.ts";
 import { encodeGoodbye } from "../wire/goodbye.ts";
+import { hourOf, type Membership } from "../wire/membership.ts";
 import { MESSAGE_ID_BYTES, PROOF_OVERHEAD_BYTES, type Prover, withProof } from "../wire/proof.ts";
 import type { Mention, MessageType } from "../wire/types.ts";
 import { MentionRotation } from "./mentionRotation.ts";
@@ -25,6 +26,8 @@ export interface AnnouncerOptions {
   readonly store: PeerStore;
   readonly sealer: Sealer;
   readonly prover: Prover;
+  /** Makes tokens; absent sends none. */
+  readonly membership?: Membership | undefined;
 }
 
 /**
@@ -34,6 +37,8 @@ export interface AnnouncerOptions {
 export class Announcer {
   readonly #options: AnnouncerOptions;
   readonly #rotation: MentionRotation;
+  /** The token of an hour; one hash an hour in place of one a message. */
+  #token: { readonly hour: number; readonly bytes: Uint8Array } | null = null;
 
   constructor(options: AnnouncerOptions) {
     this.#options = options;
@@ -134,6 +139,7 @@ export class Announcer {
         wireguardPort: endpoint.port === node.wireguardPort ? undefined : node.wireguardPort,
         // Not to the whole LAN, where the datagram's source says it.
         candidates: type === "ANNOUNCE" && to === null ? [] : node.candidates,
+        ...this.#membershipToken(),
       },
       maxBytes,
       to === null ? 0 : PROOF_OVERHEAD_BYTES,
@@ -145,6 +151,16 @@ export class Announcer {
   #proven(type: MessageType, payload: string, to: PublicKey | null): string {
     const { prover, random } = this.#options;
     return to === null ? payload : withProof(payload, type, to, prover, random.bytes(MESSAGE_ID_BYTES));
+  }
+
+  #membershipToken(): { token?: Uint8Array } {
+    const { clock, membership, self } = this.#options;
+    if (membership === undefined) return {};
+    const hour = hourOf(clock.wallMs());
+    if (this.#token?.hour !== hour) {
+      this.#token = { hour, bytes: membership.token(self.snapshot.publicKey, hour) };
+    }
+    return { token: this.#token.bytes };
   }
 
   #mention(peer: Peer): Mention[] {

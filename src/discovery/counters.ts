@@ -12,6 +12,7 @@ const names = [
   "sealRejected",
   "sealOpened",
   "fieldsRejected",
+  "tokensRejected",
   "fieldsAccepted",
   "own",
   "replayed",

@@ -10,6 +10,7 @@ import { ReplayCache } from "../peers/replayCache.ts";
 import { decodeAnnouncement } from "../wire/announcement.ts";
 import { type OpenedEnvelope, openEnvelope } from "../wire/envelope.ts";
 import { decodeGoodbye } from "../wire/goodbye.ts";
+import { hourOf, type Membership } from "../wire/membership.ts";
 import { type Prover, splitProof } from "../wire/proof.ts";
 import type { Announcement, Goodbye } from "../wire/types.ts";
 import { ClockDifferences } from "./clockDifferences.ts";
@@ -42,6 +43,8 @@ export interface InboundOptions {
   readonly log: Log;
   readonly sealer: Sealer;
   readonly prover: Prover;
+  /** Checks tokens; absent takes any. */
+  readonly membership?: Membership | undefined;
   readonly counters: Counters;
   readonly ownKey: PublicKey;
   /** True for an address that answered us: it does not share a limit with invented ones. */
@@ -124,6 +127,10 @@ export class Inbound {
       this.#reject("fieldsRejected", door, from, decoded);
       return;
     }
+    if (!this.#isMember(decoded)) {
+      this.#reject("tokensRejected", door, from, "token");
+      return;
+    }
     counters.add("fieldsAccepted");
     const sender = senderOf(decoded);
     if (sender === ownKey) {
@@ -170,6 +177,14 @@ export class Inbound {
     return this.#options.prover.verify(sender, type, split.signed, split.proof) ? split.proof : null;
   }
 
+  /** False for a wrong token only: Go peers send none. */
+  #isMember(decoded: Decoded): boolean {
+    const { clock, membership } = this.#options;
+    if (membership === undefined || decoded.kind !== "announcement") return true;
+    const { publicKey, token } = decoded.value;
+    return token === undefined || membership.isToken(publicKey, token, hourOf(clock.wallMs()));
+  }
+
   /** Null when the datagram is worth a look. */
   #admit(data: Buffer, from: Endpoint): "sizeRejected" | "limited" | null {
     if (data.length < MIN_BYTES || data.length > MAX_BYTES) return "sizeRejected";
@@ -204,7 +219,7 @@ export class Inbound {
   }
 
   #reject(
-    counter: "sizeRejected" | "limited" | "sealRejected" | "fieldsRejected",
+    counter: "sizeRejected" | "limited" | "sealRejected" | "fieldsRejected" | "tokensRejected",
     door: Door,
     from: Endpoint,
     reason: string,

@@ -12,13 +12,14 @@ import type { AddressDerivation } from "../peers/addresses.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { PathTable } from "../peers/paths.ts";
 import type { PeerStore } from "../peers/store.ts";
+import type { Membership } from "../wire/membership.ts";
 import type { Prover } from "../wire/proof.ts";
 import type { Sealer } from "../wire/sealer.ts";
 import type { WireguardPort } from "../wireguard/wireguardPort.ts";
 import type { RelayPlane } from "./relay/plane.ts";
 import type { OpenManySockets } from "./rendezvous/birthday.ts";
 
-export type { Prover, Sealer, WireguardPort };
+export type { Membership, Prover, Sealer, WireguardPort };
 
 /** One underlay interface LAN discovery may use. */
 export interface UnderlayLink {
@@ -68,6 +69,8 @@ export interface DiscoveryContext {
   readonly paths: PathTable;
   readonly sealer: Sealer;
   readonly prover: Prover;
+  /** Absent: tokens are neither sent nor looked at. */
+  readonly membership?: Membership | undefined;
   readonly addresses: AddressDerivation;
   readonly underlay: Underlay;
   /** WireGuard's own UDP port; null where it cannot be used beside WireGuard. It outlives the interface. */

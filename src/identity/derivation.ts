@@ -1,8 +1,8 @@
 /** What follows from the secret (PROTOCOL.md section 2), computed in the addon. */
-import { type MeshSecret, PresharedKey } from "@wgmesh/native";
+import { Membership, type MeshSecret, PresharedKey } from "@wgmesh/native";
 import { type Cidr, type PublicKey, parseCidr } from "../core/types.ts";
 
-export type { MeshSecret };
+export type { Membership, MeshSecret };
 
 /** Mesh addresses of keys; satisfies the `AddressDerivation` of peers/. */
 export interface MeshAddresses {
@@ -29,6 +29,11 @@ export function meshAddresses(secret: MeshSecret, operatorSubnet: Cidr | null): 
 /** The preshared key of every pair of nodes, as a handle. */
 export function meshPresharedKey(secret: MeshSecret): PresharedKey {
   return PresharedKey.derive(secret);
+}
+
+/** What its members sign (PROTOCOL.md section 13). */
+export function membershipOf(secret: MeshSecret): Membership {
+  return new Membership(secret);
 }
 
 function canonical(text: string): Cidr {

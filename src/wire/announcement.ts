@@ -40,6 +40,7 @@ const readAnnouncement = memberReader({
   wg_port: "integer",
   relays: "boolean",
   candidates: "strings",
+  token: "bytes",
 });
 
 const WRONG_JSON: DecodeRejection = Object.freeze({ ok: false, stage: "announcement_json" });
@@ -81,6 +82,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       relays: members.relays,
       wireguardPort: readWireguardPort(members.wg_port),
       candidates: readCandidates(members.candidates, MAX_CANDIDATES),
+      token: members.token.length === 0 ? undefined : members.token,
     },
   };
 }
@@ -140,6 +142,7 @@ export function encodeAnnouncement(
     announcement.relays === true ? `,"relays":true` : "",
     announcement.wireguardPort === undefined ? "" : `,"wg_port":${announcement.wireguardPort}`,
     candidateList(announcement.candidates ?? []),
+    tokenMember(announcement.token),
     "}",
   ].join("");
 
@@ -178,6 +181,12 @@ function candidateList(candidates: readonly Endpoint[]): string {
   if (candidates.length === 0) return "";
   const texts = candidates.slice(0, MAX_CANDIDATES).map((endpoint) => goString(endpointText(endpoint)));
   return `,"candidates":[${texts.join(",")}]`;
+}
+
+function tokenMember(token: Uint8Array | undefined): string {
+  return token === undefined || token.length === 0
+    ? ""
+    : `,"token":"${Buffer.from(token).toString("base64")}"`;
 }
 
 function optional(name: string, text: string): string {

@@ -54,6 +54,8 @@ export interface Announcement extends KnownPeer {
   readonly candidates?: readonly Endpoint[];
   /** The sender relays for others. Our extension. */
   readonly relays?: boolean;
+  /** Shows that the sender is a member (wire/membership.ts); empty or absent for Go nodes. Our extension. */
+  readonly token?: Uint8Array | undefined;
 }
 
 /** GOODBYE (PROTOCOL.md section 4.5). */

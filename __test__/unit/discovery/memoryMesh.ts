@@ -7,6 +7,7 @@ import { MeshDiscovery, type MeshDiscoveryOptions } from "../../../src/discovery
 import type { RelayPlane } from "../../../src/discovery/relay/plane.ts";
 import type {
   DiscoveryContext,
+  Membership,
   Sealer,
   Underlay,
   UnderlayAddress,
@@ -136,6 +137,7 @@ export interface NodeOptions extends Partial<MeshDiscoveryOptions> {
   readonly openManySockets?: DiscoveryContext["openManySockets"];
   readonly tunnelEndpoint?: DiscoveryContext["tunnelEndpoint"];
   readonly relayPlane?: RelayPlane;
+  readonly membership?: Membership;
 }
 
 /** What a node of that name says of itself. */
@@ -183,6 +185,7 @@ export class TestNode {
       openManySockets,
       tunnelEndpoint,
       relayPlane,
+      membership,
       random = seededRandom(`${name} ${instance}`),
       ...discovery
     } = options;
@@ -222,6 +225,7 @@ export class TestNode {
       paths: new PathTable(),
       sealer: testSealer(),
       prover: testProver(this.key),
+      membership,
       addresses: testAddresses,
       underlay: this.underlay,
       wireguardPort: wireguardPort ?? null,

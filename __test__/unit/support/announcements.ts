@@ -83,4 +83,8 @@ export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
   relays: fc.boolean(),
   wireguardPort: fc.option(port, { nil: undefined }),
   candidates: fc.uniqueArray(candidate, { maxLength: 8, selector: endpointText }),
+  token: fc.option(
+    fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes)),
+    { nil: undefined },
+  ),
 });

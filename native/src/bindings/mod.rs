@@ -9,6 +9,7 @@ mod dht;
 mod identity;
 mod keys;
 mod link;
+mod membership;
 mod os;
 #[cfg(target_os = "linux")]
 mod os_linux;
