@@ -95,7 +95,7 @@ describe("bad input ends wgmeshd with a clear message and changes nothing", () =
     ["a mesh subnet that is none", ["--mesh-subnet", "banana"], /banana/],
     ["a peer that is none", ["--peer", "host:99999"], /host:99999/],
     ["a flag that does not exist", ["--ifcae", "wg0"], /ifcae/],
-    ["a flag whose feature is not built", ["--privacy"], /--privacy/],
+    ["a flag whose feature is not built", ["--pprof"], /--pprof/],
     ["a backend that does not exist", ["--backend", "magic"], /magic/],
   ])("%s", (_what, flags, message) => expectRefusal(newNode(), { code: exit.usage, message }, { flags }));
 

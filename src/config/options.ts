@@ -7,6 +7,7 @@ import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
 import { type NetworkOptions, networkOptions } from "./networkOptions.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
+import { type PrivacyOptions, privacyOptions } from "./privacyOptions.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { type ProcessOptions, processOptions } from "./processOptions.ts";
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
@@ -30,7 +31,12 @@ const GOSSIP_PACES = ["calm", "steady", "off"] as const;
 export type GossipPace = (typeof GOSSIP_PACES)[number];
 
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
-export interface DaemonOptions extends NetworkOptions, RelayOptions, RpcOptions, ProcessOptions {
+export interface DaemonOptions
+  extends NetworkOptions,
+    PrivacyOptions,
+    RelayOptions,
+    RpcOptions,
+    ProcessOptions {
   readonly interfaceName: InterfaceName;
   readonly backend: BackendChoice;
   /** Absolute; null looks the program up (see native/src/wireguard/process/program.rs for what is trusted). */
@@ -273,6 +279,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   },
 
   ...networkOptions,
+  ...privacyOptions,
 
   ...relayOptions,
 
@@ -365,10 +372,9 @@ export function contradictions(options: DaemonOptions, place: (key: string) => s
 
 /**
  * Flags of the Go peer, and of releases to come, whose feature does not exist yet: refused rather than ignored, since a node
- * that silently lacks, say, `--privacy` would betray what it was asked to keep.
+ * that silently lacks what was asked for would betray whoever relies on it.
  */
 export const notBuiltFlags: readonly { readonly flag: `--${string}`; readonly placeholder?: string }[] = [
-  { flag: "--privacy" },
   { flag: "--pprof", placeholder: "ADDRESS" },
   { flag: "--account", placeholder: "KEY" },
   { flag: "--referral", placeholder: "CODE" },

@@ -44,6 +44,7 @@ import * as os from "./os.ts";
 import type { Identity, NodeParts } from "./parts.ts";
 import { managedBy } from "./serviceManager.ts";
 import { Signals } from "./signals.ts";
+import { spreading } from "./spreading.ts";
 
 /** LAN multicast of every mesh (PROTOCOL.md section 2). */
 const MULTICAST_PORT = 51830;
@@ -162,6 +163,7 @@ export function compose(
         plaintextAllowed: options.allowPlaintextRelay,
       },
       gossip: options.gossip,
+      spreading: spreading(options.privacy, mesh.gossipPort),
       ...(options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),
       noIpv6: !options.ipv6,
       advertised: options.advertiseEndpoint,

@@ -28,6 +28,8 @@ export interface AnnouncerOptions {
   readonly prover: Prover;
   /** Makes tokens; absent sends none. */
   readonly membership?: Membership | undefined;
+  /** `--privacy`: no message names a third node. */
+  readonly namesNobody?: boolean;
 }
 
 /**
@@ -99,7 +101,8 @@ export class Announcer {
    * heard lately, since the age goes with them; a Go peer would take those for fresh.
    */
   #candidates(to: PublicKey | null): Peer[] {
-    const { store } = this.#options;
+    const { namesNobody, store } = this.#options;
+    if (namesNobody) return [];
     const isOurs = to !== null && (store.get(to)?.instance ?? "") !== "";
     const lives = (peer: Peer): boolean =>
       isOurs ? store.heardAgoMs(peer.publicKey) < ACTIVE_MS : store.isActive(peer);

@@ -2,9 +2,10 @@
  * HELLOs that are wanted but not sent yet: one per address, in order of time, a bounded number a second whatever
  * the reasons (a member could mention a thousand victims, weak point 10). Pure: time comes in as an argument.
  */
+
+import { TokenBucket } from "../core/tokenBucket.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
 import type { HelloReason } from "./helloTable.ts";
-import { TokenBucket } from "./rateLimiter.ts";
 
 /** New addresses a second; a LAN of 60 nodes passes at once, a cached mesh of 1,000 in 20 s. */
 const RATE_PER_SECOND = 50;

@@ -5,6 +5,7 @@
 import { nextBeatMs } from "../core/beat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import { Pacemaker } from "../core/pacemaker.ts";
 import type { Random } from "../core/random.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
@@ -21,7 +22,6 @@ import { Crawl } from "./crawl.ts";
 import { type HelloReason, HelloTable, type OpenHello } from "./helloTable.ts";
 import type { ReceivedAnnouncement } from "./inbound.ts";
 import { Outbox } from "./outbox.ts";
-import { Pacemaker } from "./pacemaker.ts";
 import { RefreshPlan } from "./refreshPlan.ts";
 import type { Underlay } from "./seams.ts";
 import { directSighting, mentionSighting, outside } from "./sightings.ts";

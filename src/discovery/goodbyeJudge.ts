@@ -4,13 +4,13 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
+import { Pacemaker } from "../core/pacemaker.ts";
 import type { PublicKey } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Goodbye } from "../wire/types.ts";
 import type { Counters } from "./counters.ts";
 import type { ReceivedGoodbye } from "./inbound.ts";
-import { Pacemaker } from "./pacemaker.ts";
 
 export interface GoodbyeJudgeOptions {
   readonly clock: Clock;

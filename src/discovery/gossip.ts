@@ -7,13 +7,13 @@
  */
 import type { Clock } from "../core/clock.ts";
 import type { Counter, Metrics } from "../core/metrics.ts";
+import { Pacemaker } from "../core/pacemaker.ts";
 import type { Random } from "../core/random.ts";
 import type { Endpoint } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
 import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Announcer } from "./announcer.ts";
-import { Pacemaker } from "./pacemaker.ts";
 import { Rumours } from "./rumours.ts";
 import type { LayerStatus } from "./seams.ts";
 

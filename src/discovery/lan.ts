@@ -5,6 +5,7 @@
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import { Pacemaker } from "../core/pacemaker.ts";
 import type { Random } from "../core/random.ts";
 import type { Endpoint, PublicKey } from "../core/types.ts";
 import type { LocalNode } from "../peers/localNode.ts";
@@ -16,7 +17,6 @@ import type { ReceivedAnnouncement } from "./inbound.ts";
 import { LanSockets } from "./lanSockets.ts";
 import { LanTurns } from "./lanTurns.ts";
 import { MAX_PER_SECOND, OutboundBudget } from "./outboundBudget.ts";
-import { Pacemaker } from "./pacemaker.ts";
 import type { LayerStatus, Underlay, UnderlayLink } from "./seams.ts";
 import { directSighting } from "./sightings.ts";
 import type { UdpSocketFactory } from "./udpSocket.ts";

@@ -3,12 +3,12 @@
  * parted for longer than records live find each other without multicast or DHT. Pure but for its pacemaker.
  */
 import type { Clock } from "../core/clock.ts";
+import { Pacemaker } from "../core/pacemaker.ts";
 import type { Random } from "../core/random.ts";
 import type { Endpoint, PublicKey } from "../core/types.ts";
 import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { ContactRequest } from "./contactQueue.ts";
-import { Pacemaker } from "./pacemaker.ts";
 
 export interface LostPeersOptions {
   readonly clock: Clock;

@@ -20,6 +20,7 @@ import { Registry } from "./registry/registry.ts";
 import { openRelayLayer, type RelayLayer, relayStatus } from "./relay/relayLayer.ts";
 import { Rendezvous } from "./rendezvous/rendezvous.ts";
 import type { Discovery, DiscoveryContext, LayerStatus, StaticPeer } from "./seams.ts";
+import type { SpreadLayer } from "./spreading.ts";
 import { StaticPeers } from "./staticPeers.ts";
 
 export type { MeshDiscoveryOptions } from "./meshDiscoveryOptions.ts";
@@ -41,6 +42,7 @@ interface Running {
   readonly addresses: Addresses;
   readonly rendezvous: Rendezvous | null;
   readonly relay: RelayLayer | null;
+  readonly spread: SpreadLayer | null;
   readonly abort: AbortController;
   readonly unsubscribes: readonly (() => void)[];
 }
@@ -65,7 +67,8 @@ export class MeshDiscovery implements Discovery {
     const { log } = context;
     const counters = new Counters(context.metrics);
     this.#counters = counters;
-    const announcer = new Announcer(context);
+    const namesNobody = options.spreading?.isPrivate ?? false;
+    const announcer = new Announcer({ ...context, namesNobody });
 
     // The receive path refers to what acts on messages and the other way round; nothing arrives before all is there.
     const socket = await ControlSocket.open({
@@ -104,7 +107,7 @@ export class MeshDiscovery implements Discovery {
     });
     const { gossip: pace = "calm" } = options;
     const gossip =
-      pace === "off"
+      pace === "off" || (namesNobody && pace === "calm")
         ? null
         : new Gossip({
             ...context,
@@ -136,6 +139,7 @@ export class MeshDiscovery implements Discovery {
       ? new Registry({
           ...context,
           ...options.registry,
+          namesNobody,
           gossipPort: options.gossipPort,
           contact: (request) => exchange.contact(request),
         })
@@ -172,6 +176,10 @@ export class MeshDiscovery implements Discovery {
         })
       : null;
     const relay = this.#relayLayer(context, exchange, socket);
+    const spread =
+      options.spreading?.open(context, (data, to) => {
+        if (!this.#leaving) this.#transmit(socket, data, to);
+      }) ?? null;
     const inbound = new Inbound({
       ...context,
       log,
@@ -186,7 +194,7 @@ export class MeshDiscovery implements Discovery {
       leaving: (message) => {
         if (!this.#leaving) goodbyes.receive(message);
       },
-      signals: new Map([...(rendezvous?.readers() ?? []), ...(relay?.readers() ?? [])]),
+      signals: new Map([rendezvous, relay, spread].flatMap((layer) => [...(layer?.readers() ?? [])])),
       hasProven: (publicKey) => context.store.hasProven(publicKey),
       unproven: (publicKey, message, door) => {
         if (this.#leaving) return;
@@ -236,6 +244,7 @@ export class MeshDiscovery implements Discovery {
         addresses,
         rendezvous,
         relay,
+        spread,
         abort,
         unsubscribes,
       },
@@ -248,7 +257,7 @@ export class MeshDiscovery implements Discovery {
           "restart",
           run((signal) => layer.run(signal)),
         );
-    const tasks = [statics, addresses, relay, dht].flatMap((layer) => layer?.tasks() ?? []);
+    const tasks = [statics, addresses, relay, dht, spread].flatMap((layer) => layer?.tasks() ?? []);
     for (const { name, body } of tasks) scope.start(`discovery.${name}`, "restart", run(body));
     log.info({ port: options.gossipPort, lan: options.lan }, "discovery listens");
   }
@@ -304,7 +313,12 @@ export class MeshDiscovery implements Discovery {
     const running = this.#running;
     const state = running ? "running" : this.#leaving ? "stopped" : "starting";
     const lanOff: LayerStatus = { name: "lan", state: "off", detail: "--no-lan-discovery", lastError: null };
-    const gossipOff: LayerStatus = { name: "gossip", state: "off", detail: "--no-gossip", lastError: null };
+    const gossipOff: LayerStatus = {
+      name: "gossip",
+      state: "off",
+      detail: gossip === "off" ? "--no-gossip" : "--privacy",
+      lastError: null,
+    };
     const problem = this.#lastSendError ?? this.clockProblem();
     const punchingOff: LayerStatus = { ...lanOff, name: "punching", detail: "--no-punching" };
     const dhtOff: LayerStatus = { ...lanOff, name: "dht", detail: "--no-dht" };
@@ -312,7 +326,8 @@ export class MeshDiscovery implements Discovery {
     return [
       { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: problem },
       lan ? (running?.lan?.status() ?? idle("lan")) : lanOff,
-      gossip === "off" ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
+      running && !running.gossip ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
+      ...(this.#options.spreading ? [running?.spread?.status() ?? idle("privacy")] : []),
       running?.registry?.status() ?? { ...idle("registry"), state: "off", detail: "no --registry given" },
       running?.statics.status() ?? idle("static"),
       dht ? (running?.dht?.status() ?? idle("dht")) : dhtOff,

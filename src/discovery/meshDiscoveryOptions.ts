@@ -8,6 +8,7 @@ import type { AdvertisedEndpoint } from "./ownAddressRules.ts";
 import type { RegistrySetting } from "./registry/registry.ts";
 import type { RelaySettings } from "./relay/relayLayer.ts";
 import type { StaticPeer } from "./seams.ts";
+import type { Spreading } from "./spreading.ts";
 import type { Resolver } from "./staticPeers.ts";
 import type { StunServer } from "./stun/servers.ts";
 import type { UdpSocketFactory } from "./udpSocket.ts";
@@ -25,6 +26,8 @@ export interface MeshDiscoveryOptions {
   readonly registry?: RegistrySetting;
   /** In-mesh gossip: `steady` with `--gossip`, `off` with `--no-gossip`; `calm` when absent. */
   readonly gossip?: "calm" | "steady" | "off";
+  /** Announcements by stem and fluff; absent in a node that neither makes nor passes on any. */
+  readonly spreading?: Spreading;
   readonly noIpv6: boolean;
   readonly noPunching: boolean;
   /** Nodes that may introduce us to others; empty or absent for any that proves itself. */

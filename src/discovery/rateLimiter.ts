@@ -2,6 +2,7 @@
  * How much of what arrives is looked at (row D10, weak point 17). Pure: time comes in as an argument.
  */
 import { isIPv4 } from "node:net";
+import { TokenBucket } from "../core/tokenBucket.ts";
 
 /** Datagrams per second and source; the Go peer resends a HELLO ten times a second, and two of them may share a NAT. */
 const SOURCE_RATE_PER_SECOND = 20;
@@ -17,41 +18,6 @@ export const MAX_SOURCES = 4096;
 const GLOBAL_RATE_PER_SECOND = 2_000;
 const GLOBAL_BURST = 4_000;
 const UNIT_BYTES = 1_500;
-
-/** A bucket that holds up to `burst` tokens and gains `ratePerSecond` of them; it starts full. */
-export class TokenBucket {
-  readonly #ratePerSecond: number;
-  readonly #burst: number;
-  #tokens: number;
-  #filledAtMs: number;
-
-  constructor(ratePerSecond: number, burst: number, nowMs: number) {
-    this.#ratePerSecond = ratePerSecond;
-    this.#burst = burst;
-    this.#tokens = burst;
-    this.#filledAtMs = nowMs;
-  }
-
-  /** Takes `cost` tokens, or none and false when there are not enough. */
-  take(nowMs: number, cost = 1): boolean {
-    if (!this.has(nowMs, cost)) return false;
-    this.#tokens -= cost;
-    return true;
-  }
-
-  has(nowMs: number, cost = 1): boolean {
-    const gained = ((nowMs - this.#filledAtMs) * this.#ratePerSecond) / 1000;
-    this.#tokens = Math.min(this.#burst, this.#tokens + Math.max(0, gained));
-    this.#filledAtMs = nowMs;
-    return this.#tokens >= cost;
-  }
-
-  /** When so many tokens will be there: `nowMs`, or later. */
-  nextAtMs(nowMs: number, cost = 1): number {
-    if (this.has(nowMs, cost)) return nowMs;
-    return nowMs + Math.ceil(((cost - this.#tokens) * 1000) / this.#ratePerSecond);
-  }
-}
 
 /** One bucket per source: an IPv4 address, or an IPv6 /64, since one host owns all of a /64. */
 export class SourceLimiter {

@@ -47,5 +47,5 @@ test("a node that never ran here has no audit, which is not an empty one", async
 test("up takes a configuration file, as every option of wgmeshd", async () => {
   const { code, err } = await wgmesh(["up", "--config", "/nowhere/wgmesh.toml"]);
   expect([code, err]).toEqual([2, expect.stringContaining("/nowhere/wgmesh.toml: there is no such file")]);
-  expect((await wgmesh(["up", "--privacy"])).err).toContain("--privacy is not in this release");
+  expect((await wgmesh(["up", "--pprof"])).err).toContain("--pprof is not in this release");
 });

@@ -7,9 +7,9 @@
  * Pure: time and chance come in.
  */
 import { ipKind } from "../../core/ipKind.ts";
+import { TokenBucket } from "../../core/tokenBucket.ts";
 import { type Endpoint, endpointText, parseIp } from "../../core/types.ts";
 import { DATAGRAMS_OF_HELLO } from "../helloTable.ts";
-import { TokenBucket } from "../rateLimiter.ts";
 
 /** First datagrams of HELLOs and their repetitions: ten new addresses a second, or thirty when there are many. */
 const DATAGRAMS_PER_SECOND = 60;

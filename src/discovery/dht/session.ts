@@ -5,8 +5,8 @@
 import { sleep } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Counter } from "../../core/metrics.ts";
+import { Pacemaker } from "../../core/pacemaker.ts";
 import { type Endpoint, endpointText } from "../../core/types.ts";
-import { Pacemaker } from "../pacemaker.ts";
 import { DhtContacts } from "./contacts.ts";
 import type { DhtEngine, DhtEngineStatus } from "./engine.ts";
 import type { DhtLayerOptions } from "./options.ts";

@@ -39,6 +39,8 @@ export interface RegistryOptions extends RegistrySetting {
   readonly self: LocalNode;
   readonly underlay: Underlay;
   readonly gossipPort: number;
+  /** `--privacy`: what we write names nobody but us. */
+  readonly namesNobody?: boolean;
   contact(request: ContactRequest): void;
 }
 
@@ -165,8 +167,7 @@ export class Registry {
     const { clock, self, store } = this.#options;
     const node = self.snapshot;
     if (node.externalHost === null || !isPublic(node.externalHost)) return null;
-    const knownPeers = store
-      .list()
+    const knownPeers = (this.#options.namesNobody ? [] : store.list())
       .filter((peer) => store.isActive(peer))
       .flatMap((peer): Mention[] => {
         const { endpoint, hostname, introducer, meshIp, meshIpv6, natType, publicKey } = peer;

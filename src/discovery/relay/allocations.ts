@@ -1,8 +1,9 @@
 /**
  * Which pairs this node relays, and for whom no more. Pure: time comes in as an argument.
  */
+
+import { TokenBucket } from "../../core/tokenBucket.ts";
 import type { PublicKey } from "../../core/types.ts";
-import { TokenBucket } from "../rateLimiter.ts";
 
 /** A pair costs the data plane an entry and two addresses; a member gets a share of them, so that one cannot take all. */
 export const MAX_SESSIONS = 256;

@@ -4,13 +4,13 @@
  */
 import { messageOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import { Pacemaker } from "../../core/pacemaker.ts";
+import { TokenBucket } from "../../core/tokenBucket.ts";
 import type { Endpoint, PublicKey } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
 import type { PathReport, PathTable, PeerPath } from "../../peers/paths.ts";
 import type { Peer, PeerEvent } from "../../peers/peer.ts";
 import type { RelayMessage } from "../../wire/relay.ts";
-import { Pacemaker } from "../pacemaker.ts";
-import { TokenBucket } from "../rateLimiter.ts";
 import { Buckets } from "../rendezvous/budget.ts";
 import { mayRelay } from "./choice.ts";
 import { RelayPair } from "./pair.ts";

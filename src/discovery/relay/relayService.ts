@@ -5,6 +5,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
+import { Pacemaker } from "../../core/pacemaker.ts";
 import type { Random } from "../../core/random.ts";
 import type { PublicKey } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
@@ -18,7 +19,6 @@ import {
   SESSION_BYTES,
   TOKEN_BYTES,
 } from "../../wire/relay.ts";
-import { Pacemaker } from "../pacemaker.ts";
 import { type Allocation, Allocations, IDLE_MS } from "./allocations.ts";
 import type { RelayPlane, RelayServer } from "./plane.ts";
 

@@ -2,7 +2,7 @@
  * How much the punching may send, whatever peers and introducers say (PROTOCOL.md weak point 10): so many packets to one address,
  * so many in all. What exceeds it is left out, since every probe is repeated anyway. Pure: time comes in as an argument.
  */
-import { TokenBucket } from "../rateLimiter.ts";
+import { TokenBucket } from "../../core/tokenBucket.ts";
 import { MAX_SPRAYED, SPRAY_PER_SECOND } from "./attempt.ts";
 
 /** Ten peers behind one NAT begin at once; in the long run a named victim gets ten small packets a second. */

@@ -4,12 +4,12 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
+import { TokenBucket } from "../../core/tokenBucket.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../../core/types.ts";
 import { ReplayCache } from "../../peers/replayCache.ts";
 import { openEnvelope, sealEnvelope } from "../../wire/envelope.ts";
 import { MESSAGE_ID_BYTES, type Prover, splitProof, withProof } from "../../wire/proof.ts";
 import { decodePunch, encodePunch, PUNCH, type Punch } from "../../wire/punch.ts";
-import { TokenBucket } from "../rateLimiter.ts";
 import type { Sealer } from "../seams.ts";
 import { Buckets } from "./budget.ts";
 

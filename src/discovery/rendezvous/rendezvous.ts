@@ -3,6 +3,8 @@
  * ours that have each other's control socket agree by a HELLO and its REPLY; else an introducer brings them together; else both begin in
  * the pair's window. What then happens is the Puncher's business.
  */
+
+import { Pacemaker } from "../../core/pacemaker.ts";
 import { type Endpoint, type PublicKey, parseIp } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
 import type { PathReport } from "../../peers/paths.ts";
@@ -10,7 +12,6 @@ import type { Peer, PeerEvent } from "../../peers/peer.ts";
 import { isPairWindow, pairSeed } from "../../wire/pairs.ts";
 import type { Start } from "../../wire/rendezvous.ts";
 import type { ContactRequest } from "../contactQueue.ts";
-import { Pacemaker } from "../pacemaker.ts";
 import type { DiscoveryContext, LayerStatus } from "../seams.ts";
 import type { SignalReaders } from "../signals.ts";
 import { Doubts, type Now, outsideText } from "./doubts.ts";

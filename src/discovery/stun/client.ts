@@ -3,8 +3,8 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
+import { TokenBucket } from "../../core/tokenBucket.ts";
 import { type Endpoint, endpointText } from "../../core/types.ts";
-import { TokenBucket } from "../rateLimiter.ts";
 import {
   type ChangeRequest,
   decodeMessage,

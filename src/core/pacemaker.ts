@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** What a pacemaker drives: it says when it has work next, and does it. */
 export interface Paced {
