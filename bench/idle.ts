@@ -1,9 +1,10 @@
 /** What a node costs that has ten peers and nothing to do. */
+import { readdirSync, readFileSync } from "node:fs";
 import { Lab } from "../__test__/mesh/harness/lab.ts";
 import { formMesh } from "../__test__/mesh/harness/ping.ts";
 import { delay, median } from "../__test__/mesh/harness/time.ts";
 import { type Bench, sampled } from "./measure.ts";
-import { cpuMs, mebibytes } from "./tunnel/ends.ts";
+import { mebibytes } from "./tunnel/ends.ts";
 
 const peers = 10;
 /** What is measured is idleness: the start's announcements, gossip and compiling are over by then. */
@@ -22,9 +23,9 @@ export const idle: Bench = {
       const pids = nodes.map(({ pid }) => pid);
       const perNode = (read: (pid: number) => number): number => median(pids.map(read));
       const cpu = await sampled(async () => {
-        const before = pids.map(cpuMs);
+        const before = pids.map(exactCpuMs);
         await delay(windowMs);
-        return median(pids.map((pid, index) => ((cpuMs(pid) - (before[index] ?? 0)) / windowMs) * 100));
+        return median(pids.map((pid, index) => ((exactCpuMs(pid) - (before[index] ?? 0)) / windowMs) * 100));
       });
       const rss = await sampled(async () => perNode((pid) => mebibytes(`/proc/${pid}/status`, "VmRSS")));
       const pss = await sampled(async () => perNode((pid) => mebibytes(`/proc/${pid}/smaps_rollup`, "Pss")));
@@ -56,3 +57,12 @@ export const idle: Bench = {
     }
   },
 };
+
+/** Of all its threads, by the scheduler's clock: the process's own count goes by ticks of 10 ms, half of the goal in a window. */
+function exactCpuMs(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`)
+    .map(
+      (thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]) / 1e6,
+    )
+    .reduce((sum, ms) => sum + ms, 0);
+}

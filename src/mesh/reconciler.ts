@@ -10,6 +10,7 @@ import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
+import { isConnected } from "../peers/connected.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { PathTable } from "../peers/paths.ts";
 import type { PeerStore } from "../peers/store.ts";
@@ -149,6 +150,8 @@ export class Reconciler {
       if (event.type === "failed") this.#interface.engineFailed(event.reason);
       if (event.type === "notice") log.warn({ notice: event.text }, "notice of the interface");
       if (event.type === "foreign-change") log.info({ what: event.what }, "interface changed by others");
+      // Every two minutes with each peer: the next look comes soon enough for what is connected anyhow.
+      if (event.type === "handshake" && this.#isConnected(event.publicKey)) return;
       this.request();
     });
   }
@@ -223,6 +226,10 @@ export class Reconciler {
   /** The peer as the interface showed it last. */
   actual(publicKey: PublicKey): ActualPeer | undefined {
     return this.#actual.get(publicKey);
+  }
+
+  #isConnected(publicKey: PublicKey): boolean {
+    return isConnected(this.actual(publicKey)?.lastHandshakeMs ?? 0, this.#options.clock.wallMs());
   }
 
   lastReport(): ReconcileReport | null {

@@ -63,6 +63,20 @@ describe("the task", () => {
     expect(store.get(keyOf(1))?.lastHandshakeMs).toBeGreaterThan(0);
   });
 
+  test("a session that replaces another is noted by the sweep: two minutes apart with each of many peers they would wake it often", async () => {
+    const { see, store, backend, clock, advance } = await startMesh();
+    see(1);
+    backend.meddle(keyOf(1), { lastHandshakeMs: clock.wallMs() });
+    await advance(20_000);
+    const renewedMs = clock.wallMs();
+    backend.meddle(keyOf(1), { lastHandshakeMs: renewedMs });
+    backend.emit({ type: "handshake", publicKey: keyOf(1) });
+    await advance(10);
+    expect(store.get(keyOf(1))?.lastHandshakeMs).toBeLessThan(renewedMs);
+    await advance(5_000);
+    expect(store.get(keyOf(1))?.lastHandshakeMs).toBe(renewedMs);
+  });
+
   test("a foreign change is mended at once where the device tells, and reported in one line", async () => {
     const { see, backend, log, advance } = await startMesh();
     see(1);
