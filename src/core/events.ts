@@ -25,6 +25,8 @@ export const EVENT_TYPES = [
   "node.reloaded",
   /** Our own: `from`, `to`, `nat_type`. */
   "endpoint.changed",
+  /** A mesh address of ours, because another node has the old one: `from`, `to`; the peer is that node. */
+  "address.moved",
   /** What others had done to the interface: `found`. */
   "interface.mended",
   /** `text`. */

@@ -5,8 +5,9 @@
 import { DEFAULT_LISTEN_PORT } from "../config/options.ts";
 import { sleep } from "../core/clock.ts";
 import { WgmeshError } from "../core/errors.ts";
-import type { Cidr, IpAddress } from "../core/types.ts";
+import { type Cidr, type IpAddress, parseIp } from "../core/types.ts";
 import type { InterfaceAddress } from "../mesh/interfaceDifference.ts";
+import { nonceOf } from "../peers/derivedAddresses.ts";
 import { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
 import type { Handover } from "./handover.ts";
 import { chooseMeshAddresses, interfaceCidr, type MeshAddressChoice } from "./meshAddresses.ts";
@@ -72,6 +73,21 @@ export class InterfaceSteps {
   }
 
   /**
+   * Gives the interface other addresses in place of those it has, one at a time: where two were of one network, the kernel would take
+   * away the second with the first. Throws what the system says; a later {@link again}, or a look of the reconciler, sets them then.
+   */
+  readdress(next: Pick<MeshAddressChoice, "meshIp" | "meshIpv6">): void {
+    const before = this.addresses();
+    this.#choice = { ...this.choice, ...next };
+    const control = this.#parts.system.interfaceControl(this.#parts.options.interfaceName);
+    const after = this.addresses();
+    const isIn = (list: readonly InterfaceAddress[], { address }: InterfaceAddress): boolean =>
+      list.some((one) => one.address === address);
+    for (const address of before) if (!isIn(after, address)) control.removeAddress(address);
+    for (const address of after) if (!isIn(before, address)) control.addAddress(address);
+  }
+
+  /**
    * Makes the interface again, with the key, port and addresses it had; another port only when a program took that one
    * meanwhile. Rejects with what a step threw; there is no interface then.
    */
@@ -132,11 +148,25 @@ export class InterfaceSteps {
     const { options, addresses, system } = this.#parts;
     this.#choice ??= this.#chooseAddresses();
     const { meshIp, meshIpv6 } = this.#choice;
+    this.#removeLeftAddresses();
     system.addAddress(options.interfaceName, interfaceCidr(meshIp, addresses.meshSubnet));
     if (meshIpv6 !== null) {
       system.addAddress(options.interfaceName, interfaceCidr(meshIpv6, addresses.meshIpv6Prefix));
     }
     this.#parts.log.info({ meshIp, meshIpv6 }, "mesh addresses set");
+  }
+
+  /** A daemon that was killed while it moved has left its old address on an interface that outlived it. */
+  #removeLeftAddresses(): void {
+    const { addresses, options, system } = this.#parts;
+    if (!this.backend.adopted) return;
+    const control = system.interfaceControl(options.interfaceName);
+    const ours = this.addresses().map(({ address }) => address);
+    for (const left of control.addresses()) {
+      const address = parseIp(left.address);
+      if (address === null || ours.includes(address)) continue;
+      if (nonceOf(addresses, this.#identity.publicKey, address) !== null) control.removeAddress(left);
+    }
   }
 
   #chooseAddresses(): MeshAddressChoice {

@@ -8,14 +8,14 @@ import type { Cidr, PublicKey } from "../core/types.ts";
 import type { Prover } from "../discovery/seams.ts";
 import type { Forwarding } from "../mesh/forwarding.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
-import { ProbeListener } from "../mesh/probeListener.ts";
 import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
 import { HostUnderlay } from "../mesh/underlay.ts";
 import { LocalNode } from "../peers/localNode.ts";
 import { PathTable } from "../peers/paths.ts";
 import { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
-import { aborted, undoRoutes, withDeadline } from "./endings.ts";
+import { type AddressKeeper, addressKeeperOf } from "./addressKeeper.ts";
+import { undoRoutes, withDeadline } from "./endings.ts";
 import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
@@ -30,6 +30,7 @@ import {
 } from "./parts.ts";
 import { keepPeerCache, loadPeerCache, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
+import { listenForProbes } from "./probeListening.ts";
 import { recover } from "./recovery.ts";
 import { RouteHealth } from "./routeHealth.ts";
 import { forwardingOf } from "./routeParts.ts";
@@ -146,6 +147,7 @@ class Lifecycle {
     const { backend } = made;
     const self = this.#localNode(identity, made);
     const measureCycle = cycleMeter(metrics);
+    const addressKeeper = addressKeeperOf(this.#parts, identity, made, self);
     const store = new PeerStore({
       clock,
       ownKey: identity.publicKey,
@@ -153,10 +155,12 @@ class Lifecycle {
       strictAddresses: options.strictAddresses,
       noIpv6: !options.ipv6,
       self,
+      onRival: (rival) => addressKeeper.contested(rival),
       onSighting: sightingCounter(metrics),
       onListenerError: (error) =>
         log.error({ reason: messageOf(error) }, "listener of the peer store failed"),
     });
+    addressKeeper.follow(store);
     publishNode(metrics, store, self);
     const paths = new PathTable();
     tellEvents(events, { store, paths, self });
@@ -211,7 +215,7 @@ class Lifecycle {
     await this.#startDiscovery(node);
     await this.#steps.step(
       "tasks",
-      () => this.#startTasks(node),
+      () => this.#startTasks(node, addressKeeper),
       (_, hurry) => this.#drain(hurry),
     );
     return node;
@@ -233,7 +237,7 @@ class Lifecycle {
     const { options, system } = this.#parts;
     return {
       control: system.interfaceControl(options.interfaceName),
-      addresses: made.addresses(),
+      addresses: () => made.addresses(),
       mtu: options.mtu,
       pathTo: (host) => system.pathTo(host),
       remake: async () => {
@@ -338,7 +342,7 @@ class Lifecycle {
     return (await probe(probePaths(self.snapshot, peer), mesh.probePort, clock)) !== null;
   }
 
-  #startTasks(node: RunningNode): void {
+  #startTasks(node: RunningNode, addressKeeper: AddressKeeper): void {
     const { reconciler, store, self } = node;
     const { clock, log, mesh, options, troubles } = this.#parts;
     const supervisor = this.#supervisor;
@@ -346,15 +350,9 @@ class Lifecycle {
     const ask = (publicKey: PublicKey) => this.#probe(node, publicKey);
     startWatches(this.#parts, node, this.#layers.discovery, supervisor, ask);
     this.#routeHealth.start(node, supervisor, ask);
-    supervisor.start("probe-listener", "restart", async (signal) => {
-      const { meshIp, meshIpv6 } = self.snapshot;
-      const addresses = meshIpv6 === null ? [meshIp] : [meshIp, meshIpv6];
-      const listener = new ProbeListener({ clock, addresses, port: mesh.probePort });
-      await listener.open();
-      log.debug({ port: mesh.probePort }, "probe listener open");
-      await aborted(signal);
-      await listener.close();
-    });
+    supervisor.start("own-addresses", "restart", (signal) => addressKeeper.run(signal));
+    const probes = { clock, log, port: mesh.probePort, self };
+    supervisor.start("probe-listener", "restart", (signal) => listenForProbes(probes, signal));
     this.#every("peer-expiry", this.#timing.expireMs, async () => store.expire());
     const saving = {
       clock,

@@ -133,6 +133,7 @@ export class Announcer {
         wgEndpoint: endpointText(endpoint),
         introducer: node.introducer,
         relays: node.relays,
+        settled: node.settled === true,
         natType: node.natType,
         networks: node.networks,
         timestampSeconds: Math.floor(clock.wallMs() / 1000),

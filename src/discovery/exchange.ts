@@ -230,7 +230,7 @@ export class Exchange {
     const peer = store.observe({
       ...directSighting(announcement, method, settled && !answered && method !== "lan" ? null : endpoint),
       ...(control === null || type === "ANNOUNCE" ? {} : { controlEndpoint: control }),
-      ...(knowsUs ? { knowsUs } : {}),
+      ...(knowsUs ? { knowsUs, answered } : {}),
       ...(message.proven ? { proven: true } : {}),
     });
     if (!peer) {

@@ -382,9 +382,9 @@ export class MeshDiscovery implements Discovery {
     let told = self.snapshot;
     return self.subscribe((snapshot) => {
       // A first external address is no news: whoever heard us took it from the datagram's source.
-      const { externalHost, externalControl } = snapshot;
-      // Where our control socket is seen is in no message.
-      const same = { ...told, externalControl, externalHost: told.externalHost ?? externalHost };
+      const { externalHost, externalControl, settled } = snapshot;
+      // Where our control socket is seen is in no message, and being settled counts only where it is disputed.
+      const same = { ...told, externalControl, settled, externalHost: told.externalHost ?? externalHost };
       told = snapshot;
       const members = Object.keys(snapshot) as (keyof LocalNodeSnapshot)[];
       if (members.some((member) => snapshot[member] !== same[member])) this.announce();

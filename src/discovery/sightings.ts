@@ -26,6 +26,7 @@ export function directSighting(
     ...(endpoint === null ? {} : { endpoint }),
     introducer: announcement.introducer,
     relays: announcement.relays ?? false,
+    ...(announcement.settled === true ? { settled: true } : {}),
     networks: announcement.networks,
     // What is said to the whole LAN has none.
     ...(method === "lan" && candidates.length === 0 ? {} : { candidates }),

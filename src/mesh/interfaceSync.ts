@@ -41,7 +41,8 @@ export interface InterfaceSyncOptions {
   readonly pacer: MendPacer;
   readonly self: LocalNode;
   readonly control: InterfaceControl;
-  readonly addresses: readonly InterfaceAddress[];
+  /** Asked at each look, since the node may move to others. */
+  readonly addresses: () => readonly InterfaceAddress[];
   /** Makes the interface again from the first step to the last: key, port, addresses, up. Peers follow. */
   readonly remake: () => Promise<void>;
 }
@@ -226,7 +227,8 @@ export class InterfaceSync {
   }
 
   #repair(seen: SeenLink): InterfaceState {
-    const { control, addresses, failures } = this.#options;
+    const { control, failures } = this.#options;
+    const addresses = this.#options.addresses();
     this.#absence = null;
     this.#seenMtu = seen.mtu;
     const unrouted = seen.up ? addresses.filter((address) => !control.isRouted(address)) : [];
@@ -256,7 +258,7 @@ export class InterfaceSync {
   #forgetAllBut(repairs: readonly InterfaceRepair[]): void {
     const { addresses, failures } = this.#options;
     const broken = new Set(repairs.map(({ object }) => object));
-    for (const object of ["mtu", "link", ...addresses.map(({ address }) => `address ${address}`)]) {
+    for (const object of ["mtu", "link", ...addresses().map(({ address }) => `address ${address}`)]) {
       if (!broken.has(object)) failures.succeeded(object);
     }
   }

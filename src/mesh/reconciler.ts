@@ -80,7 +80,7 @@ export interface ReconcilerOptions {
 /** What the interface is to be, apart from its peers. */
 export interface InterfaceOptions {
   readonly control: InterfaceControl;
-  readonly addresses: readonly InterfaceAddress[];
+  readonly addresses: () => readonly InterfaceAddress[];
   /** Bytes, what the operator gave; null follows the paths to the peers. */
   readonly mtu: number | null;
   /** The path that packets to an IP address take; null when there is none. */

@@ -6,6 +6,7 @@
 import { ipKind, isInCidr } from "../core/ipKind.ts";
 import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
 import type { AddressDerivation } from "./addresses.ts";
+import { MAX_GO_NONCE, MAX_NONCE, nonceOf } from "./derivedAddresses.ts";
 
 export interface AddressRules {
   readonly addresses: AddressDerivation;
@@ -30,6 +31,8 @@ export interface AddressClaim {
   readonly isOwn: boolean;
   /** Made by the owner of the key, or kept from an accepted one. A third party cannot pin. */
   readonly canPin: boolean;
+  /** The key has another address, in use through a tunnel that works, and has not proved this claim. */
+  readonly inUse?: boolean;
   /** Another key that has this address. */
   readonly holder: AddressHolder | null;
 }
@@ -39,7 +42,7 @@ export function acceptsAddress(claim: AddressClaim, rules: AddressRules): boolea
   const { address, family, holder } = claim;
   if (address.includes(":") !== (family === "ipv6") || (family === "ipv6" && rules.noIpv6)) return false;
   if (claim.isOwn || !isUnicast(address)) return false;
-  if (isDerived(claim, claim.publicKey, rules)) {
+  if (isDerived(claim, claim.publicKey, rules, claim.inUse === true ? MAX_GO_NONCE : MAX_NONCE)) {
     // Two keys may derive one address: the first keeps it while it lives. A mere pin gives way to the derivation, or
     // anybody could occupy the address of a key that is not there yet.
     return holder === null || !holder.live || !isDerived(claim, holder.publicKey, rules);
@@ -50,12 +53,12 @@ export function acceptsAddress(claim: AddressClaim, rules: AddressRules): boolea
 }
 
 function isDerived(
-  { address, family }: AddressClaim,
+  { address }: AddressClaim,
   publicKey: PublicKey,
   { addresses }: AddressRules,
+  maxNonce = MAX_NONCE,
 ): boolean {
-  if (family === "ipv6") return addresses.meshIpv6(publicKey) === address;
-  return addresses.meshIpv4(publicKey, 0) === address || addresses.meshIpv4(publicKey, 1) === address;
+  return nonceOf(addresses, publicKey, address, maxNonce) !== null;
 }
 
 function isUnicast(address: IpAddress): boolean {

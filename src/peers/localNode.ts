@@ -29,6 +29,8 @@ export interface LocalNodeSnapshot {
   readonly natType: NatType;
   /** 16 hex digits, new at each start. */
   readonly instance: string;
+  /** It lives at its mesh addresses with others (peers/collision.ts). */
+  readonly settled?: boolean;
 }
 
 /** The one owner of that snapshot. Writers replace it whole, so readers always see one consistent state. */

@@ -31,6 +31,19 @@ export function mergeSighting(before: Peer | null, sighting: Sighting, nowMs: nu
   return before !== null && samePeer(before, merged) ? before : Object.freeze(merged);
 }
 
+/** Who says itself, with a proof, that it is elsewhere is no longer where it was, though its new address may be another's. */
+export function withoutLeftAddress(peer: Peer, { proven, method, meshIp, meshIpv6 }: Sighting): Peer {
+  if (proven !== true || isMention(method)) return peer;
+  const left = meshIp !== undefined && peer.meshIp !== null && peer.meshIp !== meshIp;
+  const leftIpv6 = meshIpv6 !== undefined && peer.meshIpv6 !== null && peer.meshIpv6 !== meshIpv6;
+  if (!left && !leftIpv6) return peer;
+  return Object.freeze({
+    ...peer,
+    ...(left ? { meshIp: null } : {}),
+    ...(leftIpv6 ? { meshIpv6: null } : {}),
+  });
+}
+
 function unknownPeer(sighting: Sighting, nowMs: number): Peer {
   return {
     publicKey: sighting.publicKey,

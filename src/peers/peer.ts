@@ -84,6 +84,10 @@ export interface Sighting {
   readonly knowsUs?: boolean;
   /** The message carried a good proof; from the cache: one did in an earlier run. */
   readonly proven?: boolean;
+  /** It answered a HELLO of ours: somebody is really there. */
+  readonly answered?: boolean;
+  /** By its own word: it lives at its addresses (peers/collision.ts). */
+  readonly settled?: boolean;
   /** The sender's own clock in Unix seconds, for direct sightings: lifts or respects tombstones. */
   readonly sentAtSeconds?: number;
   /** For mentions: seconds since the peer itself was last heard, as the teller says; absent when it does not. */

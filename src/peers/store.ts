@@ -2,13 +2,15 @@ import type { Clock } from "../core/clock.ts";
 import type { IpAddress, PublicKey } from "../core/types.ts";
 import type { AddressDerivation } from "./addresses.ts";
 import { type AddressHolder, type AddressRules, acceptsAddress } from "./addressPolicy.ts";
+import type { Rival } from "./collision.ts";
 import { SESSION_LIFETIME_MS } from "./connected.ts";
 import type { LocalNode } from "./localNode.ts";
-import { changedFields, mergeSighting } from "./merge.ts";
+import { changedFields, mergeSighting, withoutLeftAddress } from "./merge.ts";
 import type { DiscoveryMethod, Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
 import { ProvenKeys } from "./provenKeys.ts";
 import { isMention } from "./rank.ts";
 import { Tombstones } from "./tombstones.ts";
+import { WaitingClaims } from "./waitingClaims.ts";
 
 /** As many as one message may mention (PROTOCOL.md sections 4.7 and 10). */
 export const MAX_PEERS = 1000;
@@ -27,6 +29,8 @@ export interface PeerStoreOptions {
   readonly noIpv6: boolean;
   /** Its mesh addresses are never another's. Without it, those that follow from `ownKey` are protected. */
   readonly self?: LocalNode;
+  /** Told at once when another node claims an address of ours, by its own word; it may give `self` another one (row E5). */
+  readonly onRival?: (rival: Rival) => void;
   /** Told of every sighting that counted, for the metrics. */
   readonly onSighting?: (method: DiscoveryMethod) => void;
   /** Told what a listener threw; the other listeners are called all the same. */
@@ -60,11 +64,13 @@ export class PeerStore {
   readonly #ownKey: PublicKey;
   readonly #rules: AddressRules;
   readonly #self: LocalNode | undefined;
+  readonly #onRival: (rival: Rival) => void;
   readonly #onSighting: (method: DiscoveryMethod) => void;
   readonly #onListenerError: (error: unknown) => void;
   readonly #entries = new Map<PublicKey, Entry>();
   /** Which peer has a mesh address, of either family. */
   readonly #holders = new Map<IpAddress, PublicKey>();
+  readonly #waiting = new WaitingClaims();
   readonly #proven = new ProvenKeys((publicKey) => this.#entries.has(publicKey));
   readonly #tombstones = new Tombstones();
   readonly #listeners = new Set<(event: PeerEvent) => void>();
@@ -73,9 +79,15 @@ export class PeerStore {
     this.#clock = options.clock;
     this.#ownKey = options.ownKey;
     this.#self = options.self;
+    this.#onRival = options.onRival ?? (() => {});
     this.#onSighting = options.onSighting ?? (() => {});
     this.#onListenerError = options.onListenerError ?? (() => {});
     this.#rules = { addresses: options.addresses, strict: options.strictAddresses, noIpv6: options.noIpv6 };
+  }
+
+  /** Who has the address as far as we know; undefined for nobody else. */
+  holderOf(address: IpAddress): PublicKey | undefined {
+    return this.#holders.get(address);
   }
 
   get size(): number {
@@ -107,7 +119,8 @@ export class PeerStore {
     const before = known?.peer ?? null;
     const allowed = this.#allowed(sighting, before);
     const proven = this.hasProven(sighting.publicKey) || sighting.proven === true;
-    const peer = mergeSighting(before, proven ? { ...allowed, proven } : allowed, this.#clock.wallMs());
+    const merged = mergeSighting(before, proven ? { ...allowed, proven } : allowed, this.#clock.wallMs());
+    const peer = withoutLeftAddress(merged, sighting);
     if (proven) this.#proven.add(sighting.publicKey);
     const entry = known ?? newEntry(peer);
     const wasActive = this.#isAlive(entry, nowMs);
@@ -119,6 +132,7 @@ export class PeerStore {
       this.#emit({ type: "added", peer, before, changed: new Set(Object.keys(peer) as (keyof Peer)[]) });
     } else {
       this.#emitUpdate(before, peer, !wasActive && this.#isAlive(entry, nowMs));
+      this.#grant(before);
     }
     return this.get(peer.publicKey) ?? null;
   }
@@ -155,12 +169,13 @@ export class PeerStore {
     if (entry === undefined) return;
     const { peer } = entry;
     this.#entries.delete(publicKey);
-    this.#releaseAddresses(peer);
+    for (const address of [peer.meshIp, peer.meshIpv6]) this.#release(address, publicKey);
     if (reason === "goodbye" || reason === "evicted") {
       const lastWordSeconds = Math.max(atSeconds, entry.lastWordSeconds);
       this.#tombstones.add(publicKey, lastWordSeconds, peer.instance, this.#clock.monotonicMs());
     }
     this.#emit({ type: "removed", peer, reason });
+    this.#grant(peer);
   }
 
   /** Removes what has neither spoken nor shaken hands for 10 minutes, and old tombstones. */
@@ -242,21 +257,38 @@ export class PeerStore {
     held: IpAddress | null | undefined,
   ): boolean {
     if (address === undefined || address === held) return true;
+    if (this.#isOwn(address) && (sighting.proven === true || sighting.answered === true)) {
+      this.#onRival({ ...sighting, family, address });
+    }
     // The cache is our own record of claims accepted before. An address in use through a tunnel that works is not moved by
     // a claim that any member could have made (row D10).
     const connected = this.#entries.get(sighting.publicKey)?.wasConnected === true;
     const inUse = held != null && connected && sighting.proven !== true;
     const canPin = !inUse && (!isMention(sighting.method) || sighting.method === "cache");
     const holder = this.#holderOf(address, sighting.publicKey);
-    const claim = {
-      publicKey: sighting.publicKey,
-      address,
-      family,
-      isOwn: this.#isOwn(address),
-      canPin,
-      holder,
-    };
-    return acceptsAddress(claim, this.#rules);
+    const { publicKey } = sighting;
+    const claim = { publicKey, address, family, isOwn: this.#isOwn(address), canPin, inUse, holder };
+    if (acceptsAddress(claim, this.#rules)) return true;
+    if (!isMention(sighting.method)) this.#waiting.add(address, family, publicKey);
+    return false;
+  }
+
+  /** What the peer had and has no more goes to who asked for it meanwhile. */
+  #grant({ publicKey: from, meshIp, meshIpv6 }: Peer): void {
+    for (const address of [meshIp, meshIpv6]) {
+      if (address === null || this.#holders.has(address)) continue;
+      const [member, family] =
+        address === meshIp ? (["meshIp", "ipv4"] as const) : (["meshIpv6", "ipv6"] as const);
+      for (const publicKey of this.#waiting.take(address)) {
+        const entry = this.#entries.get(publicKey);
+        if (entry === undefined || publicKey === from || entry.peer[member] !== null) continue;
+        const before = entry.peer;
+        if (!this.#accepts({ publicKey, method: "cache" }, family, address, null)) continue;
+        this.#replace(entry, Object.freeze({ ...before, [member]: address }));
+        this.#emitUpdate(before, entry.peer, false);
+        break;
+      }
+    }
   }
 
   #holderOf(address: IpAddress, claimant: PublicKey): AddressHolder | null {
@@ -295,11 +327,6 @@ export class PeerStore {
     const meshIpv6 = before.meshIpv6 === address ? null : before.meshIpv6;
     entry.peer = Object.freeze({ ...before, meshIp, meshIpv6 });
     this.#emitUpdate(before, entry.peer, false);
-  }
-
-  #releaseAddresses(peer: Peer): void {
-    this.#release(peer.meshIp, peer.publicKey);
-    this.#release(peer.meshIpv6, peer.publicKey);
   }
 
   #release(address: IpAddress | null, publicKey: PublicKey): void {

@@ -39,6 +39,7 @@ const readAnnouncement = memberReader({
   instance: "string",
   wg_port: "integer",
   relays: "boolean",
+  settled: "boolean",
   candidates: "strings",
   token: "bytes",
 });
@@ -80,6 +81,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       natType: readNatType(members.nat_type),
       instance: readInstance(members.instance),
       relays: members.relays,
+      settled: members.settled,
       wireguardPort: readWireguardPort(members.wg_port),
       candidates: readCandidates(members.candidates, MAX_CANDIDATES),
       token: members.token.length === 0 ? undefined : members.token,
@@ -140,6 +142,7 @@ export function encodeAnnouncement(
     optional("nat_type", announcement.natType),
     optional("instance", announcement.instance),
     announcement.relays === true ? `,"relays":true` : "",
+    announcement.settled === true ? `,"settled":true` : "",
     announcement.wireguardPort === undefined ? "" : `,"wg_port":${announcement.wireguardPort}`,
     candidateList(announcement.candidates ?? []),
     tokenMember(announcement.token),

@@ -56,6 +56,8 @@ export interface Announcement extends KnownPeer {
   readonly relays?: boolean;
   /** Shows that the sender is a member (wire/membership.ts); empty or absent for Go nodes. Our extension. */
   readonly token?: Uint8Array | undefined;
+  /** The sender lives at its mesh addresses: who claims them now came later (peers/collision.ts). Our extension. */
+  readonly settled?: boolean;
 }
 
 /** GOODBYE (PROTOCOL.md section 4.5). */

@@ -80,7 +80,7 @@ export async function makeMesh(change: Partial<ReconcilerOptions> = {}) {
     routeTable: routes,
     interface: {
       control: link,
-      addresses: ADDRESSES,
+      addresses: () => ADDRESSES,
       mtu: null,
       pathTo: (host) => paths.get(host) ?? null,
       remake: make,

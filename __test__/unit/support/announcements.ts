@@ -81,6 +81,7 @@ export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
   observedEndpoint: advertised,
   instance: fc.constantFrom("", "0123456789abcdef"),
   relays: fc.boolean(),
+  settled: fc.boolean(),
   wireguardPort: fc.option(port, { nil: undefined }),
   candidates: fc.uniqueArray(candidate, { maxLength: 8, selector: endpointText }),
   token: fc.option(

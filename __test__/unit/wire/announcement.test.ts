@@ -37,6 +37,7 @@ const plain: Announcement = {
   natType: "",
   instance: "",
   relays: false,
+  settled: false,
 };
 
 describe("vectors: envelopes, decoded and encoded again, give the same text", () => {

@@ -68,7 +68,7 @@ export async function daemonCore(subject: Subject): Promise<DaemonCore> {
     routeTable: linuxSystem.routeTable(name),
     interface: {
       control: linuxSystem.interfaceControl(name),
-      addresses: [],
+      addresses: () => [],
       mtu: null,
       pathTo: linuxSystem.pathTo,
       remake: () => Promise.reject(new Error("nobody takes the interface away")),

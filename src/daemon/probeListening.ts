@@ -1,0 +1,52 @@
+/** The probe listener as a task: on the mesh addresses, also after they have changed. */
+import type { Clock } from "../core/clock.ts";
+import type { Log } from "../core/log.ts";
+import { ProbeListener } from "../mesh/probeListener.ts";
+import type { LocalNode } from "../peers/localNode.ts";
+
+/** The body of the task `probe-listener`. Rejects with ERR_SYSTEM when an address cannot be bound. */
+export async function listenForProbes(
+  { clock, log, port, self }: { clock: Clock; log: Log; port: number; self: LocalNode },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const { meshIp, meshIpv6 } = self.snapshot;
+    const addresses = meshIpv6 === null ? [meshIp] : [meshIp, meshIpv6];
+    const listener = new ProbeListener({ clock, addresses, port });
+    const moved = untilMoved(self, addresses, signal);
+    try {
+      await listener.open();
+      log.debug({ port, addresses }, "probe listener open");
+      await moved.promise;
+    } finally {
+      moved.end();
+      await listener.close();
+    }
+  }
+}
+
+function untilMoved(
+  self: LocalNode,
+  addresses: readonly string[],
+  signal: AbortSignal,
+): { readonly promise: Promise<void>; readonly end: () => void } {
+  let resolve = (): void => {};
+  const promise = new Promise<void>((done) => {
+    resolve = done;
+  });
+  const isSame = (): boolean => {
+    const { meshIp, meshIpv6 } = self.snapshot;
+    return meshIp === addresses[0] && (meshIpv6 ?? undefined) === addresses[1];
+  };
+  const look = (): void => {
+    if (signal.aborted || !isSame()) resolve();
+  };
+  const unsubscribe = self.subscribe(look);
+  signal.addEventListener("abort", look, { once: true });
+  look();
+  const end = (): void => {
+    unsubscribe();
+    signal.removeEventListener("abort", look);
+  };
+  return { promise, end };
+}
