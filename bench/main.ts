@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
+import { parseArgs } from "node:util";
 import { idle } from "./idle.ts";
 import { kernelScale } from "./kernelScale.ts";
 import { interfaceUp, mesh, restart } from "./launch.ts";
@@ -8,6 +9,7 @@ import { line, rounds } from "./measure.ts";
 import { natIdle, natMeshes } from "./nat.ts";
 import { native } from "./native.ts";
 import { report, results } from "./report.ts";
+import { linesOf, readResults, writeResults } from "./results.ts";
 import { isFailure, runBenches } from "./runBenches.ts";
 import { status } from "./status.ts";
 import { manyPeers } from "./tunnel/manyPeers.ts";
@@ -37,27 +39,45 @@ function machine(): string {
   return `${cpus().length} cores, ${Math.ceil(totalmem() / 2 ** 30)} GiB, Linux ${kernel}, Node ${process.versions.node}`;
 }
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
+/** Short, and says when the tree was not as committed. */
+function commit(): string {
+  const git = (...args: string[]): string => execFileSync("git", args).toString().trim();
+  return `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain", "--", "src", "native", "bench") === "" ? "" : "+"}`;
+}
+
+const { values: flags, positionals: wanted } = parseArgs({
+  options: { keep: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const names = benches.map(({ name }) => name);
+const unknown = wanted.filter((name) => !names.includes(name));
 if (unknown.length > 0)
-  throw new Error(
-    `no such measure: ${unknown.join(", ")}; there are ${benches.map(({ name }) => name).join(", ")}`,
-  );
+  throw new Error(`no such measure: ${unknown.join(", ")}; there are ${names.join(", ")}`);
 
-const chosen = benches.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
-const how = `Median of ${rounds}, embedded backend, all nodes of a row on one machine: ${machine()}.`;
+const isWhole = wanted.length === 0;
+const chosen = benches.filter(({ name }) => isWhole || wanted.includes(name));
+const how = `Median of ${rounds} or more, embedded backend, all nodes of a row on one machine: ${machine()}.`;
+const measuredAt = commit();
 
+const kept = new Map(Object.entries(isWhole ? {} : readResults()));
 const outcome = await runBenches(chosen, {
   began: (name) => console.error(`measuring ${name}`),
   found: (measure) => console.error(`  ${line(measure)}`),
-  ended(soFar) {
+  ended(name, rows) {
+    if (!isWhole && !flags.keep) return;
     // Each time: a run takes long, and one that somebody ends has measured something all the same.
-    if (wanted.length === 0) writeFileSync("bench/RESULTS.md", results(soFar, how));
+    kept.set(name, { commit: measuredAt, rows });
+    writeResults(Object.fromEntries(kept));
+    writeFileSync("bench/RESULTS.md", results(linesOf(names, Object.fromEntries(kept)), how));
   },
 });
 
-console.log(report(outcome, how));
-for (const { name, error } of outcome.rows.filter(isFailure)) {
-  console.error(`${name} failed:`, error);
+const lines = [...outcome].flatMap(([bench, rows]) =>
+  rows.map((row) => ({ bench, row, commit: measuredAt })),
+);
+console.log(report(lines, how));
+for (const { row } of lines) {
+  if (!isFailure(row)) continue;
+  console.error(`${row.name} failed:`, row.error);
   process.exitCode = 1;
 }

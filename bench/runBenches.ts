@@ -7,41 +7,38 @@ export interface Failure {
   readonly error: unknown;
 }
 
-export interface Outcome {
-  /** In the order of the benches; a failure follows what its bench had measured before. */
-  readonly rows: readonly (Measure | Failure)[];
-  /** Names of the benches that have not ended. */
-  readonly missing: readonly string[];
-}
+export type Row = Measure | Failure;
+
+/** Rows by their bench, in the order in which they were run; a failure follows what its bench had measured before. */
+export type Outcome = ReadonlyMap<string, readonly Row[]>;
 
 /** Told while benches run. */
 export interface Listener {
   began(name: string): void;
   found(measure: Measure): void;
-  /** One ended, whichever way: what there is so far, for whoever keeps it in case the next one never ends. */
-  ended(outcome: Outcome): void;
+  /** One ended, whichever way: its rows, for whoever keeps them in case the next one never ends. */
+  ended(name: string, rows: readonly Row[]): void;
 }
 
-export const isFailure = (row: Measure | Failure): row is Failure => "error" in row;
+export const isFailure = (row: Row): row is Failure => "error" in row;
 
 /** Runs each to its end; never rejects because of one. */
 export async function runBenches(benches: readonly Bench[], listener: Listener): Promise<Outcome> {
-  const rows: (Measure | Failure)[] = [];
-  const missing = benches.map(({ name }) => name);
-  const outcome = (): Outcome => ({ rows: [...rows], missing: [...missing] });
-  const found = (measure: Measure): void => {
-    rows.push(measure);
-    listener.found(measure);
-  };
+  const outcome = new Map<string, readonly Row[]>();
   for (const bench of benches) {
+    const rows: Row[] = [];
+    const found = (measure: Measure): void => {
+      rows.push(measure);
+      listener.found(measure);
+    };
     listener.began(bench.name);
     try {
       for (const measure of await bench.run(found)) found(measure);
     } catch (error) {
       rows.push({ name: bench.name, error });
     }
-    missing.shift();
-    listener.ended(outcome());
+    outcome.set(bench.name, rows);
+    listener.ended(bench.name, rows);
   }
-  return outcome();
+  return outcome;
 }

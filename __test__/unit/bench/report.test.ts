@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Measure } from "../../../bench/measure.ts";
-import { report, results } from "../../../bench/report.ts";
+import { type Line, report, results } from "../../../bench/report.ts";
+import { linesOf } from "../../../bench/results.ts";
 
 const alone: Measure = {
   name: "start",
@@ -19,16 +20,22 @@ const compared: Measure = {
 };
 const error = new Error("no mesh came about\nstderr: …");
 
-test("a bench that failed is named in its place with the reason, one that has not ended at the end", () => {
-  const outcome = { rows: [alone, { name: "mesh30", error }, compared], missing: ["relay"] };
-  expect(report(outcome, "Median of 3.")).toBe(
+const lines: Line[] = [
+  { bench: "start", row: alone, commit: "c1" },
+  { bench: "mesh30", row: { name: "mesh30", error }, commit: "c2" },
+  { bench: "read", row: compared, commit: "c1" },
+  { bench: "relay", row: null, commit: "" },
+];
+
+test("a bench that failed is named in its place with the reason, and one that never ran", () => {
+  expect(report(lines, "Median of 3.")).toBe(
     [
-      "| What        | median       | lowest to highest | compared with | its median | ratio | goal     |",
-      "|-------------|--------------|-------------------|---------------|------------|-------|----------|",
-      "| launch → up | 2 ms         | 1 to 3            |               |            |       | ≤ 250 ms |",
-      "| mesh30      | failed       |                   |               |            |       |          |",
-      "| reading     | 3.0 µs       | 2.0 to 4.0        | wg            | 4.0 µs     | 0.75  |          |",
-      "| relay       | not measured |                   |               |            |       |          |",
+      "| What        | median       | lowest to highest | compared with | its median | ratio | goal     | at commit |",
+      "|-------------|--------------|-------------------|---------------|------------|-------|----------|-----------|",
+      "| launch → up | 2 ms         | 1 to 3            |               |            |       | ≤ 250 ms | c1        |",
+      "| mesh30      | failed       |                   |               |            |       |          | c2        |",
+      "| reading     | 3.0 µs       | 2.0 to 4.0        | wg            | 4.0 µs     | 0.75  |          | c1        |",
+      "| relay       | not measured |                   |               |            |       |          |           |",
       "",
       "Median of 3.",
       "",
@@ -38,9 +45,18 @@ test("a bench that failed is named in its place with the reason, one that has no
 });
 
 test("the samples are kept as they were taken", () => {
-  const text = results({ rows: [alone, { name: "mesh30", error }, compared], missing: [] }, "Median of 3.");
+  const text = results(lines.slice(0, 3), "Median of 3.");
   expect(text.split("## Raw samples\n")[1]).toBe(
     "\n```\nstart (ms): 3.00 1.00 2.00\nread (µs): 2.00 4.00 3.00\nread, wg (µs): 4.00 4.00 4.00\n```\n",
   );
   expect(text).not.toContain("not measured");
+});
+
+test("what was measured before stands beside what is measured anew, in the order of the benches", () => {
+  const kept = { read: { commit: "c1", rows: [compared] }, start: { commit: "c2", rows: [alone] } };
+  expect(linesOf(["start", "relay", "read"], kept)).toEqual([
+    { bench: "start", row: alone, commit: "c2" },
+    { bench: "relay", row: null, commit: "" },
+    { bench: "read", row: compared, commit: "c1" },
+  ]);
 });

@@ -24,14 +24,15 @@ test("a bench that fails takes nothing from the others, nor the rows it had foun
     },
   ];
   const told: string[] = [];
-  const missing: string[][] = [];
+  const ended: string[] = [];
   const outcome = await runBenches(benches, {
     began: (name) => told.push(`began ${name}`),
     found: ({ name }) => told.push(name),
-    ended: (soFar) => missing.push([...soFar.missing]),
+    ended: (name, rows) => ended.push(`${name} ${rows.length}`),
   });
-  expect(outcome.rows.map(({ name }) => name)).toEqual(["first", "second", "third", "half", "fourth"]);
-  expect(outcome.rows.filter(isFailure)).toEqual([{ name: "half", error: broken }]);
+  const rows = [...outcome.values()].flat();
+  expect(rows.map(({ name }) => name)).toEqual(["first", "second", "third", "half", "fourth"]);
+  expect(rows.filter(isFailure)).toEqual([{ name: "half", error: broken }]);
   expect(told).toEqual(["began whole", "first", "second", "began half", "third", "began told", "fourth"]);
-  expect(missing).toEqual([["half", "told"], ["told"], []]);
+  expect(ended).toEqual(["whole 2", "half 2", "told 1"]);
 });
