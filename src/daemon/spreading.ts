@@ -15,7 +15,9 @@ export function spreading(isPrivate: boolean, gossipPort: number): Spreading {
         isPrivate,
         send,
         learned: (mention) => {
-          store.observe(mentionSighting(mention, "gossip-transitive", (ip) => underlay.isInsideMesh(ip)));
+          // It came through a tunnel, and whose word it is nobody is to know.
+          const isInside = (ip: string): boolean => underlay.isInsideMesh(ip);
+          store.observe(mentionSighting(mention, "gossip-transitive", isInside, ""));
         },
       });
       return {

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import type { Random } from "../core/random.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import { isConnected } from "../peers/connected.ts";
 import { type LocalNode, ownEndpoint, ownLanEndpoint } from "../peers/localNode.ts";
 import type { Peer } from "../peers/peer.ts";
 import { ACTIVE_MS, type PeerStore } from "../peers/store.ts";
@@ -101,14 +102,17 @@ export class Announcer {
    * heard lately, since the age goes with them; a Go peer would take those for fresh.
    */
   #candidates(to: PublicKey | null): Peer[] {
-    const { namesNobody, store } = this.#options;
+    const { clock, namesNobody, store } = this.#options;
     if (namesNobody) return [];
+    const nowMs = clock.wallMs();
     const isOurs = to !== null && (store.get(to)?.instance ?? "") !== "";
+    // Where so many strangers are that they may be invented, those with a tunnel would be lost among them.
+    const counts = (peer: Peer): boolean => !store.isCrowded || isConnected(peer.lastHandshakeMs, nowMs);
     const lives = (peer: Peer): boolean =>
       isOurs ? store.heardAgoMs(peer.publicKey) < ACTIVE_MS : store.isActive(peer);
     return this.#rotation.order(
       to,
-      store.list().filter((peer) => peer.meshIp !== null && lives(peer)),
+      store.list().filter((peer) => peer.meshIp !== null && lives(peer) && counts(peer)),
     );
   }
 

@@ -21,10 +21,11 @@ import type { Counters } from "./counters.ts";
 import { Crawl } from "./crawl.ts";
 import { type HelloReason, HelloTable, type OpenHello } from "./helloTable.ts";
 import type { ReceivedAnnouncement } from "./inbound.ts";
+import { storeMentions } from "./mentions.ts";
 import { Outbox } from "./outbox.ts";
 import { RefreshPlan } from "./refreshPlan.ts";
 import type { Underlay } from "./seams.ts";
-import { directSighting, mentionSighting, outside } from "./sightings.ts";
+import { directSighting, outside } from "./sightings.ts";
 import { VerifiedSources } from "./verifiedSources.ts";
 
 export interface ExchangeOptions {
@@ -228,7 +229,12 @@ export class Exchange {
       before !== undefined && before.instance === announcement.instance && this.#isConnected(before);
     const control = answered || !before?.controlEndpoint ? outside(from, isInsideMesh) : null;
     const peer = store.observe({
-      ...directSighting(announcement, method, settled && !answered && method !== "lan" ? null : endpoint),
+      ...directSighting(
+        announcement,
+        method,
+        settled && !answered && method !== "lan" ? null : endpoint,
+        from,
+      ),
       ...(control === null || type === "ANNOUNCE" ? {} : { controlEndpoint: control }),
       ...(knowsUs ? { knowsUs, answered } : {}),
       ...(message.proven ? { proven: true } : {}),
@@ -247,22 +253,16 @@ export class Exchange {
       if (message.proven) this.#challenges.proved(peer.publicKey, restarted, nowMs);
       this.#plan.heard(peer.publicKey, type === "HELLO", announcement.timestampSeconds, nowMs);
     }
-    const news = this.#mentions(announcement, method === "gossip" ? "gossip-transitive" : "dht-transitive");
+    const asMention = method === "gossip" ? "gossip-transitive" : "dht-transitive";
+    const news = storeMentions(
+      this.#options,
+      announcement.knownPeers,
+      asMention,
+      this.#isConnected(peer) ? null : from,
+    );
     // The first peer a node meets is asked for all it knows; later ones only when they have shown news.
     this.#crawl.heard(peer.publicKey, news || !this.#crawl.begun, answered, nowMs);
     return peer;
-  }
-
-  /** Stores those the message mentions; true when one of them is new. */
-  #mentions(announcement: Announcement, method: DiscoveryMethod): boolean {
-    const { store, underlay } = this.#options;
-    let news = false;
-    for (const known of announcement.knownPeers) {
-      const isNew = store.get(known.publicKey) === undefined;
-      const peer = store.observe(mentionSighting(known, method, (ip) => underlay.isInsideMesh(ip)));
-      if (isNew && peer) news = true;
-    }
-    return news;
   }
 
   /** Answers, within what an unproven address may get (weak point 11). */

@@ -39,6 +39,9 @@ const JITTER = 0.2;
 /** What others would be told of a peer. */
 const TOLD = ["endpoint", "meshIp", "meshIpv6", "hostname", "natType", "introducer", "instance"] as const;
 
+/** Changes when a tunnel comes up or ceases. */
+const MET = ["lastHandshakeMs"] as const;
+
 export class Gossip {
   readonly #options: GossipOptions;
   readonly #rumours = new Rumours();
@@ -91,8 +94,12 @@ export class Gossip {
       this.#rumours.forget(publicKey);
       return;
     }
-    if (event.type === "updated" && !TOLD.some((field) => event.changed.has(field))) return;
     const { clock, store } = this.#options;
+    if (store.isCrowded) {
+      // Among many that may be invented, only what has a tunnel is news: from when it comes up.
+      if (!isConnected(event.peer.lastHandshakeMs, clock.wallMs())) return;
+      if (event.type === "updated" && ![...TOLD, ...MET].some((field) => event.changed.has(field))) return;
+    } else if (event.type === "updated" && !TOLD.some((field) => event.changed.has(field))) return;
     this.#rumours.add(publicKey, store.size);
     this.#quietRounds = 0;
     this.#nextAtMs = Math.min(this.#nextAtMs, clock.monotonicMs() + this.#pauseMs());

@@ -127,7 +127,7 @@ export class Lan {
     const endpoint = this.#keepsSource(message, anew)
       ? lanEndpoint(announcement.wgEndpoint, from.host, announcement.wireguardPort)
       : null;
-    const peer = store.observe(directSighting(announcement, "lan", endpoint));
+    const peer = store.observe(directSighting(announcement, "lan", endpoint, from));
     counters.add(peer ? "stored" : "refused");
     if (!peer) return;
     if (before?.proven && !anew) this.#turns.heard(announcement.publicKey);

@@ -63,7 +63,8 @@ export class GlobalLimiter {
   }
 }
 
-function sourceKey(ip: string): string {
+/** What one host owns: an IPv4 address, or an IPv6 /64. `ip` is a canonical address. */
+export function sourceKey(ip: string): string {
   if (isIPv4(ip)) return ip;
   // Canonical text has at most one "::"; the first four groups are the /64.
   const [head = "", tail] = ip.split("::");

@@ -6,6 +6,7 @@ import type { Endpoint } from "../core/types.ts";
 import type { DiscoveryMethod, Sighting } from "../peers/peer.ts";
 import { transitiveEndpoint } from "../wire/endpointRules.ts";
 import type { Announcement, KnownPeer, Mention } from "../wire/types.ts";
+import { sourceKey } from "./rateLimiter.ts";
 
 type InsideMesh = (ip: string) => boolean;
 
@@ -14,14 +15,16 @@ export function outside(endpoint: Endpoint | null, isInsideMesh: InsideMesh): En
   return endpoint === null || isInsideMesh(endpoint.host) ? null : endpoint;
 }
 
-/** The sender's word about itself. */
+/** The sender's word about itself, from the address `from`. */
 export function directSighting(
   announcement: Announcement,
   method: DiscoveryMethod,
   endpoint: Endpoint | null,
+  from: Endpoint,
 ): Sighting {
   const { candidates = [] } = announcement;
   return {
+    source: sourceKey(from.host),
     ...common(announcement, method),
     ...(endpoint === null ? {} : { endpoint }),
     introducer: announcement.introducer,
@@ -35,10 +38,16 @@ export function directSighting(
   };
 }
 
-/** What somebody else says about a peer. */
-export function mentionSighting(known: Mention, method: DiscoveryMethod, isInsideMesh: InsideMesh): Sighting {
+/** What somebody else says about a peer; `source` is where a stranger said it, "" for a teller with a tunnel to us. */
+export function mentionSighting(
+  known: Mention,
+  method: DiscoveryMethod,
+  isInsideMesh: InsideMesh,
+  source: string,
+): Sighting {
   const endpoint = outside(transitiveEndpoint(known.wgEndpoint), isInsideMesh);
   return {
+    source,
     ...common(known, method),
     ...(endpoint === null ? {} : { endpoint }),
     ...(known.ageSeconds === undefined ? {} : { ageSeconds: known.ageSeconds }),

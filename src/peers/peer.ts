@@ -68,6 +68,8 @@ export interface Peer {
 export interface Sighting {
   readonly publicKey: PublicKey;
   readonly method: DiscoveryMethod;
+  /** Where the word came from, when it may be anybody's: an IPv4 address or an IPv6 /64, whose new keys are limited (peers/room.ts). */
+  readonly source?: string;
   readonly hostname?: string;
   readonly meshIp?: IpAddress;
   readonly meshIpv6?: IpAddress;

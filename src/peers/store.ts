@@ -9,6 +9,7 @@ import { changedFields, mergeSighting, withoutLeftAddress } from "./merge.ts";
 import type { DiscoveryMethod, Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
 import { ProvenKeys } from "./provenKeys.ts";
 import { isMention } from "./rank.ts";
+import { isStranger, MANY_STRANGERS, Shares, whoGivesWay } from "./room.ts";
 import { Tombstones } from "./tombstones.ts";
 import { WaitingClaims } from "./waitingClaims.ts";
 
@@ -40,6 +41,8 @@ export interface PeerStoreOptions {
 /** A record and what the store alone needs. Ages are taken on the monotonic clock, since wall clocks jump. */
 interface Entry {
   peer: Peer;
+  readonly source: string;
+  readonly sinceMs: number;
   /** Last direct word or handshake; -Infinity for never. Rules what is active. */
   aliveAtMs: number;
   /**
@@ -73,6 +76,9 @@ export class PeerStore {
   readonly #waiting = new WaitingClaims();
   readonly #proven = new ProvenKeys((publicKey) => this.#entries.has(publicKey));
   readonly #tombstones = new Tombstones();
+  readonly #shares = new Shares();
+  /** Records of peers that never shook hands. */
+  #strangers = 0;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
 
   constructor(options: PeerStoreOptions) {
@@ -92,6 +98,16 @@ export class PeerStore {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** True when it takes no more of those that are only mentioned. */
+  get isFull(): boolean {
+    return this.#entries.size >= MAX_PEERS;
+  }
+
+  /** True when so many have never shaken hands that they may be invented: of such nobody is told. */
+  get isCrowded(): boolean {
+    return this.#strangers >= MANY_STRANGERS;
   }
 
   get(publicKey: PublicKey): Peer | undefined {
@@ -114,7 +130,7 @@ export class PeerStore {
     const known = this.#entries.get(sighting.publicKey);
     // Nobody has heard it for as long as makes a peer inactive: not worth a place, nor a HELLO.
     if (isStaleMention(sighting)) return known?.peer ?? null;
-    if (known === undefined && this.#entries.size >= MAX_PEERS && !this.#makeRoom(sighting)) return null;
+    if (known === undefined && !this.#hasRoomFor(sighting, nowMs)) return null;
 
     const before = known?.peer ?? null;
     const allowed = this.#allowed(sighting, before);
@@ -122,7 +138,8 @@ export class PeerStore {
     const merged = mergeSighting(before, proven ? { ...allowed, proven } : allowed, this.#clock.wallMs());
     const peer = withoutLeftAddress(merged, sighting);
     if (proven) this.#proven.add(sighting.publicKey);
-    const entry = known ?? newEntry(peer);
+    const entry = known ?? newEntry(peer, sighting.source ?? "", nowMs);
+    if (known === undefined && isStranger(peer)) this.#strangers += 1;
     const wasActive = this.#isAlive(entry, nowMs);
     this.#stamp(entry, sighting, peer, nowMs);
     this.#entries.set(peer.publicKey, entry);
@@ -152,6 +169,7 @@ export class PeerStore {
       entry.aliveAtMs = Math.max(entry.aliveAtMs, entry.handshakeAtMs);
       entry.newsAtMs = Math.max(entry.newsAtMs, entry.handshakeAtMs);
       entry.heardAtMs = Math.max(entry.heardAtMs, entry.handshakeAtMs);
+      if (isStranger(before)) this.#strangers -= 1;
       entry.peer = Object.freeze({ ...before, lastHandshakeMs: atMs });
     }
     const isConnected = nowMs - entry.handshakeAtMs < SESSION_LIFETIME_MS;
@@ -169,6 +187,7 @@ export class PeerStore {
     if (entry === undefined) return;
     const { peer } = entry;
     this.#entries.delete(publicKey);
+    if (isStranger(peer)) this.#strangers -= 1;
     for (const address of [peer.meshIp, peer.meshIpv6]) this.#release(address, publicKey);
     if (reason === "goodbye" || reason === "evicted") {
       const lastWordSeconds = Math.max(atSeconds, entry.lastWordSeconds);
@@ -333,20 +352,14 @@ export class PeerStore {
     if (address !== null && this.#holders.get(address) === publicKey) this.#holders.delete(address);
   }
 
-  /**
-   * A peer that speaks for itself may displace one that others only mention and that never shook hands: the one without
-   * news for longest. False when there is none.
-   */
-  #makeRoom(sighting: Sighting): boolean {
-    if (isMention(sighting.method)) return false;
-    let least: Entry | undefined;
-    for (const entry of this.#entries.values()) {
-      if (entry.peer.lastHandshakeMs > 0 || !entry.peer.methods.every(isMention)) continue;
-      if (least === undefined || entry.newsAtMs < least.newsAtMs) least = entry;
-    }
-    if (least === undefined) return false;
-    this.remove(least.peer.publicKey, "replaced");
-    return true;
+  /** Among many strangers each source has its share, and in a full store somebody must give way (peers/room.ts). */
+  #hasRoomFor(sighting: Sighting, nowMs: number): boolean {
+    if (this.isFull && isMention(sighting.method)) return false;
+    if (!this.#shares.take(sighting, this.#strangers, nowMs)) return false;
+    if (!this.isFull) return true;
+    const loser = whoGivesWay(this.#entries.values(), sighting, nowMs);
+    if (loser !== null) this.remove(loser.publicKey, "replaced");
+    return loser !== null;
   }
 
   /** Being seen again is no news by itself: it comes every few seconds from every peer. */
@@ -372,10 +385,11 @@ function isStaleMention({ method, ageSeconds = 0 }: Sighting): boolean {
   return isMention(method) && ageSeconds * 1000 >= ACTIVE_MS;
 }
 
-function newEntry(peer: Peer): Entry {
+function newEntry(peer: Peer, source: string, sinceMs: number): Entry {
   const never = Number.NEGATIVE_INFINITY;
   return {
     peer: { ...peer, meshIp: null, meshIpv6: null },
+    ...{ source, sinceMs },
     aliveAtMs: never,
     heardAtMs: never,
     newsAtMs: never,

@@ -4,21 +4,33 @@
  */
 import type { PublicKey } from "../core/types.ts";
 
-const FNV_OFFSET = 0xcbf29ce484222325n;
-const FNV_PRIME = 0x100000001b3n;
+/** The offset basis 0xcbf29ce484222325 in halves, and the prime 2^40 + 0x1b3 without its highest bit. */
+const FNV_OFFSET_HIGH = 0xcbf29ce4;
+const FNV_OFFSET_LOW = 0x84222325;
+const FNV_PRIME_LOW = 0x1b3;
 const PAIR_ID = /^[0-9a-f]{16}$/;
 
 /** The window comes every so many seconds and is open for the first so many of them. */
 const WINDOW_SECONDS = 20n;
 const OPEN_SECONDS = 4n;
 
-/** FNV-1a, 64 bits, over the texts (of ASCII) with a zero byte between each two. */
+/**
+ * FNV-1a, 64 bits, over the texts (of ASCII) with a zero byte between each two. In halves of 32 bits, whose products are exact: BigInt
+ * takes four times as long, and relays are ordered by it for each pair without a path.
+ */
 export function fnv1a64(...texts: readonly string[]): bigint {
-  let hash = FNV_OFFSET;
-  for (const byte of Buffer.from(texts.join("\0"), "latin1")) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * FNV_PRIME);
+  const text = texts.join("\0");
+  let high = FNV_OFFSET_HIGH;
+  let low = FNV_OFFSET_LOW;
+  for (let index = 0; index < text.length; index += 1) {
+    low = (low ^ (text.charCodeAt(index) & 0xff)) >>> 0;
+    const product = low * FNV_PRIME_LOW;
+    const carry = Math.floor(product / 2 ** 32);
+    // The 2^40 of the prime moves the low half into the high one, eight bits up.
+    high = (high * FNV_PRIME_LOW + carry + ((low << 8) >>> 0)) >>> 0;
+    low = product >>> 0;
   }
-  return hash;
+  return (BigInt(high) << 32n) | BigInt(low);
 }
 
 /** Of both key texts, the lower one first. */

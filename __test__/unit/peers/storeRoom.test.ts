@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Sighting } from "../../../src/peers/peer.ts";
+import { MANY_STRANGERS, TRY_MS } from "../../../src/peers/room.ts";
 import { MAX_PEERS } from "../../../src/peers/store.ts";
 import { keyOf } from "../support/announcements.ts";
 import { clock, mention, nowSeconds, open, store, takeEvents, word } from "./storeFixture.ts";
@@ -39,6 +40,68 @@ describe("tombstones", () => {
     store.remove(keyOf(1), "goodbye", nowSeconds());
     expect(store.observe(word(1, { instance: "" }))).toBeNull();
     expect(store.observe(word(1, { instance: "fedcba9876543210" }))).not.toBeNull();
+  });
+});
+
+describe("a crowd of strangers", () => {
+  const from = (number: number, source: string): Sighting => word(number, { source });
+
+  function crowd(size: number, source: (number: number) => string): void {
+    for (let number = 0; number < size; number++) store.observe(from(number, source(number)));
+  }
+
+  test("is let in without limit while it is small", () => {
+    crowd(MANY_STRANGERS, () => "198.51.100.1");
+    expect(store.size).toBe(MANY_STRANGERS);
+    expect(store.isCrowded).toBe(true);
+  });
+
+  test("of one source grows by few, whose time comes back; another source has its own share", () => {
+    crowd(1000, () => "198.51.100.1");
+    expect(store.size).toBe(MANY_STRANGERS + 4);
+    expect(store.observe(from(5000, "198.51.100.2"))).not.toBeNull();
+    clock.advance(10_000);
+    expect(store.observe(from(5001, "198.51.100.1"))).not.toBeNull();
+    expect(store.observe(from(5002, "198.51.100.1"))).toBeNull();
+  });
+
+  test("that a stranger tells of is limited like its greetings, but not what a peer with a tunnel tells", () => {
+    for (let number = 0; number < 1000; number++) store.observe(mention(number, { source: "198.51.100.1" }));
+    expect(store.size).toBe(MANY_STRANGERS + 4);
+    expect(store.observe(mention(5000, { source: "" }))).not.toBeNull();
+  });
+
+  test("ends when they have shaken hands, or are gone", () => {
+    crowd(MANY_STRANGERS, () => "198.51.100.1");
+    store.noteHandshake(keyOf(0), clock.wallMs());
+    expect(store.isCrowded).toBe(false);
+    expect(store.observe(from(5000, "198.51.100.1"))).not.toBeNull();
+    expect(store.isCrowded).toBe(true);
+    store.remove(keyOf(1), "goodbye", nowSeconds());
+    expect(store.isCrowded).toBe(false);
+    store.remove(keyOf(0), "goodbye", nowSeconds());
+    expect(store.isCrowded).toBe(false);
+  });
+
+  test("that fills the store from many sources keeps no newcomer from another out, and it stays for its tries", () => {
+    const sourceOf = (number: number): string => `198.51.100.${number % 250}`;
+    for (let number = 0; store.size < MAX_PEERS; number++) {
+      if (number % 250 === 249) clock.advance(10_000);
+      store.observe(from(number, sourceOf(number)));
+    }
+    store.noteHandshake(keyOf(0), clock.wallMs());
+    expect(store.observe(from(50_000, "203.0.113.1"))).not.toBeNull();
+    for (let number = 60_000; number < 62_000; number++) store.observe(from(number, sourceOf(number)));
+    expect(store.get(keyOf(50_000))).toBeDefined();
+    expect(store.get(keyOf(0))).toBeDefined();
+    expect(store.size).toBe(MAX_PEERS);
+  });
+
+  test("where each comes from another source gives way only after its tries", () => {
+    crowd(MAX_PEERS, (number) => `source ${number}`);
+    expect(store.observe(from(5000, "203.0.113.1"))).toBeNull();
+    clock.advance(TRY_MS);
+    expect(store.observe(from(5001, "203.0.113.1"))).not.toBeNull();
   });
 });
 

@@ -10,6 +10,7 @@ import { fnv1a64 } from "../../wire/pairs.ts";
  * different one for each pair, so that they share the load. One that comes or goes moves no pair but its own.
  */
 export function orderRelays(a: PublicKey, b: PublicKey, relays: readonly PublicKey[]): PublicKey[] {
+  if (relays.length < 2) return [...relays];
   const [lower, higher] = a < b ? [a, b] : [b, a];
   return relays
     .map((relay) => ({ relay, weight: fnv1a64(lower, higher, relay) }))

@@ -302,7 +302,9 @@ export class RelayClient {
 
   #isReached(relay: Peer): boolean {
     const { store, clock } = this.#options;
-    return isConnected(relay.lastHandshakeMs, clock.wallMs()) || store.isActive(relay);
+    if (isConnected(relay.lastHandshakeMs, clock.wallMs())) return true;
+    // A crowd of strangers may be invented: none of them relays, and to order them for each of them would be the square of it.
+    return !store.isCrowded && store.isActive(relay);
   }
 
   #carryOut(publicKey: PublicKey, entry: Entry, effects: readonly PairEffect[]): void {

@@ -101,12 +101,15 @@ export class Introductions {
 
   /** Asks up to three introducers for that peer, `anybody` or only those that others can reach; false when there is none. */
   ask(target: PublicKey, anybody: boolean): boolean {
-    const { store, self, isVerified } = this.#options;
+    const { clock, store, self, isVerified } = this.#options;
+    const nowMs = clock.wallMs();
+    // In a crowd of strangers only nodes with a tunnel are asked: those that were invented introduce nobody.
+    const mayKnow = (peer: Peer): boolean => !store.isCrowded || isConnected(peer.lastHandshakeMs, nowMs);
     const introducers = introducersFor({
       ownKey: self.snapshot.publicKey,
       target,
       anybody,
-      peers: store.list().filter(({ publicKey }) => this.#isTrusted(publicKey)),
+      peers: store.list().filter((peer) => mayKnow(peer) && this.#isTrusted(peer.publicKey)),
       answers: (peer) => peer.controlEndpoint !== null && isVerified(peer.controlEndpoint),
     });
     let asked = false;

@@ -25,6 +25,8 @@ const ATTEMPT_AGAIN_MS = 35_000;
 const MAX_ATTEMPT_AGAIN_MS = 300_000;
 /** A word of the other side that it begins counts sooner (PROTOCOL.md section 12: punch again). */
 export const OTHER_BEGINS_AGAIN_MS = 6_000;
+/** Looked for at once; the others right after, so that a crowd of strangers does not hold up everything else. */
+const MAX_AT_ONCE = 16;
 /** As many as the store holds. */
 const MAX_NEEDS = 1_000;
 
@@ -138,11 +140,12 @@ export class Seeker {
     if (need !== undefined && !need.busy) need.seekAtMs = nowMs;
   }
 
-  /** For whom to begin now, and for whom to look. */
+  /** For whom to begin now, and for whom to look; {@link nextAtMs} tells that there are more. */
   take(nowMs: number): { readonly begin: PublicKey[]; readonly seek: PublicKey[] } {
     const begin: PublicKey[] = [];
     const seek: PublicKey[] = [];
     for (const [publicKey, need] of this.#needs) {
+      if (begin.length + seek.length >= MAX_AT_ONCE) break;
       if (need.busy) continue;
       if (need.beginAtMs !== null) {
         if (need.beginAtMs > nowMs) continue;

@@ -1,0 +1,96 @@
+/**
+ * Who gets a place in the store, and who gives his way for it. Any member can invent keys, tell of them, and greet in their names:
+ * none of that may keep an honest newcomer out, or cost as much as an honest newcomer does (row D10).
+ *
+ * A stranger is a key that has never shaken hands. While there are few, all come in. When there are many, each source may bring only
+ * some, and in a full store strangers give way: first those that only others tell of, then those of the source that has most.
+ * Pure: time comes in as an argument, monotonic milliseconds.
+ */
+import type { Peer, Sighting } from "./peer.ts";
+import { isMention } from "./rank.ts";
+
+/** A mesh forms without any limit up to here: as many nodes may meet at once. */
+export const MANY_STRANGERS = 200;
+/**
+ * New keys of one source among many strangers: a few at once, then one every 10 s. Each costs greetings, a search for paths, and
+ * an entry of the interface.
+ */
+const BURST = 4;
+const PER_SECOND = 0.1;
+/** Sources remembered; the one that brought somebody least recently is forgotten first. */
+const MAX_SOURCES = 4_096;
+/** A stranger has this long to shake hands before any newcomer may have its place: two tries of WireGuard. */
+export const TRY_MS = 10_000;
+
+/** What decides on a place. */
+export interface Place {
+  readonly peer: Peer;
+  /** Who brought it: an address, or "" for none that could be flooded from. */
+  readonly source: string;
+  /** When it came. */
+  readonly sinceMs: number;
+  /** Last news of it. */
+  readonly newsAtMs: number;
+}
+
+export const isStranger = (peer: Peer): boolean => peer.lastHandshakeMs === 0;
+
+/** Only told of by others. */
+const isHearsay = (peer: Peer): boolean => peer.methods.every(isMention);
+
+interface Share {
+  tokens: number;
+  atMs: number;
+}
+
+/** How many new keys each source may still bring. */
+export class Shares {
+  readonly #shares = new Map<string, Share>();
+
+  /** True when a new key may come in; `strangers` are those there. What has no source is not limited. */
+  take({ source = "" }: Sighting, strangers: number, nowMs: number): boolean {
+    if (source === "" || strangers < MANY_STRANGERS) return true;
+    const { tokens, atMs } = this.#shares.get(source) ?? { tokens: BURST, atMs: nowMs };
+    const now = Math.min(BURST, tokens + ((nowMs - atMs) * PER_SECOND) / 1000);
+    this.#shares.delete(source);
+    this.#shares.set(source, { tokens: now < 1 ? now : now - 1, atMs: nowMs });
+    if (this.#shares.size > MAX_SOURCES) {
+      const [oldest] = this.#shares.keys();
+      if (oldest !== undefined) this.#shares.delete(oldest);
+    }
+    return now >= 1;
+  }
+}
+
+/**
+ * Who of a full store gives way to a newcomer; null for nobody, so it does not come in. What only others tell of never displaces
+ * anybody, and who has shaken hands stays.
+ */
+export function whoGivesWay(places: Iterable<Place>, newcomer: Sighting, nowMs: number): Peer | null {
+  if (isMention(newcomer.method)) return null;
+  const strangers: Place[] = [];
+  let hearsay: Place | undefined;
+  for (const place of places) {
+    if (!isStranger(place.peer)) continue;
+    if (!isHearsay(place.peer)) strangers.push(place);
+    else if (hearsay === undefined || place.newsAtMs < hearsay.newsAtMs) hearsay = place;
+  }
+  if (hearsay !== undefined) return hearsay.peer;
+  const bySource = new Map<string, Place[]>();
+  for (const place of strangers) {
+    const theirs = bySource.get(place.source);
+    if (theirs === undefined) bySource.set(place.source, [place]);
+    else theirs.push(place);
+  }
+  let most: Place[] = [];
+  for (const theirs of bySource.values()) if (theirs.length > most.length) most = theirs;
+  const own = bySource.get(newcomer.source ?? "")?.length ?? 0;
+  if (most.length > own + 1) return longestWithoutNews(most);
+  return longestWithoutNews(strangers.filter(({ sinceMs }) => nowMs - sinceMs >= TRY_MS));
+}
+
+function longestWithoutNews(places: readonly Place[]): Peer | null {
+  let least: Place | undefined;
+  for (const place of places) if (least === undefined || place.newsAtMs < least.newsAtMs) least = place;
+  return least?.peer ?? null;
+}
