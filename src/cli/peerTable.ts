@@ -74,6 +74,7 @@ export function peerTable(
     ["HOST", ({ hostname }) => hostname ?? "-"],
     ["MESH IP", ({ mesh_ip }) => mesh_ip],
     ["STATE", ({ state }) => state],
+    ["HEALTH", ({ health }) => health ?? "-"],
     ["PATH", ({ path }) => path],
     ...(sortColumn === undefined ? [] : [sortColumn]),
     ["ENDPOINT", ({ endpoint }) => endpoint || "-"],

@@ -16,6 +16,14 @@ export const EVENT_TYPES = [
   "peer.connected",
   /** Its tunnel works no more: `reason`. */
   "peer.disconnected",
+  /** It answers nothing. */
+  "peer.suspect",
+  /** Other ways to it are tried. */
+  "peer.reconnecting",
+  /** It was given up as dead; it comes back by its own word alone. */
+  "peer.evicted",
+  /** It answers again. */
+  "peer.recovered",
   /** It is reached in another way: `from`, `to`, `relay`, `reason`. */
   "peer.path",
   /** `version`, `duration_ms` of the startup. */

@@ -2,11 +2,11 @@
  * How a node starts (row C1) and, read backwards, how it stops (row C4): every step carries its own undo.
  */
 import { handoverPath, peerCachePath, pidFilePath } from "../config/paths.ts";
-import { sleep } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { Prover } from "../discovery/seams.ts";
 import type { Forwarding } from "../mesh/forwarding.ts";
+import { HealthTable } from "../mesh/health/table.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
 import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
 import { HostUnderlay } from "../mesh/underlay.ts";
@@ -17,6 +17,7 @@ import type { Backend } from "../wireguard/backend.ts";
 import { type AddressKeeper, addressKeeperOf } from "./addressKeeper.ts";
 import { undoRoutes, withDeadline } from "./endings.ts";
 import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
+import { startHealth } from "./healthTasks.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
 import { cycleMeter, publishNode, sightingCounter } from "./nodeMetrics.ts";
@@ -30,7 +31,6 @@ import {
 } from "./parts.ts";
 import { keepPeerCache, loadPeerCache, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
-import { listenForProbes } from "./probeListening.ts";
 import { recover } from "./recovery.ts";
 import { RouteHealth } from "./routeHealth.ts";
 import { forwardingOf } from "./routeParts.ts";
@@ -48,6 +48,7 @@ export interface RunningNode {
   readonly paths: PathTable;
   readonly underlay: HostUnderlay;
   readonly reconciler: Reconciler;
+  readonly health: HealthTable;
   readonly pinger: Pinger;
 }
 
@@ -163,6 +164,7 @@ class Lifecycle {
     addressKeeper.follow(store);
     publishNode(metrics, store, self);
     const paths = new PathTable();
+    const health = new HealthTable();
     tellEvents(events, { store, paths, self });
     store.subscribe((event) => {
       if (event.type === "removed") paths.forget(event.peer.publicKey);
@@ -193,6 +195,7 @@ class Lifecycle {
           forward: (networks) => forwarding.ensure(networks),
           interface: this.#interfaceOptions(made, self),
           settings: this.#parts.reconcile ?? reconcileSettings(options),
+          keptOut: (publicKey) => health.isOut(publicKey),
         }),
       async () => {
         if (this.#leaves(backend)) return;
@@ -211,7 +214,8 @@ class Lifecycle {
       },
     );
     const pinger = new Pinger({ clock, metrics, store, self, probePort: this.#parts.mesh.probePort });
-    const node = { backend, self, prover: identity.prover, store, paths, underlay, reconciler, pinger };
+    const { prover } = identity;
+    const node = { backend, self, prover, store, paths, underlay, reconciler, health, pinger };
     await this.#startDiscovery(node);
     await this.#steps.step(
       "tasks",
@@ -343,17 +347,18 @@ class Lifecycle {
   }
 
   #startTasks(node: RunningNode, addressKeeper: AddressKeeper): void {
-    const { reconciler, store, self } = node;
-    const { clock, log, mesh, options, troubles } = this.#parts;
+    const { reconciler, store } = node;
+    const { clock, options, troubles } = this.#parts;
     const supervisor = this.#supervisor;
     supervisor.start("reconcile", "critical", (signal) => reconciler.run(signal));
-    const ask = (publicKey: PublicKey) => this.#probe(node, publicKey);
-    startWatches(this.#parts, node, this.#layers.discovery, supervisor, ask);
+    const ask = (publicKey: PublicKey): Promise<boolean> => this.#probe(node, publicKey);
+    const watch = startHealth(this.#parts, node, supervisor, this.#timing.expireMs);
     this.#routeHealth.start(node, supervisor, ask);
     supervisor.start("own-addresses", "restart", (signal) => addressKeeper.run(signal));
-    const probes = { clock, log, port: mesh.probePort, self };
-    supervisor.start("probe-listener", "restart", (signal) => listenForProbes(probes, signal));
-    this.#every("peer-expiry", this.#timing.expireMs, async () => store.expire());
+    startWatches(this.#parts, node, this.#layers.discovery, supervisor, {
+      ask,
+      silent: (peers) => watch.silent(peers),
+    });
     const saving = {
       clock,
       troubles,
@@ -362,16 +367,6 @@ class Lifecycle {
       everyMs: this.#timing.cacheSaveMs,
     };
     supervisor.start("peer-cache", "restart", (signal) => keepPeerCache(saving, signal));
-  }
-
-  /** A task that does one thing again and again. */
-  #every(name: string, intervalMs: number, action: () => Promise<void>): void {
-    this.#supervisor.start(name, "restart", async (signal) => {
-      for (;;) {
-        await sleep(this.#parts.clock, intervalMs, signal);
-        await action();
-      }
-    });
   }
 
   /** Cancels all tasks and waits for them, once. */

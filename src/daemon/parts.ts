@@ -9,7 +9,7 @@ import type { PublicKey } from "../core/types.ts";
 import type { RelayPlane } from "../discovery/relay/plane.ts";
 import type { OpenManySockets } from "../discovery/rendezvous/birthday.ts";
 import type { Discovery, Membership, Prover, Sealer } from "../discovery/seams.ts";
-import { defaultReconcileSettings, type ReconcileSettings } from "../mesh/reconciler.ts";
+import { defaultReconcileSettings, type ReconcileSettings } from "../mesh/reconcileSettings.ts";
 import type { AuditLog } from "../observe/auditLog.ts";
 import type { EventLog } from "../observe/events.ts";
 import type { LogRing } from "../observe/logRing.ts";

@@ -4,15 +4,24 @@ import type { Log } from "../core/log.ts";
 import { ProbeListener } from "../mesh/probeListener.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 
+export interface ProbeListening {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly port: number;
+  readonly self: LocalNode;
+  /** Told from which mesh address a peer asked. */
+  readonly asked: (from: string) => void;
+}
+
 /** The body of the task `probe-listener`. Rejects with ERR_SYSTEM when an address cannot be bound. */
 export async function listenForProbes(
-  { clock, log, port, self }: { clock: Clock; log: Log; port: number; self: LocalNode },
+  { clock, log, port, self, asked }: ProbeListening,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     const { meshIp, meshIpv6 } = self.snapshot;
     const addresses = meshIpv6 === null ? [meshIp] : [meshIp, meshIpv6];
-    const listener = new ProbeListener({ clock, addresses, port });
+    const listener = new ProbeListener({ clock, addresses, port, asked });
     const moved = untilMoved(self, addresses, signal);
     try {
       await listener.open();

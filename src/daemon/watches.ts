@@ -19,13 +19,19 @@ export interface WatchedNode {
   readonly underlay: HostUnderlay;
 }
 
-/** `ask` sends the peer something through the tunnel that it answers if it is there. */
+export interface SilenceListener {
+  /** Sends the peer something through the tunnel that it answers if it is there. */
+  ask(publicKey: PublicKey): Promise<unknown>;
+  /** Told whose traffic is not answered. */
+  silent(peers: readonly PublicKey[]): void;
+}
+
 export function startWatches(
   { clock, log, machine, options, system }: NodeParts,
   { backend, paths, reconciler, underlay }: WatchedNode,
   discovery: Discovery | null,
   supervisor: Supervisor,
-  ask: (publicKey: PublicKey) => Promise<unknown>,
+  listener: SilenceListener,
 ): void {
   const sleep = new SleepWatch({
     ...{ clock, log },
@@ -41,13 +47,14 @@ export function startWatches(
     sentBytes: () => system.sentBytes(options.interfaceName),
     ask: (peers) => {
       // What counts is whether anything comes back, which the next look sees.
-      for (const publicKey of peers) ask(publicKey).catch(() => {});
+      for (const publicKey of peers) listener.ask(publicKey).catch(() => {});
     },
     doubtful: () => discovery?.doubt(),
     silent: (peers) => {
       log.debug({ peers: peers.length }, "peers are silent");
       discovery?.doubt();
       for (const publicKey of peers) paths.report({ kind: "silent", publicKey });
+      listener.silent(peers);
     },
     heard: (peers) => {
       for (const publicKey of peers) paths.report({ kind: "heard", publicKey });

@@ -39,6 +39,8 @@ export class PeerSync {
   #applied: ReadonlyMap<PublicKey, WantedPeer> = new Map();
   #handshakes: HandshakeState = new Map();
   #dueAtMs: number | null = null;
+  /** Handshakes that others want anew, and where to. */
+  readonly #restarts = new Map<PublicKey, Endpoint | null>();
   /** Where live peers were last sent to, for an interface that was made anew. */
   #roamed: ReadonlyMap<PublicKey, Endpoint> = new Map();
 
@@ -49,6 +51,11 @@ export class PeerSync {
   /** Monotonic time at which a handshake is to be tried again, or null. */
   get dueAtMs(): number | null {
     return this.#dueAtMs;
+  }
+
+  /** With the next batch: to `to` or, when that is null, to where the peer is. */
+  restartHandshake(publicKey: PublicKey, to: Endpoint | null): void {
+    this.#restarts.set(publicKey, to);
   }
 
   /**
@@ -103,7 +110,9 @@ export class PeerSync {
     this.#handshakes = step.state;
     this.#dueAtMs = step.wakeAtMs;
 
-    const again = new Set(step.retrigger);
+    const restarts = new Map(this.#restarts);
+    this.#restarts.clear();
+    const again = new Set([...step.retrigger, ...restarts.keys()]);
     for (const change of changes) {
       // An initiation to the old endpoint may be under way, and WireGuard would wait 5 s before it tries the new one.
       const moved = change.kind === "update" && change.endpoint !== undefined;
@@ -115,7 +124,8 @@ export class PeerSync {
     const added = new Set(batch.map(keyOf));
     for (const peer of wanted) {
       if (!again.has(peer.publicKey) || added.has(peer.publicKey)) continue;
-      const endpoint = peer.endpoint ?? actual.get(peer.publicKey)?.endpoint ?? null;
+      const known = peer.endpoint ?? actual.get(peer.publicKey)?.endpoint ?? null;
+      const endpoint = restarts.get(peer.publicKey) ?? known;
       batch.push({ kind: "retrigger", peer: { ...peer, endpoint } });
     }
     return batch;

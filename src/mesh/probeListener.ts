@@ -22,6 +22,8 @@ export interface ProbeListenerOptions {
   /** 0 takes any free port (tests). */
   readonly port: number;
   readonly readLimitMs?: number;
+  /** A client at that address has got what we sent to it, and asks: the way works in both directions. */
+  readonly asked?: (from: string) => void;
 }
 
 export class ProbeListener {
@@ -84,6 +86,7 @@ export class ProbeListener {
     const end = (): void => void socket.destroy();
     let cancelLimit = clock.after(readLimitMs, end);
     let rest = "";
+    let isNew = true;
     this.#sockets.add(socket);
     socket.on("error", end);
     socket.on("close", () => {
@@ -99,6 +102,9 @@ export class ProbeListener {
         cancelLimit = clock.after(readLimitMs, end);
       }
       const pings = lines.filter((line) => line.trim() === "ping").length;
+      // Only the first line of a connection is known to be new: it answers our part of TCP's handshake.
+      if (pings > 0 && isNew) this.#options.asked?.(socket.remoteAddress ?? "");
+      if (pings > 0) isNew = false;
       if (pings > 0) socket.write("pong\n".repeat(pings));
       if (socket.writableLength > MAX_UNSENT_BYTES) end();
     });

@@ -9,7 +9,7 @@ import { nextBeatMs } from "../core/beat.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
-import type { Cidr, PublicKey } from "../core/types.ts";
+import type { Cidr, Endpoint, PublicKey } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 import type { PathTable } from "../peers/paths.ts";
@@ -19,35 +19,16 @@ import type { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
 import { Calm, isRelevant } from "./calm.ts";
 import { Crowds, crowdText } from "./crowds.ts";
 import { desiredPeers } from "./desired.ts";
-import { type Backoff, type Failure, FailureBook } from "./failures.ts";
+import { type Failure, FailureBook } from "./failures.ts";
 import type { InterfaceAddress } from "./interfaceDifference.ts";
 import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
 import { MendPacer } from "./mendPacer.ts";
 import { endpointHosts, MtuPolicy, type Path } from "./mtuPolicy.ts";
 import { NetworkChoice } from "./networkChoice.ts";
 import { failingPeer, PeerSync } from "./peerSync.ts";
+import { defaultReconcileSettings, type ReconcileSettings } from "./reconcileSettings.ts";
 import type { RefusedNetwork, RoutePolicy } from "./routePolicy.ts";
 import { RouteSync, type RouteTable } from "./routes.ts";
-
-export interface ReconcileSettings {
-  /** How often the interface is looked at when nothing happens. */
-  readonly sweepMs: number;
-  /** The first look after a change; each further one takes twice as long, up to `sweepMs`. */
-  readonly firstLookMs: number;
-  /** How long changes are gathered before they are applied as one batch. */
-  readonly coalesceMs: number;
-  readonly keepaliveSeconds: number;
-  /** Pause after a failure of one peer or route; doubles. */
-  readonly backoff: Backoff;
-}
-
-export const defaultReconcileSettings: ReconcileSettings = {
-  sweepMs: 5_000,
-  firstLookMs: 100,
-  coalesceMs: 5,
-  keepaliveSeconds: 25,
-  backoff: { firstMs: 1_000, maxMs: 60_000 },
-};
 
 export interface ReconcilerOptions {
   readonly clock: Clock;
@@ -71,6 +52,8 @@ export interface ReconcilerOptions {
   readonly settings?: ReconcileSettings;
   /** Networks that several advertise go to peers for which it holds; absent takes any. */
   readonly isUsable?: (publicKey: PublicKey) => boolean;
+  /** Peers that are neither to be on the interface nor to have routes, though they are known. */
+  readonly keptOut?: (publicKey: PublicKey) => boolean;
   /** Told of every cycle, for the metrics. */
   readonly onReport?: (report: ReconcileReport) => void;
   /** Told what others had done to the interface, in words, once it is mended. */
@@ -203,6 +186,12 @@ export class Reconciler {
     this.#wake?.();
   }
 
+  /** Starts a handshake anew with the next cycle, towards `to` or, when that is null, where the peer is. */
+  restartHandshake(publicKey: PublicKey, to: Endpoint | null): void {
+    this.#peers.restartHandshake(publicKey, to);
+    this.request();
+  }
+
   /** A cycle that starts after this call. What went wrong is in the report. */
   runOnce(): Promise<ReconcileReport> {
     const cycle = this.#tail.then(() => this.#cycle());
@@ -333,7 +322,7 @@ export class Reconciler {
     const { store, self, paths, clock } = this.#options;
     const nowMs = clock.wallMs();
     const own = self.snapshot;
-    const peers = store.list();
+    const peers = store.list().filter(({ publicKey }) => this.#options.keptOut?.(publicKey) !== true);
     const accepted = this.#choice.decide(peers, own, nowMs);
     const { keepaliveSeconds } = this.#settings;
     const wanted = desiredPeers({

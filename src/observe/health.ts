@@ -15,6 +15,7 @@ export const HEALTH_CHECK_IDS = [
   "state-directory",
   "descriptors",
   "machine",
+  "peers",
   "event-loop",
   "clock",
 ] as const;

@@ -56,6 +56,7 @@ export interface StatusResult {
   }[];
   readonly warnings: readonly string[];
   readonly mtu: number | null;
+  readonly health: DaemonStatus["health"];
 }
 
 export interface PeerResult {
@@ -83,6 +84,7 @@ export interface PeerResult {
   readonly relay: string | null;
   /** Why there is no path, or null. */
   readonly path_reason: string | null;
+  readonly health: PeerView["health"];
 }
 
 /** One measurement: the peer's members as far as they tell the path, and what was measured. */
@@ -181,6 +183,7 @@ export function statusResult(status: DaemonStatus): StatusResult {
     })),
     warnings: status.warnings,
     mtu: status.mtu,
+    health: status.health,
   };
 }
 
@@ -206,6 +209,7 @@ export function peerResult(peer: PeerView): PeerResult {
     path: peer.path.kind,
     relay: "via" in peer.path ? peer.path.via : null,
     path_reason: "reason" in peer.path ? peer.path.reason : null,
+    health: peer.health,
   };
 }
 

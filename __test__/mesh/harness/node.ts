@@ -52,6 +52,7 @@ export interface PeerJson {
   readonly path: "direct" | "relayed" | "bridged" | "forwarded" | "impossible" | "silent";
   readonly relay: string | null;
   readonly path_reason: string | null;
+  readonly health: "healthy" | "suspect" | "reconnecting" | "evicted" | "cooling" | null;
 }
 
 /** `wgmesh status --json`, as far as tests look. */
@@ -70,6 +71,7 @@ export interface StatusJson {
   readonly counters: Readonly<Record<string, number>>;
   readonly memory_bytes: number;
   readonly warnings: readonly string[];
+  readonly health: Readonly<Record<string, number>>;
 }
 
 export class MeshNode {

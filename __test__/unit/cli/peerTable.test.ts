@@ -22,6 +22,7 @@ function peer(number: number, change: Partial<PeerResult> = {}): PeerResult {
     path: "direct",
     relay: null,
     path_reason: null,
+    health: null,
     ...change,
   };
 }

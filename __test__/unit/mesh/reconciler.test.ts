@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Cidr } from "../../../src/core/types.ts";
-import { defaultReconcileSettings } from "../../../src/mesh/reconciler.ts";
+import { defaultReconcileSettings } from "../../../src/mesh/reconcileSettings.ts";
 import type { MemoryBackend } from "../../../src/wireguard/memoryBackend.ts";
 import { makeMesh, startMesh, US } from "./meshInMemory.ts";
 import { keyOf } from "./peers.ts";

@@ -45,6 +45,7 @@ const silentPeer: PeerView = {
   rxBytes: 0,
   txBytes: 0,
   latencyMs: null,
+  health: null,
 };
 
 const knownPeer: PeerView = {
@@ -61,6 +62,7 @@ const knownPeer: PeerView = {
   rxBytes: 1024,
   txBytes: 2048,
   latencyMs: 12.4,
+  health: "healthy",
 };
 
 const deadPeer: PeerView = {
@@ -96,6 +98,7 @@ export const vectorStatus: DaemonStatus = {
   tasks: [{ name: "lan", policy: "restart", state: "running", restarts: 0, lastError: null, sinceMs: 12 }],
   warnings: [],
   mtu: 1420,
+  health: { healthy: 1, suspect: 1, reconnecting: 0, evicted: 0, cooling: 0 },
 };
 
 export const vectorEvents: readonly KeptEvent[] = [

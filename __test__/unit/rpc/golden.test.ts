@@ -103,6 +103,7 @@ describe("our members", () => {
         ],
         warnings: [],
         mtu: 1420,
+        health: { healthy: 1, suspect: 1, reconnecting: 0, evicted: 0, cooling: 0 },
       },
       id: 1,
     });
@@ -128,6 +129,7 @@ describe("our members", () => {
         path: "direct",
         relay: null,
         path_reason: null,
+        health: "healthy",
       },
     });
   });

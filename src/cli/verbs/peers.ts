@@ -107,6 +107,7 @@ function peerText(peer: PeerResult, { clock, columns }: Terminal): string {
     ["public key", peer.pubkey],
     ["mesh addresses", [peer.mesh_ip, peer.mesh_ipv6].filter(Boolean).join(", ") || "none"],
     ["state", peer.state],
+    ["health", peer.health ?? "not judged: no tunnel so far"],
     ["path", pathText(peer)],
     ["endpoint", peer.endpoint || "unknown"],
     ["last handshake", agoText(peer.last_handshake, nowMs)],

@@ -92,6 +92,7 @@ function statusText(status: StatusResult, { clock, columns }: Terminal): string 
     ["endpoint", `${status.endpoint} (NAT: ${status.nat_type || "unknown"})`],
     ["networks", list(status.advertised_networks)],
     ["peers", `${peers.connected} connected, ${peers.active} active, ${peers.total} known`],
+    ["health", healthText(status.health)],
     ["up for", `${durationText(status.uptime / 1e6)}, PID ${status.pid}, version ${status.version}`],
     ["uses", `${byteText(status.memory_bytes)}, ${status.open_files} open files`],
     [
@@ -116,4 +117,12 @@ function statusText(status: StatusResult, { clock, columns }: Terminal): string 
     layers.length === 0 ? "" : `\n${tableText(["DISCOVERY", "STATE", "DETAIL"], layers, columns)}`,
     troubles.length === 0 ? "" : `\n${tableText(["TROUBLE", "WHAT"], troubles, columns)}`,
   ].join("");
+}
+
+/** Those in no trouble first; states without peers are left out. */
+function healthText(health: StatusResult["health"]): string {
+  const shown = Object.entries(health).filter(([, count]) => count > 0);
+  return shown.length === 0
+    ? "nobody to judge"
+    : shown.map(([state, count]) => `${count} ${state}`).join(", ");
 }

@@ -100,6 +100,13 @@ const checksOf = {
     return troubleCheck(parts, ...parts.troubles.list().flatMap(({ id }) => (own.includes(id) ? [] : [id])));
   },
 
+  peers: ({ node }: ViewParts): Check => {
+    const { healthy, suspect, reconnecting } = node.health.counts();
+    const judged = healthy + suspect + reconnecting;
+    if (judged === 0) return ok("none had a tunnel so far");
+    return healthy === 0 ? warn(`none of ${judged} answers`) : ok(`${healthy} of ${judged} well`);
+  },
+
   "event-loop": ({ parts }: ViewParts): Check => {
     const lateMs = Math.round(parts.machine.lateMs());
     const detail = `${lateMs} ms late at most in the last minute`;

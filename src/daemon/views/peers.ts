@@ -19,6 +19,7 @@ export function peersView({ parts, node }: ViewParts): PeersView {
       rxBytes: actual?.rxBytes ?? 0,
       txBytes: actual?.txBytes ?? 0,
       latencyMs: node.pinger.latencyMs(peer.publicKey),
+      health: node.health.stateOf(peer.publicKey),
     };
   };
   return {

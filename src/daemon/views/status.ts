@@ -42,6 +42,7 @@ export function statusView(view: ViewParts, peers: PeersView): StatusView {
         tasks: supervisor.statuses(),
         warnings: warnings(view),
         mtu: node.reconciler.mtu(),
+        health: node.health.counts(),
       };
     },
   };

@@ -2,6 +2,7 @@
  * The peers, with what the interface says of them.
  */
 import type { PublicKey } from "../../core/types.ts";
+import type { PeerHealthState } from "../../peers/healthState.ts";
 import type { PeerPath } from "../../peers/paths.ts";
 import type { Peer } from "../../peers/peer.ts";
 
@@ -14,6 +15,8 @@ export interface PeerView extends Peer {
   readonly txBytes: number;
   /** Round trip through the tunnel in milliseconds, null until measured. */
   readonly latencyMs: number | null;
+  /** Null for a peer without a tunnel so far. */
+  readonly health: PeerHealthState | null;
 }
 
 /** One measurement of `peers.ping`. */

@@ -3,6 +3,7 @@
  */
 import type { TaskStatus } from "../../core/tasks.ts";
 import type { LayerStatus } from "../../discovery/seams.ts";
+import type { PeerHealthState } from "../../peers/healthState.ts";
 import type { NatType } from "../../peers/peer.ts";
 
 export interface DaemonStatus {
@@ -40,6 +41,8 @@ export interface DaemonStatus {
   readonly warnings: readonly string[];
   /** Bytes, of the interface; null while there is none. */
   readonly mtu: number | null;
+  /** How many peers are in each state; those that never had a tunnel are not judged. */
+  readonly health: Readonly<Record<PeerHealthState, number>>;
 }
 
 export interface StatusView {

@@ -1,0 +1,67 @@
+/**
+ * The tasks that keep the health of peers (row E4): the watch, and the listener by which peers see that we are well.
+ */
+import { sleep } from "../core/clock.ts";
+import type { PublicKey } from "../core/types.ts";
+import { askThrough } from "../mesh/health/ask.ts";
+import { otherPlaces } from "../mesh/health/places.ts";
+import type { HealthTable } from "../mesh/health/table.ts";
+import { HealthWatch } from "../mesh/health/watch.ts";
+import { probePaths } from "../mesh/probe.ts";
+import type { Reconciler } from "../mesh/reconciler.ts";
+import type { HostUnderlay } from "../mesh/underlay.ts";
+import type { LocalNode } from "../peers/localNode.ts";
+import type { PathTable } from "../peers/paths.ts";
+import type { PeerStore } from "../peers/store.ts";
+import { healthTeller } from "./healthTeller.ts";
+import type { NodeParts } from "./parts.ts";
+import { listenForProbes } from "./probeListening.ts";
+import type { Supervisor } from "./supervisor.ts";
+
+export interface JudgingNode {
+  readonly self: LocalNode;
+  readonly store: PeerStore;
+  readonly paths: PathTable;
+  readonly underlay: HostUnderlay;
+  readonly reconciler: Reconciler;
+  readonly health: HealthTable;
+}
+
+/** Starts them. `silent` of the answer is to be told whose traffic is not answered. */
+export function startHealth(
+  { clock, log, mesh, metrics, events }: NodeParts,
+  { health, paths, reconciler, self, store, underlay }: JudgingNode,
+  supervisor: Supervisor,
+  expireMs: number,
+): { silent(peers: readonly PublicKey[]): void } {
+  const watch = new HealthWatch({
+    ...{ clock, store, paths, table: health, ownKey: self.snapshot.publicKey },
+    ask: (peer, thorough, timeoutMs) => {
+      const all = probePaths(self.snapshot, peer);
+      return askThrough(thorough ? all : all.slice(0, 1), mesh.probePort, clock, timeoutMs);
+    },
+    otherPlaces: (peer) =>
+      otherPlaces({
+        peer,
+        path: paths.get(peer.publicKey),
+        current: reconciler.actual(peer.publicKey)?.endpoint ?? null,
+        isAllowed: (host) => !underlay.isInsideMesh(host) && !underlay.isElsewhere(host),
+      }),
+    restartHandshake: (publicKey, to) => reconciler.restartHandshake(publicKey, to),
+    changed: () => reconciler.request(),
+    tell: healthTeller(events, log.child({ module: "mesh" }), metrics, health),
+  });
+  reconciler.onRead((peers) => watch.noted(peers));
+  supervisor.start("health", "restart", (signal) => watch.run(signal));
+  const probes = { clock, log, port: mesh.probePort, self, asked: (from: string): void => watch.asked(from) };
+  supervisor.start("probe-listener", "restart", (signal) => listenForProbes(probes, signal));
+  supervisor.start("peer-expiry", "restart", async (signal) => {
+    for (;;) {
+      const dueMs = clock.monotonicMs() + expireMs;
+      await sleep(clock, expireMs, signal);
+      // This node itself was away: the others get as long as ever to be heard.
+      if (clock.monotonicMs() - dueMs < expireMs / 2) store.expire();
+    }
+  });
+  return watch;
+}

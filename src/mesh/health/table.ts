@@ -1,0 +1,68 @@
+/**
+ * The health of all peers: written by {@link HealthWatch}, read by whoever has to choose between peers or shows them.
+ */
+import type { PublicKey } from "../../core/types.ts";
+import { PEER_HEALTH_STATES, type PeerHealthState } from "../../peers/healthState.ts";
+import { isOut, type PeerHealth } from "./state.ts";
+
+type HealthListener = (
+  publicKey: PublicKey,
+  state: PeerHealthState | null,
+  before: PeerHealthState | null,
+) => void;
+
+export class HealthTable {
+  readonly #peers = new Map<PublicKey, PeerHealth>();
+  readonly #listeners = new Set<HealthListener>();
+
+  get(publicKey: PublicKey): PeerHealth | undefined {
+    return this.#peers.get(publicKey);
+  }
+
+  /** Null for a peer without a tunnel so far. */
+  stateOf(publicKey: PublicKey): PeerHealthState | null {
+    return this.#peers.get(publicKey)?.state ?? null;
+  }
+
+  /** Evicted, or gone with a goodbye, and has not spoken for itself since: not to be given to WireGuard, nor a route. */
+  isOut(publicKey: PublicKey): boolean {
+    const peer = this.#peers.get(publicKey);
+    return peer !== undefined && isOut(peer);
+  }
+
+  entries(): [PublicKey, PeerHealth][] {
+    return [...this.#peers];
+  }
+
+  /** How many peers are in each state. */
+  counts(): Record<PeerHealthState, number> {
+    const counts = Object.fromEntries(PEER_HEALTH_STATES.map((state) => [state, 0])) as Record<
+      PeerHealthState,
+      number
+    >;
+    for (const { state } of this.#peers.values()) counts[state] += 1;
+    return counts;
+  }
+
+  /** Listeners are called at once, and only when the state differs. */
+  set(publicKey: PublicKey, peer: PeerHealth): void {
+    const before = this.stateOf(publicKey);
+    this.#peers.set(publicKey, peer);
+    if (before !== peer.state) this.#tell(publicKey, peer.state, before);
+  }
+
+  forget(publicKey: PublicKey): void {
+    const before = this.stateOf(publicKey);
+    if (this.#peers.delete(publicKey)) this.#tell(publicKey, null, before);
+  }
+
+  /** Calls back after each change of a state; null is not judged. The returned function ends that. */
+  subscribe(listener: HealthListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(publicKey: PublicKey, state: PeerHealthState | null, before: PeerHealthState | null): void {
+    for (const listener of [...this.#listeners]) listener(publicKey, state, before);
+  }
+}
