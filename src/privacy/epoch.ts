@@ -45,8 +45,7 @@ export function nextEpoch(
 
 /** A relay that is a neighbour no more is replaced; the others stay, or whoever breaks tunnels could have the choice made again. */
 export function mendEpoch(epoch: Epoch, neighbours: readonly PublicKey[], random: Random): Epoch {
-  const around = new Set(neighbours);
-  const kept = epoch.relays.filter((relay) => around.has(relay));
+  const kept = epoch.relays.filter((relay) => neighbours.includes(relay));
   if (kept.length === epoch.relays.length && (kept.length >= RELAYS || kept.length === neighbours.length)) {
     return epoch;
   }
