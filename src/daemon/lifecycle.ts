@@ -29,7 +29,7 @@ import {
   type NodeTiming,
   reconcileSettings,
 } from "./parts.ts";
-import { keepPeerCache, loadPeerCache, savePeerCache } from "./peerCache.ts";
+import { keepPeerCache, loadPeerCache, RememberedPeers, savePeerCache } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
 import { recover } from "./recovery.ts";
 import { RouteHealth } from "./routeHealth.ts";
@@ -202,12 +202,13 @@ class Lifecycle {
         await undoRoutes(system.interfaceControl(options.interfaceName), routeTable, forwarding);
       },
     );
+    const remembered = new RememberedPeers(store);
     await this.#steps.step(
       "peers",
       () => this.#restorePeers(store),
       async () => {
         try {
-          await savePeerCache(peerCachePath(options), store, clock.wallMs());
+          await savePeerCache(peerCachePath(options), remembered, clock.wallMs());
         } finally {
           if (this.#leaves(backend)) await this.#leaveTo(store, self);
         }
@@ -219,7 +220,7 @@ class Lifecycle {
     await this.#startDiscovery(node);
     await this.#steps.step(
       "tasks",
-      () => this.#startTasks(node, addressKeeper),
+      () => this.#startTasks(node, addressKeeper, remembered),
       (_, hurry) => this.#drain(hurry),
     );
     return node;
@@ -346,7 +347,7 @@ class Lifecycle {
     return (await probe(probePaths(self.snapshot, peer), mesh.probePort, clock)) !== null;
   }
 
-  #startTasks(node: RunningNode, addressKeeper: AddressKeeper): void {
+  #startTasks(node: RunningNode, addressKeeper: AddressKeeper, peers: RememberedPeers): void {
     const { reconciler, store } = node;
     const { clock, options, troubles } = this.#parts;
     const supervisor = this.#supervisor;
@@ -363,7 +364,7 @@ class Lifecycle {
       clock,
       troubles,
       path: peerCachePath(options),
-      store,
+      ...{ store, peers },
       everyMs: this.#timing.cacheSaveMs,
     };
     supervisor.start("peer-cache", "restart", (signal) => keepPeerCache(saving, signal));

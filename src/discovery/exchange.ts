@@ -306,13 +306,13 @@ export class Exchange {
 
   #nextAtMs(): number {
     const nowMs = this.#options.clock.monotonicMs();
-    const times = [this.#hellos.nextAtMs(), this.#crawl.nextAtMs(), this.#contacts.nextAtMs(nowMs)];
-    times.push(this.#outbox.nextAtMs(nowMs));
-    return Math.min(this.#sweepAtMs, ...times.filter((time) => time !== null));
+    const parts = [this.#hellos, this.#crawl, this.#contacts, this.#outbox];
+    return Math.min(this.#sweepAtMs, ...parts.flatMap((part) => part.nextAtMs(nowMs) ?? []));
   }
 
-  /** Looks for peers that were not spoken with yet, or not for too long. */
+  /** Looks for peers that were not spoken with yet, or not for too long; those of the cache before anything else is sent (row E6). */
   #sweep(nowMs: number): void {
+    const delayMs = this.#crawl.begun ? undefined : 0;
     this.#sweepAtMs = nextBeatMs(nowMs);
     this.#challenges.forgetOld(nowMs);
     const peers = this.#options.store.list();
@@ -320,19 +320,19 @@ export class Exchange {
     for (const peer of peers) {
       const connected = this.#isConnected(peer);
       if (this.#plan.isDue(peer.publicKey, connected, nowMs, isOurs(peer) ? ours : 0)) {
-        this.#contactPeer(peer, "meet");
+        this.#contactPeer(peer, "meet", delayMs);
       }
     }
   }
 
   /** False when nobody knows where it is. */
-  #contactPeer(peer: Peer, purpose: ContactRequest["purpose"]): boolean {
+  #contactPeer(peer: Peer, purpose: ContactRequest["purpose"], delayMs?: number): boolean {
     const { publicKey } = peer;
     const places = this.controlEndpoints(peer);
     // Where it spoke from last comes first; when it is silent there, it may be beside its WireGuard.
     const to = places[this.#plan.silence(publicKey) % places.length];
     if (!to) return false;
-    this.contact({ to, publicKey, reason: "dht", purpose, small: !this.isVerified(to) });
+    this.contact({ to, publicKey, reason: "dht", purpose, small: !this.isVerified(to) }, delayMs);
     return true;
   }
 

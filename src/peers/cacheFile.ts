@@ -10,7 +10,8 @@ import { readJson } from "../wire/json.ts";
 import { memberReader } from "../wire/members.ts";
 import type { Peer, Sighting } from "./peer.ts";
 
-const MAX_AGE_MS = 24 * 3_600_000;
+/** Row E6. */
+export const MAX_AGE_MS = 24 * 3_600_000;
 
 /** 1,000 peers with 100 networks each take about 5 MB. */
 const MAX_LENGTH = 8 * 1024 * 1024;
@@ -55,7 +56,8 @@ function peerText(peer: Peer): string {
   return `    {\n${lines.join(",\n")}\n    }`;
 }
 
-function lastHeardMs(peer: Peer): number {
+/** Unix ms of the last word or handshake; 0 for never. */
+export function lastHeardMs(peer: Peer): number {
   return Math.max(peer.lastSeenMs, peer.lastHandshakeMs);
 }
 

@@ -285,6 +285,8 @@ export class PeerStore {
     const inUse = held != null && connected && sighting.proven !== true;
     const canPin = !inUse && (!isMention(sighting.method) || sighting.method === "cache");
     const holder = this.#holderOf(address, sighting.publicKey);
+    // The file has those first that were known last.
+    if (sighting.method === "cache" && holder !== null) return false;
     const { publicKey } = sighting;
     const claim = { publicKey, address, family, isOwn: this.#isOwn(address), canPin, inUse, holder };
     if (acceptsAddress(claim, this.#rules)) return true;
