@@ -66,5 +66,7 @@ exports.setNonDumpable = face("setNonDumpable");
 exports.keepDescriptors = face("keepDescriptors");
 exports.ignoreTerminalStops = face("ignoreTerminalStops");
 exports.replaceProcess = face("replaceProcess");
+exports.guardLink = face("guardLink");
+exports.endLinkGuard = face("endLinkGuard");
 exports.hasCapability = face("hasCapability");
 exports.version = native.VERSION;

@@ -75,6 +75,32 @@ export function replaceProcess(
   kept: readonly number[],
 ): never;
 
+/** A process that watches over a link; see {@link guardLink}. */
+export interface LinkGuard {
+  /** The link is removed when every process has closed it. Not inherited, unless {@link replaceProcess} keeps it. */
+  readonly fd: number;
+  /** The watching process, a child of this one. */
+  readonly pid: number;
+}
+
+/**
+ * From now on the link of that index is removed when this process dies, by whatever: also between the two programs of
+ * {@link replaceProcess}, when none of them can catch a signal. Whoever has `fd` then ends it. The child makes system calls alone. Linux; needs
+ * `CAP_NET_ADMIN`.
+ *
+ * @param index - 1 and up.
+ *
+ * Errors: those of fork(2), `ENOSYS` elsewhere.
+ */
+export function guardLink(index: number): LinkGuard;
+
+/**
+ * Ends the guard and closes its descriptor: the link is kept, or removed now. Waits for the child, usually for under a millisecond.
+ *
+ * Errors: `EBADF` for a guard that has ended, `ETIMEDOUT` (5 s) when another process has its descriptor too, `ENOSYS`.
+ */
+export function endLinkGuard(guard: LinkGuard, keepLink: boolean): void;
+
 /** Whether the effective set of the process has the capability, e.g. `CAP_NET_ADMIN`; on macOS, whether it is root. Errors: `EINVAL` for an unknown name. */
 export function hasCapability(name: string): boolean;
 

@@ -7,6 +7,7 @@ import { loadConfiguration } from "../config/configuration.ts";
 import { rpcSocketPath } from "../config/paths.ts";
 import { unknownVariables } from "../config/variables.ts";
 import { ExitCode } from "../core/errors.ts";
+import { asErrors, isJournal } from "../core/journal.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
 import { type Launch, launchVariable } from "../launch/launch.ts";
 import type { DaemonRequest } from "./daemonCommand.ts";
@@ -40,10 +41,15 @@ export async function startDaemon(
       load: (keptText?: string) => loadConfiguration(sources, keptText),
     },
     handover: launch.handover,
+    guard: launch.guard,
   });
   endReport();
   if ((await daemon.serve()) === "ended") return ExitCode.ok;
-  return becomeSuccessor(request, found.secret, launch.detached, parts.replaceProcess);
+  try {
+    return becomeSuccessor(request, found.secret, launch.detached, daemon.left, parts.replaceProcess);
+  } catch (error) {
+    throw daemon.handoverFailed(error);
+  }
 }
 
 async function startAnother(
@@ -71,17 +77,24 @@ function becomeSuccessor(
   { commandLine }: DaemonRequest,
   secret: MeshSecret,
   detached: boolean,
+  guard: Launch["guard"],
   replaceProcess: DaemonParts["replaceProcess"],
 ): never {
   const secretFd = secret.toPipe();
-  const env = { ...process.env, ...launchVariable({ detached, secretFd, handover: true }) };
+  const env = { ...process.env, ...launchVariable({ detached, secretFd, handover: true, guard }) };
   return replaceProcess(
     process.execPath,
     [process.execPath, ...process.execArgv, String(process.argv[1]), ...commandLine],
     Object.entries(env).map(([name, value]) => `${name}=${value}`),
     // Node.js has its standard streams closed by execve(2) too.
-    [0, 1, 2, secretFd],
+    [0, 1, 2, secretFd, ...(guard === null ? [] : [guard.fd])],
   );
+}
+
+/** What a service has to say at its end is an error there too. */
+function inJournal(terminal: Terminal): Terminal {
+  if (!isJournal(terminal.env.JOURNAL_STREAM)) return terminal;
+  return { ...terminal, err: (text) => terminal.err(asErrors(text)) };
 }
 
 export interface Reporting {
@@ -92,7 +105,7 @@ export interface Reporting {
 
 /** What a daemon in the background has to say while it starts goes to whoever started it. */
 export function reporting(terminal: Terminal, { reportFd }: Launch): Reporting {
-  if (reportFd === null) return { terminal, end: () => {} };
+  if (reportFd === null) return { terminal: inJournal(terminal), end: () => {} };
   let fd: number | null = reportFd;
   const tell = (text: string): void => {
     if (fd === null) return;

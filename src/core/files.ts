@@ -77,18 +77,24 @@ export async function syncFolder(path: string): Promise<void> {
 
 /**
  * The text of a file that steers the daemon (row B3), or null when there is none. It must be a regular file of at most
- * 1 MiB, owned by root or this process's user, and writable by its owner only: whoever writes it commands a process
+ * `maxBytes` (1 MiB), owned by root or this process's user, and writable by its owner only: whoever writes it commands a process
  * that is often root. All is checked on the open file, so that it cannot be swapped in between. Fails with
  * ERR_STATE_PERMISSIONS or ERR_STATE_UNREADABLE.
  *
  * @param secret the text is a key: others must not be able to read it either.
  */
-export async function readSteeringFile(path: string, secret = false): Promise<string | null> {
+export async function readSteeringFile(
+  path: string,
+  {
+    secret = false,
+    maxBytes = MAX_STEERING_BYTES,
+  }: { readonly secret?: boolean; readonly maxBytes?: number } = {},
+): Promise<string | null> {
   try {
     const file = await open(path, STEERING_FLAGS);
     try {
       const stats = await file.stat();
-      checkSteering(path, stats);
+      checkSteering(path, stats, maxBytes);
       if (secret && (stats.mode & READABLE_BY_OTHERS) !== 0) throw openToOthers(path, "read", stats.mode);
       return await file.readFile("utf8");
     } finally {
@@ -143,11 +149,12 @@ function missing(path: string, cause: unknown): null {
   throw new WgmeshError("ERR_STATE_UNREADABLE", `cannot read ${path}: ${messageOf(cause)}`, { cause });
 }
 
-function checkSteering(path: string, { uid, mode, size }: Stats): void {
+function checkSteering(path: string, { uid, mode, size }: Stats, maxBytes = MAX_STEERING_BYTES): void {
   const isRegular = (mode & constants.S_IFMT) === constants.S_IFREG;
   if (!isRegular) throw new WgmeshError("ERR_STATE_UNREADABLE", `${path} is not a regular file`);
-  if (size > MAX_STEERING_BYTES)
-    throw new WgmeshError("ERR_STATE_UNREADABLE", `${path} is larger than 1 MiB`);
+  if (size > maxBytes) {
+    throw new WgmeshError("ERR_STATE_UNREADABLE", `${path} is larger than ${maxBytes / 1024 / 1024} MiB`);
+  }
   if (uid !== 0 && uid !== process.geteuid?.()) {
     throw new WgmeshError("ERR_STATE_PERMISSIONS", `${path} belongs to user ${uid}`);
   }

@@ -36,6 +36,7 @@ import { openBackend } from "../wireguard/select.ts";
 import { auditEntryOf } from "./auditTrail.ts";
 import { dhtOptions } from "./dht.ts";
 import { hostSystem } from "./hostSystem.ts";
+import { type GuardedLink, InterfaceGuard } from "./interfaceGuard.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
 import { openLogOutput } from "./logOutput.ts";
 import { MachineWatch } from "./machineWatch.ts";
@@ -57,6 +58,8 @@ export interface Start {
   readonly configuration?: ConfigurationSource;
   /** After a daemon that left its place to this one ({@link Signals.handOver}). */
   readonly handover?: boolean;
+  /** Of the interface that it left. */
+  readonly guard?: GuardedLink | null;
 }
 
 /**
@@ -66,7 +69,7 @@ export interface Start {
 export function compose(
   options: DaemonOptions,
   secret: MeshSecret,
-  { warnings = [], configuration, handover = false }: Start,
+  { warnings = [], configuration, handover = false, guard = null }: Start,
 ): MeshNode {
   const signals = new Signals(process);
   const clock = systemClock;
@@ -115,6 +118,7 @@ export function compose(
     machine,
     progress: new ProgressFile(startingPath(options), process.pid),
     handover,
+    guard: new InterfaceGuard(hostSystem.linkGuards, log, guard),
     ...(managed === null ? {} : { managed }),
     logsToFile: output.isFile,
     setLogLevel: (level) => {

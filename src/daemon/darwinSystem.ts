@@ -48,6 +48,7 @@ export const darwinSystem: System = {
   endLeftoverChild: os.endLeftoverChild,
   notify: (state) => void os.sdNotify(state),
   setNonDumpable: os.setNonDumpable,
+  linkGuards: os.linkGuards,
   sentBytes: () => null,
   bootMs: () => uptime() * 1000,
   cpuMs: () => {

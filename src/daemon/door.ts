@@ -4,6 +4,7 @@
 import type { DaemonOptions } from "../config/options.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
 import { compose, type Start } from "./compose.ts";
+import type { GuardedLink } from "./interfaceGuard.ts";
 import type { MeshNode } from "./meshNode.ts";
 
 export type { Start } from "./compose.ts";
@@ -35,6 +36,16 @@ export class Daemon {
    */
   serve(): Promise<"ended" | "handed over"> {
     return this.#node.serve();
+  }
+
+  /** After "handed over": the guard of the interface that was left, which the successor is given. */
+  get left(): GuardedLink | null {
+    return this.#node.left;
+  }
+
+  /** After "handed over", when there will be no successor: what was left is removed. Gives the error to end with. */
+  handoverFailed(cause: unknown): unknown {
+    return this.#node.handoverFailed(cause);
   }
 
   /** Ends the node in order; safe to call at any time. */

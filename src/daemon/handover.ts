@@ -21,6 +21,9 @@ export interface Handover {
   readonly peers: readonly Peer[];
 }
 
+/** A peer takes about 1 KiB; these are some 60,000. */
+const MAX_BYTES = 64 * 1024 * 1024;
+
 /** Rejects with ERR_STATE_WRITE. */
 export async function writeHandover(path: string, handover: Handover): Promise<void> {
   await writeFileAtomic(path, JSON.stringify(handover), 0o600);
@@ -29,7 +32,7 @@ export async function writeHandover(path: string, handover: Handover): Promise<v
 /** Reads the file and removes it; null when there is none of this release, or it cannot be trusted. */
 export async function takeHandover(path: string, version: string, log: Log): Promise<Handover | null> {
   try {
-    const text = await readSteeringFile(path);
+    const text = await readSteeringFile(path, { maxBytes: MAX_BYTES });
     if (text === null) return null;
     await rm(path);
     const handover = JSON.parse(text) as Handover;

@@ -105,9 +105,9 @@ class Lifecycle {
         const { meshIp, meshIpv6 } = made.choice;
         await this.#steps.step("state", () => identity.save(meshIp, meshIpv6));
       }
-      const removal =
-        name === "interface" ? { undo: () => made.backend.close(!this.#leaves(made.backend)) } : {};
+      const removal = name === "interface" ? { undo: () => this.#close(made.backend) } : {};
       await this.#steps.step(name, run, removal.undo);
+      if (name === "interface") this.#parts.guard.takeOver();
     }
     return made;
   }
@@ -228,7 +228,13 @@ class Lifecycle {
 
   /** Whether the interface is left to a successor: the kernel's goes on without a process. */
   #leaves(backend: Backend): boolean {
-    return this.#parts.signals.handsOver && backend.name === "kernel";
+    return this.#parts.signals.leavesInterface && backend.name === "kernel";
+  }
+
+  #close(backend: Backend): void {
+    const leaves = this.#leaves(backend);
+    if (leaves) this.#parts.guard.leave(backend.interfaceIndex);
+    backend.close(!leaves);
   }
 
   #leaveTo(store: PeerStore, self: LocalNode): Promise<void> {

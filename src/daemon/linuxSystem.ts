@@ -32,6 +32,7 @@ export const linuxSystem: System = {
   endLeftoverChild: os.endLeftoverChild,
   notify: (state) => void os.sdNotify(stamped(state, kernelMonotonicMicros)),
   setNonDumpable: os.setNonDumpable,
+  linkGuards: os.linkGuards,
   sentBytes: (linkName) => {
     try {
       return Number(readFileSync(`/sys/class/net/${linkName}/statistics/tx_bytes`, "utf8"));

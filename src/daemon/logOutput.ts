@@ -1,8 +1,9 @@
 /** Where the log of a node goes: standard error, or a file that rotates. */
-import { fstatSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DaemonOptions } from "../config/options.ts";
 import { logFilePath } from "../config/paths.ts";
+import { isJournal } from "../core/journal.ts";
 import { writeToStderr } from "../observe/log.ts";
 import { RotatingFile } from "../observe/rotatingFile.ts";
 
@@ -48,11 +49,4 @@ export function openLogOutput(options: DaemonOptions, onTrouble: (reason: string
     isJournal: false,
     reopen: () => file.reopen(),
   };
-}
-
-/** Whether standard error is the stream that the service manager connected to the journal (systemd.exec(5)), by device and inode. */
-function isJournal(stream: string | undefined): boolean {
-  if (stream === undefined) return false;
-  const { dev, ino } = fstatSync(2);
-  return stream === `${dev}:${ino}`;
 }

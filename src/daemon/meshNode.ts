@@ -9,6 +9,7 @@ import type { Discovery } from "../discovery/seams.ts";
 import { isConnected } from "../peers/connected.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import { audited, processActor } from "./auditTrail.ts";
+import type { GuardedLink } from "./interfaceGuard.ts";
 import { type RunningNode, startNode } from "./lifecycle.ts";
 import { LiveConfiguration, type ReloadOutcome } from "./liveConfiguration.ts";
 import { liveAppliers } from "./liveSettings.ts";
@@ -105,6 +106,24 @@ export class MeshNode {
     throw this.#told(cause);
   }
 
+  /** The guard of the interface that was left, for the successor. */
+  get left(): GuardedLink | null {
+    return this.#parts.guard.left;
+  }
+
+  /** After a handover that no successor came of: what was left is removed. Gives what the process ends with. */
+  handoverFailed(cause: unknown): unknown {
+    const { guard } = this.#parts;
+    const what = guard.left === null ? "" : "; the interface was removed";
+    guard.removeLeft();
+    return this.#told(
+      new WgmeshError("ERR_SYSTEM", `the program could not be started again: ${messageOf(cause)}${what}`, {
+        cause,
+        hint: "mend the installation of Node.js and wgmesh, and start it again with 'wgmesh up'",
+      }),
+    );
+  }
+
   /** Where nobody sees standard error, the log has to say why the daemon ends. */
   #told(error: unknown): unknown {
     const { log, logsToFile } = this.#parts;
@@ -127,6 +146,8 @@ export class MeshNode {
     this.#notify(signals.handsOver ? "RELOADING=1" : "STOPPING=1");
     const failures = await this.#steps.unwind(signals.hurrySignal);
     this.#parts.progress?.remove();
+    // Somebody may have wanted the end after it was left.
+    if (!signals.handsOver) this.#parts.guard.removeLeft();
     signals.close();
     audit.close();
     // A successor takes over whatever is there: without it, what a full disk did not take would cost the node its life.

@@ -113,6 +113,13 @@ export function setNonDumpable(): void {
   translated(() => native.setNonDumpable());
 }
 
+/** A link that goes with this process; see {@link native.guardLink}. */
+export const linkGuards = {
+  start: (linkIndex: number): native.LinkGuard => translated(() => native.guardLink(linkIndex)),
+  end: (guard: native.LinkGuard, keepLink: boolean): void =>
+    translated(() => native.endLinkGuard(guard, keepLink)),
+};
+
 /** Whether the effective set has the capability, e.g. `CAP_NET_ADMIN`. */
 export function hasCapability(name: string): boolean {
   return translated(() => native.hasCapability(name));

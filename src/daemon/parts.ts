@@ -18,6 +18,7 @@ import type { TroubleRegistry } from "../observe/troubles.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import type { RpcServer } from "../rpc/daemonView.ts";
 import type { Backend } from "../wireguard/backend.ts";
+import type { InterfaceGuard } from "./interfaceGuard.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
 import type { MachineWatch } from "./machineWatch.ts";
 import type { Managed } from "./serviceManager.ts";
@@ -63,6 +64,7 @@ export interface NodeParts {
   readonly progress?: { step(name: string): void; remove(): void };
   /** The daemon this one was a moment ago has left its interface and its knowledge to it. */
   readonly handover?: boolean;
+  readonly guard: InterfaceGuard;
   /** Who started this process and wants to hear of it; absent without one. */
   readonly managed?: Managed;
   /** Nobody sees standard error. */

@@ -21,6 +21,7 @@ export class Signals {
   #onReload: (() => void) | null = null;
   #onReopen: () => void = () => {};
   #handsOver = false;
+  #leavesInterface = false;
 
   readonly #listeners: Readonly<Partial<Record<NodeJS.Signals, () => void>>> = {
     SIGINT: () => this.stop("SIGINT"),
@@ -54,10 +55,20 @@ export class Signals {
     return this.#handsOver;
   }
 
-  /** Asks for a stop that leaves everything to a successor (`wgmesh restart`). Without effect once a stop was asked for. */
-  handOver(): void {
+  /** It leaves the interface too, where that can do without a process. */
+  get leavesInterface(): boolean {
+    return this.#handsOver && this.#leavesInterface;
+  }
+
+  /**
+   * Asks for a stop that leaves everything to a successor (`wgmesh restart`). Without effect once a stop was asked for.
+   *
+   * @param withInterface false when the successor makes another one.
+   */
+  handOver(withInterface: boolean): void {
     if (this.#stop.signal.aborted) return;
     this.#handsOver = true;
+    this.#leavesInterface = withInterface;
     this.#stop.abort();
   }
 

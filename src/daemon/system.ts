@@ -7,6 +7,7 @@ import type { Path } from "../mesh/mtuPolicy.ts";
 import type { RouteTable } from "../mesh/routes.ts";
 import type { HostNetwork } from "../mesh/underlay.ts";
 import type { Locks } from "./instanceLock.ts";
+import type { LinkGuards } from "./interfaceGuard.ts";
 
 export interface HostPath extends Path {
   /** The next router; null when the address is on the link. */
@@ -35,6 +36,7 @@ export interface System {
   notify(state: string): void;
   /** No core dump, no ptrace by the same user (row B4). */
   setNonDumpable(): void;
+  readonly linkGuards: LinkGuards;
   /** What a link has sent since it was made, bytes; null where that is not known without a system call of the addon. */
   sentBytes(linkName: string): number | null;
   /** Milliseconds since the machine was started, its sleep included. */

@@ -13,11 +13,13 @@ export interface Launch {
   readonly reportFd: number | null;
   /** The daemon this one was a moment ago has left its interface and its knowledge to it. */
   readonly handover: boolean;
+  /** Of that interface (daemon/interfaceGuard.ts). */
+  readonly guard: { readonly fd: number; readonly pid: number } | null;
 }
 
 const VARIABLE = "WGMESH_LAUNCH";
 
-const NONE: Launch = { detached: false, secretFd: null, reportFd: null, handover: false };
+const NONE: Launch = { detached: false, secretFd: null, reportFd: null, handover: false, guard: null };
 
 /** Takes it out of the environment, so that no child inherits it. Throws ERR_USAGE for what no wgmesh wrote. */
 export function takeLaunch(env: Record<string, string | undefined>): Launch {

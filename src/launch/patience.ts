@@ -44,3 +44,27 @@ export class Patience {
     return this.#clock.monotonicMs() - this.#startMs;
   }
 }
+
+/**
+ * The same for a restart: an end, which has a deadline of its own and may sleep through it, and a start. However long both take, it lasts
+ * while steps are done.
+ */
+export class RestartPatience {
+  readonly #clock: Clock;
+  #patience: Patience;
+  #step: string | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#patience = new Patience(clock);
+  }
+
+  /** Called with every poll; false once it is over. */
+  lasts(signs: Signs): boolean {
+    if (signs.step !== this.#step) {
+      this.#step = signs.step;
+      this.#patience = new Patience(this.#clock);
+    }
+    return this.#patience.judge({ ...signs, busy: signs.busy || signs.step === null }) === "wait";
+  }
+}

@@ -37,7 +37,7 @@ export async function readCredentials({ certificate, tokensPath }: CredentialPat
 }
 
 async function readPem(path: string, secret = false): Promise<string> {
-  const text = await readSteeringFile(path, secret);
+  const text = await readSteeringFile(path, { secret });
   if (text === null) throw new WgmeshError("ERR_STATE_UNREADABLE", `${path} does not exist`);
   return text;
 }

@@ -91,6 +91,19 @@ describe("wgmesh down", () => {
     expect(await exited).toEqual([null, by]);
   });
 
+  test("of a daemon that is gone says what its PID file names", async () => {
+    const runDir = folder();
+    const pidFile = path.join(runDir, "wg0.pid");
+    writeFileSync(pidFile, `${process.pid}\n`);
+    for (const force of [[], ["--force"]]) {
+      const { code, err } = await down(runDir, ...force);
+      expect(code).toBe(6);
+      expect(err).toContain(
+        `${pidFile} is of an earlier run: it names PID ${process.pid}, which is another program now`,
+      );
+    }
+  });
+
   test("--force without any daemon ends with 6", async () => {
     expect(await down(folder(), "--force")).toMatchObject({ code: 6 });
   });

@@ -7,6 +7,7 @@ import { systemClock } from "../../../src/core/clock.ts";
 import { systemRandom } from "../../../src/core/random.ts";
 import { noTroubles } from "../../../src/core/troubles.ts";
 import type { PublicKey } from "../../../src/core/types.ts";
+import { type GuardedLink, InterfaceGuard } from "../../../src/daemon/interfaceGuard.ts";
 import type { ConfigurationSource } from "../../../src/daemon/liveConfiguration.ts";
 import { MachineWatch } from "../../../src/daemon/machineWatch.ts";
 import { MeshNode } from "../../../src/daemon/meshNode.ts";
@@ -75,6 +76,8 @@ export interface FakeNodeOptions {
   readonly withRpc?: boolean;
   /** Where a reload and a successor read from. */
   readonly configuration?: ConfigurationSource;
+  /** Of the node before, which left its interface to this one. */
+  readonly guard?: GuardedLink;
   /** Called with the name of everything the node does; what it throws is what the operation fails with. */
   readonly on?: (event: string) => void;
 }
@@ -131,6 +134,7 @@ export class FakeNode {
     const { stateDir, runDir } = this.#host;
     const { configuration } = this.#options;
     const troubles = new TroubleRegistry(systemClock, this.log);
+    const system = this.#system();
     return {
       options: { ...(defaults as unknown as DaemonOptions), stateDir, runDir, ...this.#options.options },
       ...(configuration === undefined ? {} : { configuration }),
@@ -149,7 +153,9 @@ export class FakeNode {
       troubles,
       machine: new MachineWatch({ clock: systemClock, troubles, stateDir }),
       setLogLevel: (level) => this.levels.push(level),
-      system: this.#system(),
+      system,
+      guard: new InterfaceGuard(system.linkGuards, this.log, this.#options.guard ?? null),
+      ...(this.#options.guard === undefined ? {} : { handover: true }),
       signals: new Signals(this.source),
       mesh: { networkId: "ab".repeat(20), gossipPort: 51_900, probePort: 0 },
       addresses: testDerivation,
@@ -209,6 +215,14 @@ export class FakeNode {
       },
       networkSettings: this.settings,
       hostname: () => "höst",
+      linkGuards: {
+        start: (index) => {
+          this.did(`guard link ${index}`);
+          return { fd: index, pid: 1 };
+        },
+        end: ({ fd }, keepLink) =>
+          this.did(`guard of link ${fd} ends, link ${keepLink ? "kept" : "removed"}`),
+      },
       interfaceControl: () => this.link,
       pathTo: () => null,
       addAddress: (_, cidr) => {

@@ -5,13 +5,15 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { configurationOf } from "../../../src/config/configuration.ts";
 import { type DaemonOptions, daemonOptions } from "../../../src/config/options.ts";
 import type { Problem } from "../../../src/config/problem.ts";
+import type { Cidr } from "../../../src/core/types.ts";
 import { restoreHandover, takeHandover, writeHandover } from "../../../src/daemon/handover.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { keyOf } from "../mesh/peers.ts";
 import { testDerivation } from "../support/derivation.ts";
 import { ManualClock } from "../support/manualClock.ts";
 import { MemoryLog } from "../support/memoryLog.ts";
-import { host, start } from "./meshNode/nodes.ts";
+import type { FakeNode } from "./fakeNode.ts";
+import { host, make, start } from "./meshNode/nodes.ts";
 
 describe("a node that hands over", () => {
   test("says no goodbye, leaves interface, routes and PID file, and what its successor needs", async () => {
@@ -20,7 +22,7 @@ describe("a node that hands over", () => {
     fake.view?.restart()();
     expect(await fake.node.serve()).toBe("handed over");
     expect(fake.events).not.toContain("goodbye");
-    expect(fake.events).not.toContain("link removed");
+    expect(fake.events).not.toContain("delete interface");
     expect(readFileSync(join(host.runDir, "wg0.pid"), "utf8")).toBe("4242\n");
     expect(fake.notified).toEqual(["READY=1", "RELOADING=1"]);
     const left = JSON.parse(readFileSync(join(host.runDir, "wg0.handover.json"), "utf8"));
@@ -37,7 +39,7 @@ describe("a node that hands over", () => {
     fake.view?.restart()();
     expect(await fake.node.serve()).toBe("handed over");
     expect(fake.log.of("step could not be undone")).toMatchObject([{ step: "peers" }]);
-    expect(fake.events).not.toContain("link removed");
+    expect(fake.events).not.toContain("delete interface");
     expect(existsSync(join(host.runDir, "wg0.handover.json"))).toBe(true);
   });
 
@@ -63,6 +65,70 @@ describe("a node that hands over", () => {
     expect(await fake.node.serve()).toBe("ended");
     expect(existsSync(join(host.runDir, "wg0.pid"))).toBe(false);
     expect(existsSync(join(host.runDir, "wg0.handover.json"))).toBe(false);
+  });
+});
+
+describe("the interface that is left", () => {
+  test("is guarded until the successor has it", async () => {
+    const fake = await start();
+    fake.view?.restart()();
+    expect(await fake.node.serve()).toBe("handed over");
+    const index = fake.backend.interfaceIndex;
+    expect(fake.node.left).toEqual({ fd: index, pid: 1 });
+    expect(fake.events.filter((event) => event.includes("guard"))).toEqual([`guard link ${index}`]);
+
+    const successor = await start({ guard: { fd: 9, pid: 2 } });
+    const opened = successor.events.indexOf("open interface");
+    expect(successor.events[opened + 1]).toBe("guard of link 9 ends, link kept");
+  });
+
+  test("stays guarded when the successor cannot start", async () => {
+    const successor = make({
+      guard: { fd: 9, pid: 2 },
+      on: (event) => {
+        if (event === "load identity") throw new Error("no such luck");
+      },
+    });
+    await expect(successor.node.open()).rejects.toThrow("no such luck");
+    expect(successor.events.filter((event) => event.includes("guard"))).toEqual([]);
+  });
+
+  test("is removed when somebody wants the end after it was left", async () => {
+    const fake: FakeNode = await start({
+      on: (event) => {
+        if (event.startsWith("guard link")) fake.signal("SIGTERM");
+      },
+    });
+    fake.view?.restart()();
+    expect(await fake.node.serve()).toBe("ended");
+    expect(fake.events.at(-1)).toMatch(/^guard of link \d+ ends, link removed$/);
+    expect(fake.node.left).toBeNull();
+  });
+
+  test("is removed, and that is said, when no successor comes of it", async () => {
+    const fake = await start();
+    fake.view?.restart()();
+    await fake.node.serve();
+    expect(fake.node.handoverFailed(new Error("cannot run /usr/bin/node"))).toMatchObject({
+      code: "ERR_SYSTEM",
+      message: "the program could not be started again: cannot run /usr/bin/node; the interface was removed",
+    });
+    expect(fake.events.at(-1)).toMatch(/link removed$/);
+  });
+
+  test.each([
+    ["with another backend", { backend: "embedded" }, true],
+    ["on another interface", { interfaceName: "wg1" as never }, true],
+    ["with another MTU", { mtu: 1300 }, false],
+  ] as const)("is left to a successor %s: %j", async (_what, change, removed) => {
+    const defaults = Object.entries(daemonOptions).map(([key, row]) => [key, row.default]);
+    const initial = configurationOf(Object.fromEntries(defaults) as DaemonOptions);
+    const load = () => ({ ...initial, options: { ...initial.options, ...change } });
+    const fake = await start({ configuration: { initial, load } });
+    fake.view?.restart()();
+    expect(await fake.node.serve()).toBe("handed over");
+    expect([fake.events.includes("delete interface"), fake.node.left === null]).toEqual([removed, removed]);
+    expect(fake.events).not.toContain("goodbye");
   });
 });
 
@@ -119,6 +185,17 @@ describe("what is handed over", () => {
     restoreHandover(after, left?.peers ?? []);
     expect(after.list()).toEqual([before.get(keyOf(2))]);
     expect(await takeHandover(path, "1", log)).toBeNull();
+  });
+
+  test("is as many peers as a node can have", async () => {
+    const before = newStore();
+    const networks = Array.from({ length: 90 }, (_, index) => `10.77.${index}.0/24` as Cidr);
+    for (let number = 2; number < 1_002; number += 1) {
+      before.observe({ publicKey: keyOf(number), method: "lan", networks, knowsUs: true });
+    }
+    await writeHandover(path, { version: "1", instance: "ours", listenPort: null, peers: before.list() });
+    expect(statSync(path).size).toBeGreaterThan(1024 * 1024);
+    expect((await takeHandover(path, "1", log))?.peers).toHaveLength(1_000);
   });
 
   test.each([

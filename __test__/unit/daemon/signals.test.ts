@@ -37,7 +37,7 @@ describe("Signals", () => {
 
   test("a handover is a stop that leaves the place to a successor, until somebody wants the end", () => {
     const { source, signals } = setUp();
-    signals.handOver();
+    signals.handOver(true);
     expect([signals.stopSignal.aborted, signals.handsOver]).toEqual([true, true]);
     source.emit("SIGTERM");
     expect([signals.hurrySignal.aborted, signals.handsOver]).toEqual([true, false]);
@@ -46,7 +46,7 @@ describe("Signals", () => {
   test("a handover that is asked for during a stop changes nothing", () => {
     const { source, signals } = setUp();
     source.emit("SIGTERM");
-    signals.handOver();
+    signals.handOver(true);
     expect([signals.hurrySignal.aborted, signals.handsOver]).toEqual([false, false]);
   });
 

@@ -22,9 +22,21 @@ describe("what a starter tells the daemon", () => {
       PATH: "/bin",
       ...launchVariable({ detached: true, secretFd: 4 }),
     };
-    expect(takeLaunch(env)).toEqual({ detached: true, secretFd: 4, reportFd: null, handover: false });
+    expect(takeLaunch(env)).toEqual({
+      detached: true,
+      secretFd: 4,
+      reportFd: null,
+      handover: false,
+      guard: null,
+    });
     expect(env).toEqual({ PATH: "/bin" });
-    expect(takeLaunch(env)).toEqual({ detached: false, secretFd: null, reportFd: null, handover: false });
+    expect(takeLaunch(env)).toEqual({
+      detached: false,
+      secretFd: null,
+      reportFd: null,
+      handover: false,
+      guard: null,
+    });
   });
 
   test("that nobody of ours wrote is refused", () => {

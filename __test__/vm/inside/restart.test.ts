@@ -65,4 +65,17 @@ describe("wgmesh restart with the kernel's WireGuard", () => {
     expect(await restarted.stop()).toEqual({ code: 0, signal: null });
     expect(await restarted.hasInterface()).toBe(false);
   });
+
+  test("leaves no interface when its process is ended between its two programs", async () => {
+    const { pid } = await restarted.startAndWait();
+    const since = restarted.log.length;
+    await restarted.rpc("daemon.restart");
+    // Nobody listens for signals from here on until the successor has loaded.
+    await until("the first program has stopped", allowanceMs(3000), () =>
+      restarted.findLog(({ text }) => text.includes("wgmeshd stopped"), since),
+    );
+    process.kill(pid, "SIGTERM");
+    await until("the interface is gone", allowanceMs(3000), async () => !(await restarted.hasInterface()));
+    expect(restarted.findLog(({ text }) => text.includes('"wgmeshd starts"'), since)).toBeUndefined();
+  });
 });

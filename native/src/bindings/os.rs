@@ -6,7 +6,7 @@ use napi_derive::napi;
 
 use super::guarded;
 use crate::error::Error;
-use crate::os::{self, notify, process, replace, socket};
+use crate::os::{self, link_guard, notify, process, replace, socket};
 
 /// Version of this package.
 #[napi]
@@ -92,4 +92,21 @@ pub fn replace_process(
     kept: Vec<i32>,
 ) -> napi::Result<()> {
     guarded(|| Err(replace::replace_process(&program, &arguments, &environment, &kept)))
+}
+
+#[napi(object)]
+pub struct LinkGuard {
+    pub fd: i32,
+    pub pid: i32,
+}
+
+#[napi]
+pub fn guard_link(index: u32) -> napi::Result<LinkGuard> {
+    guarded(|| link_guard::start(index).map(|guard| LinkGuard { fd: guard.fd, pid: guard.pid }))
+}
+
+#[napi]
+pub fn end_link_guard(guard: LinkGuard, keep_link: bool) -> napi::Result<()> {
+    let LinkGuard { fd, pid } = guard;
+    guarded(|| link_guard::end(link_guard::LinkGuard { fd, pid }, keep_link))
 }

@@ -2,6 +2,11 @@
 
 pub mod file_lock;
 #[cfg(target_os = "linux")]
+pub mod link_guard;
+#[cfg(not(target_os = "linux"))]
+#[path = "link_guard_darwin.rs"]
+pub mod link_guard;
+#[cfg(target_os = "linux")]
 pub mod namespace_lock;
 pub mod notify;
 pub mod other_process;

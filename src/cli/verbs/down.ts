@@ -14,6 +14,7 @@ import { callOnce, RpcClient } from "../../rpc/client.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
 import { withProgress } from "../progress.ts";
 import { jsonText } from "../render.ts";
+import { withStaleNote } from "../staleNote.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** The daemon's own deadline is 10 s (row C4); the rest is for a slow machine. */
@@ -55,7 +56,7 @@ async function stopDaemon(location: Location, force: boolean, clock: Clock): Pro
     const gone = (): boolean => !existsSync(location.socket) && (daemon === null || !isAlive(daemon));
     if (await waitUntil(gone, ORDERLY_MS, clock)) return "stopped";
   } catch (error) {
-    if (recorded === null || !isAlive(recorded)) throw error;
+    if (recorded === null || !isAlive(recorded)) throw withStaleNote(error, location);
     trouble = error;
   }
   if (!force || daemon === null) throw stillThere(location, daemon, trouble);

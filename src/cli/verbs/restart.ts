@@ -1,19 +1,14 @@
 import type { Command } from "commander";
-import { pidFilePath, startingPath } from "../../config/paths.ts";
+import { startingPath } from "../../config/paths.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
 import { WgmeshError } from "../../core/errors.ts";
-import { Patience, POLL_MS } from "../../launch/patience.ts";
-import {
-  identifyDaemon,
-  isAlive,
-  isBusy,
-  type ProcessIdentity,
-  stalePidFile,
-} from "../../launch/processes.ts";
+import { POLL_MS, RestartPatience } from "../../launch/patience.ts";
+import { identifyDaemon, isAlive, isBusy, type ProcessIdentity } from "../../launch/processes.ts";
 import { readProgress } from "../../launch/progress.ts";
 import { callOnce } from "../../rpc/client.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
 import { jsonText } from "../render.ts";
+import { withStaleNote } from "../staleNote.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** Nanoseconds in a millisecond. */
@@ -45,14 +40,13 @@ async function restart(location: Location, clock: Clock): Promise<number> {
   const daemon = location.remote ? null : identifyDaemon(before.pid);
   await callOnce(client, "daemon.restart");
   const askedMs = clock.monotonicMs();
-  const patience = new Patience(clock);
+  const patience = new RestartPatience(clock);
   for (;;) {
     await sleep(clock, POLL_MS);
     const status = await callOnce({ ...client, retryMs: 0 }, "daemon.status").catch(waitFor);
     if (status !== null && status.uptime / NANOSECONDS < clock.monotonicMs() - askedMs) return status.pid;
     const gone = daemon !== null && !isAlive(daemon);
-    const verdict = patience.judge(signsOf(location, before.pid));
-    if (gone || verdict !== "wait") throw notBack(location, daemon, gone);
+    if (gone || !patience.lasts(signsOf(location, before.pid))) throw notBack(location, daemon, gone);
   }
 }
 
@@ -75,17 +69,4 @@ function notBack(location: Location, daemon: ProcessIdentity | null, gone: boole
   const who = daemon === null ? "the daemon" : `the daemon (PID ${daemon.pid})`;
   const what = gone ? "ended and did not come back" : "does not answer again";
   return new WgmeshError("ERR_TIMEOUT", `${who} of ${location.interfaceName} ${what}`);
-}
-
-/** A daemon that does not run, with what its PID file has to say. */
-function withStaleNote(error: unknown, location: Location): unknown {
-  const stale = stalePidFile(pidFilePath(location));
-  if (
-    stale === null ||
-    location.remote ||
-    !(error instanceof WgmeshError) ||
-    error.code !== "ERR_NOT_RUNNING"
-  )
-    return error;
-  return new WgmeshError("ERR_NOT_RUNNING", `${error.message}; ${stale}`, { cause: error });
 }

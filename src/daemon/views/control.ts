@@ -1,29 +1,38 @@
 import { accessSync, constants } from "node:fs";
+import type { DaemonOptions } from "../../config/options.ts";
 import { refuse } from "../../config/problem.ts";
 import { messageOf, WgmeshError } from "../../core/errors.ts";
 import type { ControlView } from "../../rpc/views/control.ts";
 import type { ViewParts } from "./viewParts.ts";
 
-export function controlView({ parts, operations, reload }: ViewParts): ControlView {
+export function controlView({ parts, node, operations, reload }: ViewParts): ControlView {
   return {
     // All or nothing: it cannot be cancelled half way.
     reload: () => operations.run("daemon.reload", { cancellable: false }, reload),
     restart: () => {
       checkProgram();
-      checkConfiguration(parts);
-      return () => parts.signals.handOver();
+      const next = checkedConfiguration(parts);
+      return () => parts.signals.handOver(next === null || takesOver(next, parts.options, node.backend.name));
     },
     shutdown: () => parts.signals.stop(),
   };
 }
 
-/** The successor reads it anew, and would end at what is wrong in it. */
-function checkConfiguration({ configuration }: ViewParts["parts"]): void {
-  const problems = configuration?.load().problems ?? [];
+/** Whether the successor can use the interface as it is. */
+function takesOver(next: DaemonOptions, now: DaemonOptions, backend: string): boolean {
+  return next.interfaceName === now.interfaceName && ["auto", backend].includes(next.backend);
+}
+
+/** What the successor will be told; it reads it anew, and would end at what is wrong in it. Null when it is told the same. */
+function checkedConfiguration({ configuration }: ViewParts["parts"]): DaemonOptions | null {
+  const next = configuration?.load();
+  if (next === undefined) return null;
+  const { problems } = next;
   const goesOn = "the daemon goes on as it is";
   refuse(
     problems.map((problem) => ({ ...problem, hint: [problem.hint, goesOn].filter(Boolean).join("; ") })),
   );
+  return next.options;
 }
 
 /** An upgrade in the middle of its work may have taken the files away. */
