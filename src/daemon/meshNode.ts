@@ -163,13 +163,14 @@ export class MeshNode {
     const configuration = this.#configuration(node);
     const reload = (): Promise<ReloadOutcome> => this.#reload(configuration);
     const rpcServer = this.#rpcServer;
+    const operations = new Operations(this.#parts.clock);
     if (rpcServer !== null) {
       const view = nodeView({
         parts: this.#parts,
         node,
         discovery: this.#discovery,
         supervisor: this.#supervisor,
-        operations: new Operations(this.#parts.clock),
+        operations,
         startedAtMs,
         reload,
         configuration,
@@ -189,7 +190,9 @@ export class MeshNode {
       reloads += 1;
       // A task, so that the shutdown waits for it; one that fails is logged by the supervisor.
       this.#supervisor.start(`reload-${reloads}`, "once", async () => {
-        await audited(this.#parts.audit, "SIGHUP", "daemon.reload", reload);
+        await audited(this.#parts.audit, "SIGHUP", "daemon.reload", () =>
+          operations.run("daemon.reload", { cancellable: false }, reload),
+        );
       });
     });
   }

@@ -337,14 +337,17 @@ export class MeshDiscovery implements Discovery {
     ];
   }
 
-  async examine(): Promise<NatReport | null> {
+  async examine(signal: AbortSignal): Promise<NatReport | null> {
     const running = this.#running;
     if (running === null) return null;
     const { bind = bindNodeUdp, noIpv6 } = this.#options;
     const silent = { datagram: () => {}, failed: () => {} };
     const probe = await ControlSocket.open({ bind, port: 0, noIpv6, ...silent });
     try {
-      return await running.addresses.examine(probe.forStun(), running.abort.signal);
+      return await running.addresses.examine(
+        probe.forStun(),
+        AbortSignal.any([running.abort.signal, signal]),
+      );
     } finally {
       probe.close();
     }

@@ -122,7 +122,7 @@ export interface Discovery {
   /** Why members may not be heard, as far as clocks go; null while they agree. */
   clockProblem(): string | null;
   /** Finds out how NATs and firewalls treat our sockets; up to 15 s. Null unless it runs. */
-  examine(): Promise<NatReport | null>;
+  examine(signal: AbortSignal): Promise<NatReport | null>;
   /** Counters of the receive path, for `status` and tests. */
   counters(): Readonly<Record<string, number>>;
   /** How many requests wait for their turn, and how many messages for an answer, by name; for a debugging eye. */

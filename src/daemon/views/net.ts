@@ -10,20 +10,21 @@ const LIMIT_MS = 30_000;
 
 export function netView({ parts, node, discovery, operations }: ViewParts): NetView {
   let running: Promise<NetReport> | null = null;
-  const check = (): Promise<NetReport> =>
+  const check = (signal: AbortSignal): Promise<NetReport> =>
     netCheck({
       system: parts.system,
-      ask: nodeAsk(parts.clock),
-      examine: async () => (await discovery?.examine()) ?? { nat_type: "unknown", sockets: [], servers: [] },
+      ask: nodeAsk(parts.clock, signal),
+      examine: async () =>
+        (await discovery?.examine(signal)) ?? { nat_type: "unknown", sockets: [], servers: [] },
       node: { layers: () => discovery?.layers() ?? [], peers: () => node.store.list() },
     });
   return {
-    /** One at a time: who asks meanwhile gets the same answer. What was cancelled gives none, and its sockets time out. */
+    /** One at a time: who asks meanwhile gets the same answer. What was cancelled gives none, and asks nobody any more. */
     netCheck: () => {
       running ??= operations
         .run("net.check", { cancellable: true }, ({ signal, report }) => {
           report(null, "asking STUN servers and the router");
-          return within(parts.clock, LIMIT_MS, check(), signal, "the check takes too long");
+          return within(parts.clock, LIMIT_MS, check(signal), signal, "the check takes too long");
         })
         .finally(() => {
           running = null;

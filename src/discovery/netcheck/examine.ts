@@ -34,13 +34,19 @@ interface Resolved {
   readonly error: string | null;
 }
 
-/** Takes up to about ten seconds, most of them where answers are filtered. */
+/** Takes up to about ten seconds, most of them where answers are filtered; ends early, its report without worth, with its signal. */
 export async function examine(options: ExamineOptions): Promise<NatReport> {
-  const { clock, ownAddresses, random, sockets } = options;
+  const { clock, ownAddresses, random, signal, sockets } = options;
   const resolved = await Promise.all(options.servers.servers.map((server) => resolve(server, options)));
   const all = resolved.flatMap(({ addresses }) => addresses.map(({ address }) => address));
   const hasIpv6 = ownAddresses.some((ip) => ip.includes(":"));
   const clients = sockets.map(({ socket }) => new StunClient({ clock, random, socket }));
+  const close = (): void => {
+    for (const client of clients) client.close();
+  };
+  // What is asked then ends without an answer, at once.
+  signal.addEventListener("abort", close, { once: true });
+  if (signal.aborted) close();
   try {
     const answers = await Promise.all(
       sockets.flatMap(({ name, port }, index) =>
@@ -57,7 +63,8 @@ export async function examine(options: ExamineOptions): Promise<NatReport> {
     );
     return reportOf(answers, resolved);
   } finally {
-    for (const client of clients) client.close();
+    signal.removeEventListener("abort", close);
+    close();
   }
 }
 

@@ -6,8 +6,8 @@ import type { Ask, Reply } from "./portMapping.ts";
 const SEND_AT_MS = [0, 250, 750];
 const GIVE_UP_MS = 1_800;
 
-/** Asks over a connected socket of the operating system, so that a refusal (ICMP) is heard and strangers are not. */
-export function nodeAsk(clock: Clock): Ask {
+/** Asks over a connected socket of the operating system, so that a refusal (ICMP) is heard and strangers are not. Nobody answers once the signal is aborted. */
+export function nodeAsk(clock: Clock, signal?: AbortSignal): Ask {
   return ({ host, port }, data) =>
     new Promise((resolve) => {
       const socket = createSocket({
@@ -19,10 +19,14 @@ export function nodeAsk(clock: Clock): Ask {
       const end = (reply: Reply): void => {
         if (ended) return;
         ended = true;
+        signal?.removeEventListener("abort", stop);
         for (const cancel of cancels) cancel();
         socket.close();
         resolve(reply);
       };
+      const stop = (): void => end({ kind: "silent" });
+      signal?.addEventListener("abort", stop, { once: true });
+      if (signal?.aborted) return stop();
       socket.on("message", (answer) => end({ kind: "answer", data: answer }));
       socket.on("error", (error: NodeJS.ErrnoException) =>
         end({ kind: error.code === "ECONNREFUSED" ? "refused" : "silent" }),

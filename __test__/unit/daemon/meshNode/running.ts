@@ -125,6 +125,8 @@ describe("reload (row C5)", () => {
     await settle();
     expect(fake.levels).toEqual(["warn"]);
     expect(fake.view?.status()?.state).toBe("running");
+    const operations = fake.view?.operations().map(({ kind, state }) => `${kind} ${state}`);
+    expect(operations).toEqual(Array(3).fill("daemon.reload done"));
   });
 });
 

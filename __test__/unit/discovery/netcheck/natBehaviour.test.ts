@@ -144,6 +144,39 @@ test("a second check of the same sockets finds the same filter", async () => {
   }
 });
 
+test("a check that is cancelled ends at once and asks nobody any more", async () => {
+  const cancel = new AbortController();
+  const socket = socketAt(10_000);
+  let sent = 0;
+  const report = examine({
+    clock,
+    random: seededRandom("cancel"),
+    sockets: [
+      {
+        name: "control",
+        // Nobody answers.
+        socket: {
+          ...socket,
+          send: () => {
+            sent += 1;
+          },
+        },
+        port: 10_000,
+      },
+    ],
+    servers: new StunServers({ clock, servers: [FIRST, SECOND], resolve: async () => [] }),
+    ownAddresses: [],
+    signal: cancel.signal,
+  });
+  await clock.advance(1);
+  const before = sent;
+  expect(before).toBeGreaterThan(0);
+  cancel.abort();
+  expect((await report).servers.map(({ after_ms }) => after_ms)).toEqual([null, null]);
+  await pass();
+  expect(sent).toBe(before);
+});
+
 describe("unknown is not no", () => {
   test("no server offers RFC 5780: filtering is unknown", async () => {
     offersOther = false;
