@@ -4,6 +4,7 @@ import type { AddressDerivation } from "./addresses.ts";
 import { type AddressHolder, type AddressRules, acceptsAddress } from "./addressPolicy.ts";
 import type { Rival } from "./collision.ts";
 import { SESSION_LIFETIME_MS } from "./connected.ts";
+import { type Entry, newEntry } from "./entry.ts";
 import type { LocalNode } from "./localNode.ts";
 import { changedFields, mergeSighting, withoutLeftAddress } from "./merge.ts";
 import type { DiscoveryMethod, Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
@@ -36,26 +37,6 @@ export interface PeerStoreOptions {
   readonly onSighting?: (method: DiscoveryMethod) => void;
   /** Told what a listener threw; the other listeners are called all the same. */
   readonly onListenerError?: (error: unknown) => void;
-}
-
-/** A record and what the store alone needs. Ages are taken on the monotonic clock, since wall clocks jump. */
-interface Entry {
-  peer: Peer;
-  readonly source: string;
-  readonly sinceMs: number;
-  /** Last direct word or handshake; -Infinity for never. Rules what is active. */
-  aliveAtMs: number;
-  /**
-   * When the peer was last heard by anybody, as far as that is known: as above, or by the teller of a mention with an age. What
-   * others are told goes by it.
-   */
-  heardAtMs: number;
-  /** Last news that keeps the entry: as above or, before the first direct word, a mention. Rules what expires. */
-  newsAtMs: number;
-  handshakeAtMs: number;
-  /** The peer's clock in its newest word, Unix seconds. */
-  lastWordSeconds: number;
-  wasConnected: boolean;
 }
 
 /**
@@ -385,18 +366,4 @@ export class PeerStore {
 
 function isStaleMention({ method, ageSeconds = 0 }: Sighting): boolean {
   return isMention(method) && ageSeconds * 1000 >= ACTIVE_MS;
-}
-
-function newEntry(peer: Peer, source: string, sinceMs: number): Entry {
-  const never = Number.NEGATIVE_INFINITY;
-  return {
-    peer: { ...peer, meshIp: null, meshIpv6: null },
-    ...{ source, sinceMs },
-    aliveAtMs: never,
-    heardAtMs: never,
-    newsAtMs: never,
-    handshakeAtMs: never,
-    lastWordSeconds: 0,
-    wasConnected: false,
-  };
 }
