@@ -15,7 +15,7 @@ import {
 import { addressOf, MAX_NONCE, nonceOf } from "../../../src/peers/derivedAddresses.ts";
 import { ip, keyOf } from "../support/announcements.ts";
 import { testDerivation } from "../support/derivation.ts";
-import { CollisionMesh } from "./collisionMesh.ts";
+import { type CollidingNode, CollisionMesh } from "./collisionMesh.ts";
 
 const claimant = (number: number, change: Partial<Claimant> = {}): Claimant => ({
   ...{ publicKey: keyOf(number), ours: true, settled: false, derived: true },
@@ -207,6 +207,50 @@ describe("nodes with one address", () => {
     expect(higherGo.nodes[0]?.store.get(keyOf(2))?.meshIp).toBeNull();
   });
 
+  test("of IPv6, given by hand: who derives it keeps it, whatever the keys, and all know both", async () => {
+    const shared = ip(testDerivation.meshIpv6(keyOf(2)));
+    const mesh = new CollisionMesh(testDerivation, [
+      { publicKey: keyOf(1), pinnedIpv6: shared },
+      { publicKey: keyOf(2) },
+      { publicKey: keyOf(3) },
+    ]);
+    await mesh.calmDown(1);
+    const [moved, owner] = mesh.nodes;
+    expect(owner?.self.snapshot.meshIpv6).toBe(shared);
+    expect(moved?.self.snapshot.meshIpv6).toBe(testDerivation.meshIpv6(keyOf(1)));
+    expect(moved?.disk.meshIpv6).toBe(testDerivation.meshIpv6(keyOf(1)));
+    for (const [from, to] of mesh.pairs())
+      expect(from.store.get(to.publicKey)?.meshIpv6).toBe(to.self.snapshot.meshIpv6);
+    expect(mesh.faults()).toEqual([]);
+  });
+
+  test("that have lived apart, each settled: the lower key keeps it when the halves meet", async () => {
+    const apart = [20, 21].map((number) => ({ publicKey: keyOf(number), pinned: ip(`10.8.99.${number}`) }));
+    const mesh = new CollisionMesh(clashing(200), [...wishes(2), ...apart]);
+    const [lower, higher, friend, other] = mesh.nodes as [
+      CollidingNode,
+      CollidingNode,
+      CollidingNode,
+      CollidingNode,
+    ];
+    mesh.meet(lower, friend);
+    mesh.meet(higher, other);
+    await mesh.wait(SETTLE_MS);
+    expect([lower, higher].map(({ self }) => self.snapshot.settled)).toEqual([true, true]);
+    await mesh.calmDown(1);
+    expect(mesh.faults()).toEqual([]);
+    expect(lower.meshIp).toBe("10.8.0.1");
+  });
+
+  test("one that cannot write its state file moves all the same", async () => {
+    const mesh = new CollisionMesh(clashing(200), wishes(2));
+    const [, higher] = mesh.nodes as [CollidingNode, CollidingNode];
+    higher.broken = new Error("no space left on device");
+    await mesh.calmDown(1);
+    expect(higher.meshIp).toBe(mesh.derivation.meshIpv4(keyOf(2), 1));
+    expect(higher.onInterface).toBe(higher.meshIp);
+  });
+
   test("agree in every order of announcements, losses, tunnels and restarts, and one keeps the address", async () => {
     const node = fc.nat(5);
     const step = fc.oneof(
@@ -258,5 +302,5 @@ describe("nodes with one address", () => {
     expect(new Set(mesh.nodes.map(({ meshIp }) => meshIp)).size).toBeLessThanOrEqual(30);
     mesh.hearAll();
     expect(mesh.faults()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 });

@@ -20,6 +20,7 @@ export interface NodeWish {
   readonly ours?: boolean;
   /** As in the state file of an earlier run. */
   readonly pinned?: IpAddress;
+  readonly pinnedIpv6?: IpAddress;
 }
 
 interface Disk {
@@ -30,6 +31,8 @@ interface Disk {
 export class CollidingNode {
   readonly publicKey: PublicKey;
   readonly disk: Disk;
+  /** What goes wrong when it moves. */
+  broken: Error | null = null;
   /** What the interface has. */
   onInterface: IpAddress | null = null;
   self!: LocalNode;
@@ -41,9 +44,9 @@ export class CollidingNode {
   #abort = new AbortController();
   #runs = 0;
 
-  constructor(mesh: CollisionMesh, { publicKey, ours = true, pinned }: NodeWish) {
+  constructor(mesh: CollisionMesh, { publicKey, ours = true, pinned, pinnedIpv6 }: NodeWish) {
     this.publicKey = publicKey;
-    this.disk = { meshIp: pinned ?? null, meshIpv6: null };
+    this.disk = { meshIp: pinned ?? null, meshIpv6: pinnedIpv6 ?? null };
     this.#mesh = mesh;
     this.#ours = ours;
     this.start(false);
@@ -83,7 +86,10 @@ export class CollidingNode {
     const keeper = new AddressKeeper({
       ...{ clock, log: silentLog, events: this.events, troubles: this.troubles, self: this.self, derivation },
       strict: false,
-      save: ({ meshIp, meshIpv6 }) => Object.assign(this.disk, { meshIp, meshIpv6 }),
+      save: ({ meshIp, meshIpv6 }) => {
+        if (this.broken !== null) throw this.broken;
+        Object.assign(this.disk, { meshIp, meshIpv6 });
+      },
       readdress: ({ meshIp }) => {
         this.onInterface = meshIp;
       },
