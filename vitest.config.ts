@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * `unit` needs nothing, `mesh` and `wireguard` need root (network namespaces; real daemons, WireGuard alone), `vm` needs
+ * `unit` and `simulator` need nothing, `mesh` and `wireguard` need root (network namespaces; real daemons, WireGuard alone), `vm` needs
  * qemu; it runs the mesh files, and those of `inside-vm`, once more inside a VM whose kernel has WireGuard.
  * A mesh or VM file never runs beside another: they share the machine's two cores, and their deadlines are real time. Tests of
  * `wireguard` spend their time waiting, so they run side by side; those that need the machine, in `wireguard-load`, do not.
@@ -14,6 +14,15 @@ export default defineConfig({
           name: "unit",
           include: ["__test__/unit/**/*.test.ts"],
           testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "simulator",
+          include: ["__test__/simulator/**/*.test.ts"],
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          execArgv: ["--max-semi-space-size=64"],
         },
       },
       {

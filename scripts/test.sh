@@ -93,6 +93,7 @@ main() {
   suite darwin cargo clippy --quiet --workspace --target "$darwin_target" -- -D warnings
   suite cargo cargo test --workspace
   suite unit vitest_project unit
+  suite simulator vitest_project simulator
   suite mesh mesh_project
   suite wireguard wireguard_project
   suite vm vm_project

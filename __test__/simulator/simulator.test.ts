@@ -1,0 +1,102 @@
+import { describe, expect, test } from "vitest";
+import type { Sighting } from "../../src/peers/peer.ts";
+import { PeerStore } from "../../src/peers/store.ts";
+import type { PeerChange } from "../../src/wireguard/backend.ts";
+import { FakeRoutes } from "../unit/mesh/fakeRoutes.ts";
+import { makeScenario } from "./scenario.ts";
+import { replayCommand, simulate } from "./simulator.ts";
+import type { SimDevice } from "./world/device.ts";
+import type { Faults } from "./world/node.ts";
+
+const NODES = 8;
+const MOST_SEEDS = 20;
+
+/** What is found first when every node has that fault. */
+async function foundWith(faults: Faults): Promise<string> {
+  for (let seed = 1; seed <= MOST_SEEDS; seed += 1) {
+    const { failure } = await simulate({ seed, nodes: NODES, faults });
+    if (failure !== null) return failure;
+  }
+  return "nothing";
+}
+
+describe("a seed", () => {
+  test("gives the same run each time, and another seed another one", { timeout: 120_000 }, async () => {
+    const run = async (seed: number) => await simulate({ seed, nodes: NODES });
+    const [first, again, other] = [await run(5), await run(5), await run(6)];
+    expect(first.failure).toBeNull();
+    expect(again).toEqual(first);
+    expect(first.events).toBeGreaterThan(1_000);
+    expect(other.hash).not.toBe(first.hash);
+  });
+
+  test("gives the same scenario each time, with every kind of fault among a few", () => {
+    expect(makeScenario(7, 30)).toEqual(makeScenario(7, 30));
+    const scenarios = Array.from({ length: 40 }, (_, seed) => makeScenario(seed, 30));
+    const kinds = new Set(scenarios.flatMap(({ faults }) => faults.map(({ fault }) => fault.kind)));
+    expect([...kinds].sort()).toEqual(["clock", "crash", "leave", "move", "partition", "unplug", "weather"]);
+  });
+
+  test("that fails is told with the command that runs it again", () => {
+    expect(replayCommand({ seed: 17, nodes: 30 })).toBe(
+      "WGMESH_SIM_SEED=17 WGMESH_SIM_NODES=30 npm run simulate",
+    );
+  });
+});
+
+describe("a planted fault is found:", () => {
+  test("a store that forgets who said goodbye", { timeout: 300_000 }, async () => {
+    class Forgetful extends PeerStore {
+      override remove(...[publicKey, reason, atSeconds]: Parameters<PeerStore["remove"]>): void {
+        super.remove(publicKey, reason === "goodbye" ? "replaced" : reason, atSeconds);
+      }
+      override observe(sighting: Sighting) {
+        // Without ages, any mention passes for news.
+        const { ageSeconds: _, ...rest } = sighting;
+        return super.observe(rest);
+      }
+    }
+    const store: Faults["store"] = (options) => {
+      const made = new Forgetful(options);
+      // What the simulator is told is true: only the tombstone is missing.
+      const { subscribe } = made;
+      made.subscribe = (listener) =>
+        subscribe.call(made, (event) =>
+          listener(event.type === "removed" ? { ...event, reason: "goodbye" } : event),
+        );
+      return made;
+    };
+    expect(await foundWith({ store })).toMatch(/said goodbye and is gone, and is back here/);
+  });
+
+  test("an interface that keeps the peers that were removed", { timeout: 300_000 }, async () => {
+    const backend = (device: SimDevice) => {
+      const { apply } = device;
+      device.apply = (changes: readonly PeerChange[]) =>
+        apply.call(
+          device,
+          changes.filter(({ kind }) => kind !== "remove"),
+        );
+      return device;
+    };
+    expect(await foundWith({ backend })).toMatch(/is dead to the store and still on the interface/);
+  });
+
+  test("a routing table that keeps the routes of the dead", { timeout: 300_000 }, async () => {
+    class Keeping extends FakeRoutes {
+      override remove(): void {}
+    }
+    expect(await foundWith({ routes: () => new Keeping() })).toMatch(/its route to .* leads to no peer/);
+  });
+
+  test("a node that never stops announcing itself", { timeout: 300_000 }, async () => {
+    const discovery: Faults["discovery"] = (discovery, clock) => {
+      const again = (): void => {
+        discovery.announce();
+        clock.after(50, again);
+      };
+      clock.after(1_000, again);
+    };
+    expect(await foundWith({ discovery })).toMatch(/datagrams in a minute/);
+  });
+});
