@@ -51,6 +51,7 @@ export const processOptions: OptionTable<ProcessOptions> = {
     help: "bytes at which the log file becomes PATH.1, and that one PATH.2",
     default: DEFAULT_LOG_MAX_SIZE,
     defaultText: String(DEFAULT_LOG_MAX_SIZE),
+    live: true,
     form: value("BYTES", values.fileSize),
   },
   logKeep: {
@@ -59,6 +60,7 @@ export const processOptions: OptionTable<ProcessOptions> = {
     help: "how many such files are kept",
     default: DEFAULT_LOG_KEEP,
     defaultText: String(DEFAULT_LOG_KEEP),
+    live: true,
     form: value("COUNT", values.fileCount),
   },
 };

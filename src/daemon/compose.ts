@@ -124,6 +124,7 @@ export function compose(
     setLogLevel: (level) => {
       nodeLog.level = level;
     },
+    setLogLimits: output.setLimits,
     system: hostSystem,
     signals,
     mesh,

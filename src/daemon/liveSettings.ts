@@ -13,11 +13,20 @@ export interface LiveTargets {
   readonly reconciler: Pick<Reconciler, "setRoutePolicy" | "setKeepalive">;
   readonly discovery: Pick<Discovery, "setStaticPeers"> | null;
   readonly setLogLevel: (levels: LogLevels) => void;
+  readonly setLogLimits: (limits: Pick<DaemonOptions, "logMaxSize" | "logKeep">) => void;
 }
 
-export function liveAppliers({ self, reconciler, discovery, setLogLevel }: LiveTargets): LiveAppliers {
+export function liveAppliers({
+  self,
+  reconciler,
+  discovery,
+  setLogLevel,
+  setLogLimits,
+}: LiveTargets): LiveAppliers {
   return new Map<string, (options: DaemonOptions) => void>([
     ["log-level", ({ logLevel }) => setLogLevel(logLevel)],
+    ["log-max-size", setLogLimits],
+    ["log-keep", setLogLimits],
     ["advertise-routes", ({ advertiseRoutes }) => self.update({ networks: advertiseRoutes })],
     ["accept-routes", ({ acceptRoutes }) => reconciler.setRoutePolicy(acceptRoutes)],
     ["keepalive", ({ keepaliveSeconds }) => reconciler.setKeepalive(keepaliveSeconds)],

@@ -16,6 +16,8 @@ export interface LogOutput {
   readonly isJournal: boolean;
   /** Somebody moved the file away (SIGUSR1). */
   reopen(): void;
+  /** From now on. */
+  readonly setLimits: (limits: Pick<DaemonOptions, "logMaxSize" | "logKeep">) => void;
 }
 
 /**
@@ -32,6 +34,7 @@ export function openLogOutput(options: DaemonOptions, onTrouble: (reason: string
       isFile: false,
       isJournal: isJournal(process.env.JOURNAL_STREAM),
       reopen: () => {},
+      setLimits: () => {},
     };
   }
   // The default one lies in the state folder, which is made when the node starts.
@@ -48,5 +51,6 @@ export function openLogOutput(options: DaemonOptions, onTrouble: (reason: string
     isFile: true,
     isJournal: false,
     reopen: () => file.reopen(),
+    setLimits: ({ logMaxSize, logKeep }) => file.setLimits(logMaxSize, logKeep),
   };
 }

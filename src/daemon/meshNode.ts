@@ -240,12 +240,12 @@ export class MeshNode {
   }
 
   #configuration({ self, reconciler }: RunningNode): LiveConfiguration {
-    const { options, configuration, setLogLevel, log, events } = this.#parts;
+    const { options, configuration, setLogLevel, setLogLimits, log, events } = this.#parts;
     const given = configurationOf(options);
     return new LiveConfiguration({
       source: configuration ?? { initial: given, load: () => given },
       reloadFile: reloadFilePath(options),
-      appliers: liveAppliers({ self, reconciler, setLogLevel, discovery: this.#discovery }),
+      appliers: liveAppliers({ self, reconciler, setLogLevel, setLogLimits, discovery: this.#discovery }),
       settle: async () => {
         await reconciler.runOnce();
         this.#discovery?.announce();

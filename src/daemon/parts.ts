@@ -70,6 +70,8 @@ export interface NodeParts {
   /** Nobody sees standard error. */
   readonly logsToFile?: boolean;
   readonly setLogLevel: (level: LogLevels) => void;
+  /** Of the log file, where there is one. */
+  readonly setLogLimits: (limits: Pick<DaemonOptions, "logMaxSize" | "logKeep">) => void;
   readonly system: System;
   readonly signals: Signals;
   readonly mesh: MeshFacts;

@@ -30,7 +30,7 @@ const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
 const SAFE = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export class RotatingFile {
-  readonly #options: RotatingFileOptions;
+  #options: RotatingFileOptions;
   #fd: number | null;
   #size = 0;
   /** Bytes; above `maxBytes` while a rotation that failed is not tried again. */
@@ -51,6 +51,12 @@ export class RotatingFile {
     } catch (cause) {
       throw new WgmeshError("ERR_LOG_FILE", `cannot open ${path}: ${messageOf(cause)}`, { cause });
     }
+  }
+
+  /** From the next line on. Files beyond the new `keep` stay: they may be logrotate's. */
+  setLimits(maxBytes: number, keep: number): void {
+    this.#options = { ...this.#options, maxBytes, keep };
+    this.#rotateAt = maxBytes;
   }
 
   /** Lines given up so far, because more than 1 MiB waited for room on the disk. */

@@ -153,6 +153,7 @@ export class FakeNode {
       troubles,
       machine: new MachineWatch({ clock: systemClock, troubles, stateDir }),
       setLogLevel: (level) => this.levels.push(level),
+      setLogLimits: ({ logMaxSize, logKeep }) => this.did(`log files ${logMaxSize} ${logKeep}`),
       system,
       guard: new InterfaceGuard(system.linkGuards, this.log, this.#options.guard ?? null),
       ...(this.#options.guard === undefined ? {} : { handover: true }),

@@ -38,6 +38,7 @@ beforeEach(() => {
       setKeepalive: (seconds) => void told.push(`keepalive ${seconds}`),
     },
     discovery: { setStaticPeers: (peers) => void told.push(`peers ${peers.map(({ host }) => host).join()}`) },
+    setLogLimits: ({ logMaxSize, logKeep }) => void told.push(`log files ${logMaxSize} ${logKeep}`),
     setLogLevel: (levels) => void told.push(`log ${levels}`),
   });
   const appliers = new Map(
@@ -73,7 +74,7 @@ test("every live setting has what makes it true, and nothing else has", () => {
     reconciler: { setRoutePolicy: () => {}, setKeepalive: () => {} },
     discovery: null,
   };
-  const appliers = liveAppliers({ ...nothing, setLogLevel: () => {} });
+  const appliers = liveAppliers({ ...nothing, setLogLevel: () => {}, setLogLimits: () => {} });
   const liveKeys = [...schema.values()].filter(({ reload }) => reload === "live").map(({ key }) => key);
   expect([...appliers.keys()].sort()).toEqual(liveKeys.sort());
 });
@@ -118,6 +119,11 @@ describe("a change", () => {
     expect(existsSync(keptFile)).toBe(false);
     expect(setting("peer")).toMatchObject({ value: [], origin: "default" });
   });
+});
+
+test("the size and number of log files are live", async () => {
+  expect(await live.set({ "log-max-size": "20000", "log-keep": 1 }, false)).toMatchObject({ restart: [] });
+  expect(told).toEqual(["log files 20000 1", "log files 20000 1", "settle"]);
 });
 
 describe("what is taken back", () => {

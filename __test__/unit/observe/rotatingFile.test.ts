@@ -69,6 +69,15 @@ describe("rotation", () => {
     expect(troubles).toEqual([]);
   });
 
+  test("goes by new limits from the next line on", () => {
+    const file = openFile();
+    for (let index = 0; index < 4; index += 1) file.write(line(index));
+    file.setLimits(40, 1);
+    for (let index = 4; index < 9; index += 1) file.write(line(index));
+    expect(readdirSync(folder).sort()).toEqual(["node.log", "node.log.1"]);
+    expect([numbersIn("node.log.1"), numbersIn("node.log")]).toEqual([[6, 7], [8]]);
+  });
+
   test("never cuts a line: one longer than the size has a file of its own", () => {
     const file = openFile();
     const long = `${"x".repeat(300)}\n`;
