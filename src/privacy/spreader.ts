@@ -128,7 +128,8 @@ export class Spreader {
 
   /** A sentence on the state of it. */
   get detail(): string {
-    const { number, leftMs, relays } = this.#epochs.current;
+    const { number, leftMs } = this.#epochs.current;
+    const relays = this.#epochs.relays(this.#neighbours()).length;
     const carried = `${this.#made} announced, ${this.#passedOn} passed on`;
     if (!this.#options.isPrivate) return `no --privacy, ${this.#passedOn} announcements of others passed on`;
     return `epoch ${number} ends in ${Math.ceil(leftMs / 1000)} s, ${relays} relays, ${carried}`;

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { registryPlace } from "../../../../src/config/registry.ts";
 import { systemClock } from "../../../../src/core/clock.ts";
 import type { IpAddress } from "../../../../src/core/types.ts";
+import { spreading } from "../../../../src/daemon/spreading.ts";
 import { issueTitle, readIssueBody, writeIssueBody } from "../../../../src/discovery/registry/issueBody.ts";
 import { IssueClient, type RegistryAccess } from "../../../../src/discovery/registry/issueClient.ts";
 import type { RegistrySetting } from "../../../../src/discovery/registry/registry.ts";
@@ -219,6 +220,33 @@ describe("the layer", () => {
     );
     const states = reader.discovery.layers().find(({ name }) => name === "registry");
     expect(states).toMatchObject({ state: "running", lastError: null });
+  });
+
+  test.each([
+    ["another member too", false, 1],
+    ["nobody else with --privacy", true, 0],
+  ])("a writer names %s", async (_whom, isPrivate, others) => {
+    const writer = new TestNode(clock, network, "writer", "8.8.4.4", {
+      lan: false,
+      registry: setting(TOKEN),
+      spreading: spreading(isPrivate, GOSSIP_PORT),
+    });
+    nodes.push(writer);
+    await writer.start();
+    writer.self.update({ externalHost: "8.8.4.4" as IpAddress });
+    const member = testKey("member");
+    writer.store.observe({
+      publicKey: member,
+      method: "dht",
+      hostname: "member",
+      meshIp: testAddresses.meshIpv4(member, 0) as IpAddress,
+      endpoint: { host: "9.9.9.9", port: 51_820 },
+      sentAtSeconds: Math.floor(clock.wallMs() / 1000),
+    });
+    await until(() => server.issues.length === 1, 150_000);
+    const found = readIssueBody(server.issues[0]?.body ?? "", testSealer(), clock.wallMs());
+    expect(found?.publicKey).toBe(writer.key);
+    expect(found?.knownPeers).toHaveLength(others);
   });
 
   test("what it holds is asked, never believed: nobody in it is known until it answers", async () => {
