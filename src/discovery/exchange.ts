@@ -318,7 +318,8 @@ export class Exchange {
     const peers = this.#options.store.list();
     const ours = peers.filter(isOurs).length;
     for (const peer of peers) {
-      const connected = this.#isConnected(peer);
+      // Whose address is contested hears of us until it is not, tunnel or none: one end may know what the other does not.
+      const connected = this.#isConnected(peer) && peer.meshIp !== null;
       if (this.#plan.isDue(peer.publicKey, connected, nowMs, isOurs(peer) ? ours : 0)) {
         this.#contactPeer(peer, "meet", delayMs);
       }
