@@ -25,6 +25,7 @@ import { addQr } from "./verbs/qr.ts";
 import { addReconcile } from "./verbs/reconcile.ts";
 import { addReload } from "./verbs/reload.ts";
 import { addRestart } from "./verbs/restart.ts";
+import { addRotateSecret } from "./verbs/rotateSecret.ts";
 import { addStatus } from "./verbs/status.ts";
 import { addTestPeer } from "./verbs/testPeer.ts";
 import { addToken } from "./verbs/token.ts";
@@ -43,6 +44,7 @@ Examples:
   wgmesh doctor                         what is wrong with this machine?
   wgmesh backup node.json --seal        key, peers and settings of this node
   wgmesh import node.json --dry-run     what that would change here
+  wgmesh rotate-secret --output FILE    a new secret for the whole mesh
   wgmesh down
 `;
 
@@ -65,6 +67,7 @@ const verbs = [
   addDoctor,
   addReconcile,
   addConfig,
+  addRotateSecret,
   addBackup,
   addExport,
   addImport,

@@ -80,3 +80,11 @@ export function reloadFilePath(options: StateLocation): string {
 export function keptSettingsPath(options: StateLocation): string {
   return join(options.stateDir, `${options.interfaceName}.settings.toml`);
 }
+
+/** What a move to a new secret keeps (daemon/rotation/files.ts). */
+export function rotationPath(
+  options: StateLocation,
+  what: "rotation.json" | "next-secret" | "offered-secret",
+): string {
+  return join(options.stateDir, `${options.interfaceName}.${what}`);
+}

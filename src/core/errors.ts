@@ -75,6 +75,7 @@ export const errorTable = {
   ERR_STATE_PERMISSIONS: kind(ExitCode.state, "chmod 600 FILE, and chown it to the user that runs wgmeshd"),
   ERR_BACKUP: kind(ExitCode.state, "name a file that 'wgmesh backup' or 'wgmesh export' made"),
   ERR_BACKUP_PASSWORD: kind(ExitCode.secret, "use the password that the backup was sealed with"),
+  ERR_ROTATION: kind(ExitCode.secret, "see how far it is: 'wgmesh rotate-secret --status'", -32602),
   ERR_STATE_WRITE: kind(ExitCode.state, "check free space and the owner of the folder"),
   ERR_LOG_FILE: kind(ExitCode.state, "name a file in a folder that exists and that wgmeshd may write"),
 

@@ -3,17 +3,13 @@
  */
 import type { DaemonOptions } from "../config/options.ts";
 import { auditPath, childRecordPath, rpcSocketPath, startingPath, stateFilePath } from "../config/paths.ts";
-import { registryPlace } from "../config/registry.ts";
 import { systemClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { systemRandom } from "../core/random.ts";
 import { parsePublicKey } from "../core/types.ts";
 import { version } from "../core/version.ts";
-import { MeshDiscovery } from "../discovery/meshDiscovery.ts";
-import { issueTitle } from "../discovery/registry/issueBody.ts";
-import type { RegistrySetting } from "../discovery/registry/registry.ts";
-import { DEFAULT_STUN_SERVERS, type StunServer } from "../discovery/stun/servers.ts";
-import { type MeshSecret, membershipOf, meshAddresses, meshPresharedKey } from "../identity/derivation.ts";
+import type { MeshSecret } from "../identity/derivation.ts";
+import { meshIdentity } from "../identity/meshIdentity.ts";
 import {
   loadNodeIdentity,
   messageProver,
@@ -31,10 +27,11 @@ import { goPathFor } from "../rpc/goPath.ts";
 import { groupId } from "../rpc/groups.ts";
 import { DaemonRpcServer, type RpcServerOptions } from "../rpc/server.ts";
 import { manySockets } from "../wireguard/manySockets.ts";
+import type { Keys } from "../wireguard/nativeBackend.ts";
 import { relayPlane } from "../wireguard/relayPlane.ts";
 import { openBackend } from "../wireguard/select.ts";
 import { auditEntryOf } from "./auditTrail.ts";
-import { dhtOptions } from "./dht.ts";
+import { discoveryOf } from "./discoveryOf.ts";
 import { hostSystem } from "./hostSystem.ts";
 import { type GuardedLink, InterfaceGuard } from "./interfaceGuard.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
@@ -43,12 +40,12 @@ import { MachineWatch } from "./machineWatch.ts";
 import { MeshNode } from "./meshNode.ts";
 import * as os from "./os.ts";
 import type { Identity, NodeParts } from "./parts.ts";
+import { beginningOf, RotationFiles } from "./rotation/files.ts";
+import { Meshes } from "./rotation/meshes.ts";
+import { MovingDiscovery } from "./rotation/movingDiscovery.ts";
+import { Rotation } from "./rotation/rotation.ts";
 import { managedBy } from "./serviceManager.ts";
 import { Signals } from "./signals.ts";
-import { spreading } from "./spreading.ts";
-
-/** LAN multicast of every mesh (PROTOCOL.md section 2). */
-const MULTICAST_PORT = 51830;
 
 /** How a node is started. */
 export interface Start {
@@ -93,13 +90,18 @@ export function compose(
   const { log } = nodeLog;
   const troubles = new TroubleRegistry(clock, log);
   for (const warning of warnings) log.warn({}, warning);
-  const mesh = secret.parameters();
+  const rotationFiles = new RotationFiles(options);
+  const beginning = beginningOf(secret, rotationFiles, clock.wallMs());
+  const meshes = new Meshes(meshIdentity(beginning.secret, options.meshSubnet));
+  const mesh = meshes.facts;
   const audit = new AuditLog({ path: auditPath(options), clock, troubles });
   const machine = new MachineWatch({ clock, troubles, stateDir: options.stateDir });
 
   // ---- above: reads configuration; below: touches the system, once the node is opened ----
 
   let keys: NodeIdentity | null = null;
+  const discovery = new MovingDiscovery((of, part) => discoveryOf(options, of, part), meshes.current);
+  const rotation = new Rotation({ files: rotationFiles, meshes, discovery, beginning });
   const parts: NodeParts = {
     options,
     ...(configuration === undefined ? {} : { configuration }),
@@ -128,9 +130,10 @@ export function compose(
     system: hostSystem,
     signals,
     mesh,
-    addresses: meshAddresses(secret, options.meshSubnet),
-    sealer: secret,
-    membership: membershipOf(secret),
+    addresses: meshes.addresses,
+    sealer: beginning.secret,
+    membership: meshes.current.membership,
+    rotation,
     loadIdentity: () => {
       keys = loadNodeIdentity(stateFilePath(options));
       return identityOf(keys);
@@ -143,7 +146,7 @@ export function compose(
         choice: options.backend,
         interfaceName: options.interfaceName,
         mtu: options.mtu ?? 0,
-        keys: { identity: keys, presharedKey: meshPresharedKey(secret) },
+        keys: presharedKeys(keys, meshes),
         log,
         wireguardGo: options.wireguardGo,
         childRecord: childRecordPath(options),
@@ -152,36 +155,8 @@ export function compose(
   };
 
   const node = new MeshNode(parts);
-  node.setDiscovery(
-    new MeshDiscovery({
-      gossipPort: mesh.gossipPort,
-      multicastGroup: mesh.multicastGroup,
-      multicastPort: MULTICAST_PORT,
-      lan: options.lanDiscovery,
-      staticPeers: options.peers,
-      relay: {
-        enabled: options.relay,
-        port: options.relayPort,
-        limitBytesPerSecond: options.relayLimit,
-        trusted: options.introducerKeys,
-        forced: options.forceRelay,
-        plaintextAllowed: options.allowPlaintextRelay,
-      },
-      gossip: options.gossip,
-      spreading: spreading(options.privacy, mesh.gossipPort),
-      ...(options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),
-      noIpv6: !options.ipv6,
-      advertised: options.advertiseEndpoint,
-      noPunching: !options.punching,
-      introducerKeys: options.introducerKeys,
-      stunServers: stunServersOf(options),
-      ...(options.discoveryInterfaces.length === 0
-        ? {}
-        : { discoveryInterfaces: options.discoveryInterfaces }),
-      excludeInterfaces: options.excludedInterfaces,
-      ...(options.dht ? { dht: dhtOptions(options, secret, mesh.networkId) } : {}),
-    }),
-  );
+  node.setDiscovery(discovery);
+  node.setRotation(rotation);
   node.setRpcServer(
     new DaemonRpcServer({
       socketPath: rpcSocketPath(options),
@@ -200,6 +175,19 @@ export function compose(
   return node;
 }
 
+/** Read at each change of a peer: after a move the present key is another. */
+function presharedKeys(identity: NodeIdentity, meshes: Meshes): Keys {
+  return {
+    identity,
+    get presharedKey() {
+      return meshes.current.presharedKey;
+    },
+    get nextPresharedKey() {
+      return meshes.next?.presharedKey ?? null;
+    },
+  };
+}
+
 function rpcDoors(
   options: DaemonOptions,
 ): Pick<RpcServerOptions, "group" | "credentials" | "rpcListen" | "httpListen"> {
@@ -211,15 +199,6 @@ function rpcDoors(
     rpcListen,
     httpListen: options.httpListen,
   };
-}
-
-function registrySetting(rendezvousId: string): RegistrySetting {
-  return { access: registryPlace(process.env), title: issueTitle(rendezvousId), fetch };
-}
-
-function stunServersOf({ stun, stunServers }: DaemonOptions): readonly StunServer[] {
-  if (!stun) return [];
-  return stunServers.length === 0 ? DEFAULT_STUN_SERVERS : stunServers;
 }
 
 function identityOf(keys: NodeIdentity): Identity {

@@ -7,6 +7,7 @@ import { sleep } from "../core/clock.ts";
 import { WgmeshError } from "../core/errors.ts";
 import { type Cidr, type IpAddress, parseIp } from "../core/types.ts";
 import type { InterfaceAddress } from "../mesh/interfaceDifference.ts";
+import type { AddressDerivation } from "../peers/addresses.ts";
 import { nonceOf } from "../peers/derivedAddresses.ts";
 import { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
 import type { Handover } from "./handover.ts";
@@ -45,6 +46,7 @@ export class InterfaceSteps {
   /** Those of the first time stay. */
   #port: number | null = null;
   #choice: MeshAddressChoice | null = null;
+  #more: readonly InterfaceAddress[] = [];
 
   /** @param left what a daemon left that also left its interface; null takes nothing over. */
   constructor(parts: NodeParts, identity: Identity, left: Pick<Handover, "listenPort"> | null = null) {
@@ -61,9 +63,27 @@ export class InterfaceSteps {
   }
 
   /** The addresses the interface has, after the step `addresses`. */
-  addresses(): InterfaceAddress[] {
-    const { meshSubnet, meshIpv6Prefix } = this.#parts.addresses;
-    const { meshIp, meshIpv6 } = this.choice;
+  addresses(): readonly InterfaceAddress[] {
+    const chosen = this.addressesOf(this.choice, this.#parts.addresses);
+    const more = this.#more.filter(({ address }) => chosen.every((one) => one.address !== address));
+    return [...chosen, ...more];
+  }
+
+  /** What it has beside the chosen ones, while the mesh moves to a new secret. */
+  setMore(addresses: readonly InterfaceAddress[]): void {
+    this.#more = addresses;
+  }
+
+  /** What an interface that is made anew begins with. */
+  setChoice(choice: MeshAddressChoice): void {
+    this.#choice = choice;
+  }
+
+  /** The addresses with the prefix lengths of their networks. */
+  addressesOf(
+    { meshIp, meshIpv6 }: Pick<MeshAddressChoice, "meshIp" | "meshIpv6">,
+    { meshSubnet, meshIpv6Prefix }: AddressDerivation,
+  ): InterfaceAddress[] {
     const withPrefix = (address: IpAddress, network: Cidr): InterfaceAddress => ({
       address,
       prefixLength: Number(network.slice(network.indexOf("/") + 1)),

@@ -50,6 +50,10 @@ export interface RunningNode {
   readonly reconciler: Reconciler;
   readonly health: HealthTable;
   readonly pinger: Pinger;
+  readonly made: InterfaceSteps;
+  readonly saveAddresses: Identity["save"];
+  /** Of the mesh addresses; one list for good, to which those of the next mesh are added. */
+  readonly meshNetworks: Cidr[];
 }
 
 /**
@@ -72,7 +76,7 @@ class Lifecycle {
   readonly #steps: StepRunner;
   readonly #supervisor: Supervisor;
   readonly #timing: NodeTiming;
-  readonly #meshNetworks: readonly Cidr[];
+  readonly #meshNetworks: Cidr[];
   readonly #routeHealth: RouteHealth;
   #drained: Promise<unknown> | null = null;
   /** Of the daemon before, whose interface stands; null starts as after any end. */
@@ -214,9 +218,10 @@ class Lifecycle {
         }
       },
     );
-    const pinger = new Pinger({ clock, metrics, store, self, probePort: this.#parts.mesh.probePort });
-    const { prover } = identity;
-    const node = { backend, self, prover, store, paths, underlay, reconciler, health, pinger };
+    const pinger = new Pinger({ clock, metrics, store, self, mesh: this.#parts.mesh });
+    const { prover, save: saveAddresses } = identity;
+    const moving = { made, saveAddresses, meshNetworks: this.#meshNetworks };
+    const node = { backend, self, prover, store, paths, underlay, reconciler, health, pinger, ...moving };
     await this.#startDiscovery(node);
     await this.#steps.step(
       "tasks",
@@ -304,7 +309,7 @@ class Lifecycle {
   async #startDiscovery(node: RunningNode): Promise<void> {
     const { discovery } = this.#layers;
     if (discovery === null) return;
-    const { clock, random, log, metrics, sealer, membership, addresses } = this.#parts;
+    const { clock, random, log, metrics, sealer, membership, rotation, addresses } = this.#parts;
     const { backend, store, self, paths, underlay } = node;
     const context = {
       clock,
@@ -315,7 +320,7 @@ class Lifecycle {
       store,
       self,
       paths,
-      ...{ sealer, membership },
+      ...{ sealer, membership, rotation },
       prover: node.prover,
       addresses,
       underlay,

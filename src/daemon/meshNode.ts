@@ -14,6 +14,7 @@ import { type RunningNode, startNode } from "./lifecycle.ts";
 import { LiveConfiguration, type ReloadOutcome } from "./liveConfiguration.ts";
 import { liveAppliers } from "./liveSettings.ts";
 import { defaultTiming, type NodeParts } from "./parts.ts";
+import type { Rotation } from "./rotation/rotation.ts";
 import { calmNotify, SignsOfLife } from "./serviceManager.ts";
 import { StepRunner } from "./stepRunner.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -28,6 +29,7 @@ export class MeshNode {
   readonly #notify: (state: string) => void;
   #discovery: Discovery | null = null;
   #rpcServer: RpcServer | null = null;
+  #rotation: Rotation | null = null;
   #closing: Promise<void> | null = null;
   #started = false;
   #failure: WgmeshError | null = null;
@@ -48,6 +50,11 @@ export class MeshNode {
   /** Before `open`. */
   setRpcServer(rpcServer: RpcServer): void {
     this.#rpcServer = rpcServer;
+  }
+
+  /** Before `open`: the one of the parts. */
+  setRotation(rotation: Rotation): void {
+    this.#rotation = rotation;
   }
 
   /**
@@ -162,6 +169,7 @@ export class MeshNode {
     const { signals } = this.#parts;
     const configuration = this.#configuration(node);
     const reload = (): Promise<ReloadOutcome> => this.#reload(configuration);
+    await this.#rotation?.attach(this.#parts, node, this.#supervisor);
     const rpcServer = this.#rpcServer;
     const operations = new Operations(this.#parts.clock);
     if (rpcServer !== null) {

@@ -21,6 +21,7 @@ import type { Backend } from "../wireguard/backend.ts";
 import type { InterfaceGuard } from "./interfaceGuard.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
 import type { MachineWatch } from "./machineWatch.ts";
+import type { RotationControl } from "./rotation/control.ts";
 import type { Managed } from "./serviceManager.ts";
 import type { Signals } from "./signals.ts";
 import type { System } from "./system.ts";
@@ -79,6 +80,8 @@ export interface NodeParts {
   readonly sealer: Sealer;
   /** Absent: tokens are neither sent nor looked at. */
   readonly membership?: Membership | undefined;
+  /** How the mesh moves to a new secret; absent where it cannot. */
+  readonly rotation?: RotationControl | undefined;
   /** Reads the state file, or makes a key pair. Throws ERR_STATE_*. */
   readonly loadIdentity: () => Identity;
   /** Creates the interface, or adopts the one of that name; sets nothing on it yet. */

@@ -15,7 +15,8 @@ export interface PingerOptions {
   readonly metrics: Metrics;
   readonly store: PeerStore;
   readonly self: LocalNode;
-  readonly probePort: number;
+  /** Its port is another once the mesh has moved to a new secret. */
+  readonly mesh: { readonly probePort: number };
 }
 
 /** What `wgmesh ping` waits for one answer: a handshake that was lost is tried again after 5 s, a ping in a second. */
@@ -52,10 +53,10 @@ export class Pinger {
 
   /** One round trip, or null when no answer came in time. Rejects with ERR_PEER_UNKNOWN. */
   async ping(publicKey: PublicKey, timeoutMs: number = PING_TIMEOUT_MS): Promise<RoundTrip | null> {
-    const { clock, probePort, self, store } = this.#options;
+    const { clock, mesh, self, store } = this.#options;
     const peer = store.get(publicKey);
     if (peer === undefined) throw new WgmeshError("ERR_PEER_UNKNOWN", `peer not found: ${publicKey}`);
-    const answer = await roundTrip(probePaths(self.snapshot, peer), probePort, clock, timeoutMs);
+    const answer = await roundTrip(probePaths(self.snapshot, peer), mesh.probePort, clock, timeoutMs);
     if (answer !== null && store.get(publicKey) !== undefined) this.#note(publicKey, answer.milliseconds);
     return answer;
   }

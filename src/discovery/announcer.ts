@@ -12,7 +12,7 @@ import { hourOf, type Membership } from "../wire/membership.ts";
 import { MESSAGE_ID_BYTES, PROOF_OVERHEAD_BYTES, type Prover, withProof } from "../wire/proof.ts";
 import type { Mention, MessageType } from "../wire/types.ts";
 import { MentionRotation } from "./mentionRotation.ts";
-import type { Sealer } from "./seams.ts";
+import type { RotationTalk, Sealer } from "./seams.ts";
 
 /** No more mentions than this go into a datagram, even of the shortest kind. */
 const MOST_THAT_FIT = 12;
@@ -31,6 +31,7 @@ export interface AnnouncerOptions {
   readonly membership?: Membership | undefined;
   /** `--privacy`: no message names a third node. */
   readonly namesNobody?: boolean;
+  readonly rotation?: RotationTalk | undefined;
 }
 
 /**
@@ -148,6 +149,7 @@ export class Announcer {
         // Not to the whole LAN, where the datagram's source says it.
         candidates: type === "ANNOUNCE" && to === null ? [] : node.candidates,
         ...this.#membershipToken(),
+        rotations: this.#options.rotation?.notices() ?? [],
       },
       maxBytes,
       to === null ? 0 : PROOF_OVERHEAD_BYTES,

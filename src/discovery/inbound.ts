@@ -16,7 +16,7 @@ import type { Announcement, Goodbye } from "../wire/types.ts";
 import { ClockDifferences } from "./clockDifferences.ts";
 import type { Counters } from "./counters.ts";
 import { GlobalLimiter, SourceLimiter } from "./rateLimiter.ts";
-import type { Sealer } from "./seams.ts";
+import type { RotationTalk, Sealer } from "./seams.ts";
 import type { ReadSignal, SignalReaders } from "./signals.ts";
 
 /** Which socket a datagram came in on. */
@@ -45,6 +45,7 @@ export interface InboundOptions {
   readonly prover: Prover;
   /** Checks tokens; absent takes any. */
   readonly membership?: Membership | undefined;
+  readonly rotation?: RotationTalk | undefined;
   readonly counters: Counters;
   readonly ownKey: PublicKey;
   /** True for an address that answered us: it does not share a limit with invented ones. */
@@ -158,6 +159,9 @@ export class Inbound {
     const { announced, counters, hasProven, leaving, unproven } = this.#options;
     const sender = senderOf(decoded);
     const message = decoded.kind === "announcement" ? announcement(decoded, about) : null;
+    const rotations = message?.announcement.rotations ?? [];
+    // Signed by themselves: it does not count who brings them.
+    if (rotations.length > 0 && !about.repeat) this.#options.rotation?.heard(rotations);
     if (!about.proven && sender !== null && hasProven(sender)) {
       counters.add("unproven");
       if (!about.repeat) unproven(sender, message, door);

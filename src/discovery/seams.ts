@@ -14,6 +14,7 @@ import type { PathTable } from "../peers/paths.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Membership } from "../wire/membership.ts";
 import type { Prover } from "../wire/proof.ts";
+import type { RotationNotice } from "../wire/rotation.ts";
 import type { Sealer } from "../wire/sealer.ts";
 import type { WireguardPort } from "../wireguard/wireguardPort.ts";
 import type { RelayPlane } from "./relay/plane.ts";
@@ -71,6 +72,8 @@ export interface DiscoveryContext {
   readonly prover: Prover;
   /** Absent: tokens are neither sent nor looked at. */
   readonly membership?: Membership | undefined;
+  /** What is said of a new secret; absent says nothing and does not listen. */
+  readonly rotation?: RotationTalk | undefined;
   readonly addresses: AddressDerivation;
   readonly underlay: Underlay;
   /** WireGuard's own UDP port; null where it cannot be used beside WireGuard. It outlives the interface. */
@@ -86,6 +89,14 @@ export interface DiscoveryContext {
    * Used to judge a GOODBYE from a peer with a fresh handshake.
    */
   probe(publicKey: PublicKey): Promise<boolean>;
+}
+
+/** The word of a new secret (row E7), which travels with what nodes say of themselves. */
+export interface RotationTalk {
+  /** What this node says now; at most two. */
+  notices(): readonly RotationNotice[];
+  /** A member says so; its signatures are not checked yet. */
+  heard(notices: readonly RotationNotice[]): void;
 }
 
 /** A peer that the operator names. */

@@ -8,6 +8,9 @@ export { generateSecretUri };
 /** The secret another process of ours put into a pipe; the descriptor is closed. */
 export const takeMeshSecret = (fd: number): MeshSecret => MeshSecret.fromPipe(fd);
 
+/** The secret of a text that is printed anyway. */
+export const secretOfText = (text: string): MeshSecret => MeshSecret.fromText(text);
+
 /** {@link findSecret} of what is given already: neither standard input nor the terminal is read, and `env` stays as it is. */
 export function openGivenSecret(
   request: SecretRequest,

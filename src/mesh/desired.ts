@@ -8,6 +8,7 @@ import { bridgeOf, type PeerPath } from "../peers/paths.ts";
 import type { Peer } from "../peers/peer.ts";
 import type { WantedPeer } from "../wireguard/backend.ts";
 import type { Crowds } from "./crowds.ts";
+import type { Moving } from "./moving.ts";
 
 export interface DesiredInput {
   readonly peers: readonly Peer[];
@@ -24,6 +25,8 @@ export interface DesiredInput {
   readonly pathTo: (publicKey: PublicKey) => PeerPath;
   /** Whose turn it is where many strangers are said to be at one address. */
   readonly crowds: Crowds;
+  /** While the mesh moves to a new secret. */
+  readonly moving?: Pick<Moving, "addressesOf" | "presharedKeyOf"> | null;
 }
 
 /**
@@ -47,11 +50,15 @@ export function desiredPeers(input: DesiredInput): WantedPeer[] {
       ...endpointOn(path, peer),
       allowedIps: [...addresses.map(hostNetwork), ...(input.accepted.get(peer.publicKey) ?? [])],
       keepaliveSeconds: input.keepaliveSeconds,
+      ...nextKey(input.moving?.presharedKeyOf(peer, input.nowMs)),
     });
   }
   for (const peer of [...wanted.values()]) forward(peer, input.pathTo(peer.publicKey), wanted);
   return [...wanted.values()];
 }
+
+const nextKey = (presharedKey: "next" | undefined): Pick<WantedPeer, "presharedKey"> =>
+  presharedKey === undefined ? {} : { presharedKey };
 
 /** Null for a bridge: it is a socket of our own, and has budgets of its own. */
 function strangersHost(peer: Peer, input: DesiredInput): string | null {
@@ -98,12 +105,15 @@ function outranks(peer: Peer, holder: Peer, nowMs: number): boolean {
   return peer.publicKey < holder.publicKey;
 }
 
-function addressesOf(peer: Peer, { own }: DesiredInput): IpAddress[] {
+function addressesOf(peer: Peer, { own, moving }: DesiredInput): IpAddress[] {
   const addresses: IpAddress[] = [];
   if (peer.meshIp !== null && peer.meshIp !== own.meshIp) addresses.push(peer.meshIp);
   // Without an IPv6 address of our own nothing of ours could answer to theirs.
   if (own.meshIpv6 !== null && peer.meshIpv6 !== null && peer.meshIpv6 !== own.meshIpv6)
     addresses.push(peer.meshIpv6);
+  for (const address of moving?.addressesOf(peer.publicKey) ?? []) {
+    if (!addresses.includes(address)) addresses.push(address);
+  }
   return addresses;
 }
 

@@ -62,7 +62,9 @@ function changeOf(
   const { publicKey } = wanted;
   const keepalive = present.keepaliveSeconds !== wanted.keepaliveSeconds;
   const allowedIps = !sameSet(present.allowedIps, wanted.allowedIps);
-  const presharedKey = !present.hasPresharedKey;
+  const lacksKey = !present.hasPresharedKey;
+  // Which one it has cannot be read, so what was written counts. The running session stays; the next handshake takes the new key.
+  const presharedKey = lacksKey || (before !== undefined && before.presharedKey !== wanted.presharedKey);
   const endpoint = changedEndpoint(wanted, present, before);
   if (!keepalive && !allowedIps && !presharedKey && endpoint === null) return null;
 
@@ -70,7 +72,7 @@ function changeOf(
     // Differs although we wrote just that: somebody else changed it.
     if (allowedIps && sameSet(before.allowedIps, wanted.allowedIps))
       foreign.push({ publicKey, what: "allowed IPs" });
-    if (presharedKey) foreign.push({ publicKey, what: "preshared key" });
+    if (lacksKey) foreign.push({ publicKey, what: "preshared key" });
     if (keepalive && before.keepaliveSeconds === wanted.keepaliveSeconds)
       foreign.push({ publicKey, what: "keepalive" });
   }
@@ -80,7 +82,7 @@ function changeOf(
     ...(endpoint === null ? {} : { endpoint }),
     ...(allowedIps ? { allowedIps: wanted.allowedIps } : {}),
     ...(keepalive ? { keepaliveSeconds: wanted.keepaliveSeconds } : {}),
-    ...(presharedKey ? { presharedKey: true as const } : {}),
+    ...(presharedKey ? { presharedKey: wanted.presharedKey ?? ("mesh" as const) } : {}),
   };
 }
 

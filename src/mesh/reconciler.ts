@@ -23,6 +23,7 @@ import { type Failure, FailureBook } from "./failures.ts";
 import type { InterfaceAddress } from "./interfaceDifference.ts";
 import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
 import { MendPacer } from "./mendPacer.ts";
+import type { Moving } from "./moving.ts";
 import { endpointHosts, MtuPolicy, type Path } from "./mtuPolicy.ts";
 import { NetworkChoice } from "./networkChoice.ts";
 import { failingPeer, PeerSync } from "./peerSync.ts";
@@ -92,6 +93,7 @@ export class Reconciler {
   readonly #mtu: MtuPolicy;
   readonly #crowds = new Crowds();
   readonly #calm: Calm;
+  #moving: Moving | null = null;
   readonly #readers: ((peers: readonly ActualPeer[]) => void)[] = [];
 
   #actual: ReadonlyMap<PublicKey, ActualPeer> = new Map();
@@ -178,6 +180,12 @@ export class Reconciler {
     this.#calm.end();
   }
 
+  /** What is wanted in addition from the next cycle on; null ends that. */
+  setMoving(moving: Moving | null): void {
+    this.#moving = moving;
+    this.request();
+  }
+
   /** Asks for a cycle soon; many calls in a burst make one. */
   request(): void {
     this.#requested = true;
@@ -257,8 +265,7 @@ export class Reconciler {
     let error: string | null = null;
     try {
       const { present, remade, found } = await this.#interface.ensure();
-      if (remade) this.#forgetInterface();
-      if (remade) this.#options.onMended?.(found);
+      if (remade) this.#forgetInterface(found);
       if (present) changes = await this.#applyDifference(remade ? [] : [...found]);
       else error = this.#interface.warnings()[0] ?? "the interface is not there";
     } catch (cause) {
@@ -272,7 +279,8 @@ export class Reconciler {
     return this.#lastReport;
   }
 
-  #forgetInterface(): void {
+  #forgetInterface(found: readonly string[]): void {
+    this.#options.onMended?.(found);
     this.#peers.interfaceRemade(this.#actual);
     this.#routes.interfaceRemade();
   }
@@ -314,6 +322,7 @@ export class Reconciler {
   /** Nothing waits for its time, and no setting of the kernel is to be kept that tells of no change. */
   #isIdle(): boolean {
     const { self } = this.#options;
+    if (this.#moving?.settled === false) return false;
     const waits = this.#dates().length > 0 || this.#crowds.waiting.length > 0;
     return !waits && this.#failures.isEmpty && self.snapshot.networks.length === 0;
   }
@@ -322,7 +331,8 @@ export class Reconciler {
     const { store, self, paths, clock } = this.#options;
     const nowMs = clock.wallMs();
     const own = self.snapshot;
-    const peers = store.list().filter(({ publicKey }) => this.#options.keptOut?.(publicKey) !== true);
+    const known = this.#moving?.join(store.list()) ?? store.list();
+    const peers = known.filter(({ publicKey }) => this.#options.keptOut?.(publicKey) !== true);
     const accepted = this.#choice.decide(peers, own, nowMs);
     const { keepaliveSeconds } = this.#settings;
     const wanted = desiredPeers({
@@ -330,6 +340,7 @@ export class Reconciler {
       accepted: accepted.byPeer,
       pathTo: (publicKey) => paths.get(publicKey),
       crowds: this.#crowds,
+      moving: this.#moving,
     });
     return { wanted, networks: accepted.networks };
   }

@@ -43,7 +43,7 @@ export interface UnderlayOptions {
   readonly host: HostNetwork;
   /** Our own interface: never underlay. */
   readonly interfaceName: string;
-  /** The networks of the mesh addresses. */
+  /** The networks of the mesh addresses, at the start. */
   readonly meshNetworks: readonly Cidr[];
 }
 
@@ -52,6 +52,7 @@ export class HostUnderlay {
   readonly #options: UnderlayOptions;
   readonly #listeners = new Set<(event: UnderlayEvent) => void>();
   #insideMesh: NetworkSet;
+  #meshNetworks: readonly Cidr[];
   #refused = new NetworkSet();
   /** What the two sets were made of; they are told again with each cycle. */
   #accepted = " ";
@@ -61,6 +62,7 @@ export class HostUnderlay {
 
   constructor(options: UnderlayOptions) {
     this.#options = options;
+    this.#meshNetworks = options.meshNetworks;
     this.#insideMesh = new NetworkSet(options.meshNetworks);
   }
 
@@ -135,7 +137,15 @@ export class HostUnderlay {
     if (text === this.#accepted) return;
     this.#accepted = text;
     this.#refused = new NetworkSet(refused.slice(0, MAX_REFUSED));
-    this.#insideMesh = new NetworkSet([...this.#options.meshNetworks, ...networks]);
+    this.#insideMesh = new NetworkSet([...this.#meshNetworks, ...networks]);
+  }
+
+  /** Those of the mesh addresses, while the mesh moves to others. */
+  setMeshNetworks(networks: readonly Cidr[]): void {
+    this.#meshNetworks = networks;
+    this.#insideMesh = new NetworkSet(networks);
+    // The accepted ones are told with the next cycle, and count again.
+    this.#accepted = " ";
   }
 
   /** True when packets to the address go into the tunnel, so that it can be no endpoint (weak point 27). */

@@ -9,6 +9,7 @@ import type { HealthView } from "./views/health.ts";
 import type { NetView } from "./views/net.ts";
 import type { OperationsView } from "./views/operations.ts";
 import type { PeersView } from "./views/peers.ts";
+import type { RotationView } from "./views/rotation.ts";
 import type { SeeingView } from "./views/seeing.ts";
 import type { StatusView } from "./views/status.ts";
 
@@ -25,6 +26,7 @@ export interface DaemonView
     SeeingView,
     HealthView,
     OperationsView,
+    RotationView,
     DebugView {}
 
 /** The RPC server as the daemon sees it (row C8): injected with `setRpcServer`. */

@@ -14,6 +14,7 @@ import {
 import { goString } from "./goJson.ts";
 import type { JsonObject } from "./json.ts";
 import { memberReader } from "./members.ts";
+import { MAX_NOTICES, type RotationNotice, readRotations, rotationText } from "./rotation.ts";
 import type { Announcement, Decoded, DecodeRejection, KnownPeer, Mention, MessageType } from "./types.ts";
 
 /** What one datagram of ours may have: it passes every IPv6 link (1,280 bytes) and most tunnels unfragmented. */
@@ -42,6 +43,7 @@ const readAnnouncement = memberReader({
   settled: "boolean",
   candidates: "strings",
   token: "bytes",
+  rotation: "objects",
 });
 
 const WRONG_JSON: DecodeRejection = Object.freeze({ ok: false, stage: "announcement_json" });
@@ -85,6 +87,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       wireguardPort: readWireguardPort(members.wg_port),
       candidates: readCandidates(members.candidates, MAX_CANDIDATES),
       token: members.token.length === 0 ? undefined : members.token,
+      ...(members.rotation.length === 0 ? {} : { rotations: readRotations(members.rotation) }),
     },
   };
 }
@@ -146,6 +149,7 @@ export function encodeAnnouncement(
     announcement.wireguardPort === undefined ? "" : `,"wg_port":${announcement.wireguardPort}`,
     candidateList(announcement.candidates ?? []),
     tokenMember(announcement.token),
+    rotationMember(announcement.rotations ?? []),
     "}",
   ].join("");
 
@@ -184,6 +188,11 @@ function candidateList(candidates: readonly Endpoint[]): string {
   if (candidates.length === 0) return "";
   const texts = candidates.slice(0, MAX_CANDIDATES).map((endpoint) => goString(endpointText(endpoint)));
   return `,"candidates":[${texts.join(",")}]`;
+}
+
+function rotationMember(rotations: readonly RotationNotice[]): string {
+  if (rotations.length === 0) return "";
+  return `,"rotation":[${rotations.slice(0, MAX_NOTICES).map(rotationText).join(",")}]`;
 }
 
 function tokenMember(token: Uint8Array | undefined): string {

@@ -1,5 +1,6 @@
 import type { Cidr, Endpoint, IpAddress, PublicKey } from "../core/types.ts";
 import type { RelayMessageType } from "./relay.ts";
+import type { RotationNotice } from "./rotation.ts";
 
 /** Message types of this release (PROTOCOL.md section 4); INVITE and PUNCH are ours. */
 export type MessageType =
@@ -58,6 +59,8 @@ export interface Announcement extends KnownPeer {
   readonly token?: Uint8Array | undefined;
   /** The sender lives at its mesh addresses: who claims them now came later (peers/collision.ts). Our extension. */
   readonly settled?: boolean;
+  /** New secrets that are announced or withdrawn; see wire/rotation.ts. Our extension. */
+  readonly rotations?: readonly RotationNotice[];
 }
 
 /** GOODBYE (PROTOCOL.md section 4.5). */

@@ -16,6 +16,8 @@ export interface WantedPeer {
   readonly keepaliveSeconds: number;
   /** The endpoint is written again when WireGuard followed a packet from elsewhere: it is a socket of ours. */
   readonly pinned?: true;
+  /** `next` while the mesh moves to a new secret, for a peer that has it too; else the preshared key of the mesh. */
+  readonly presharedKey?: "next";
 }
 
 /** A peer as it is on the interface. */
@@ -39,7 +41,7 @@ export type PeerChange =
       readonly endpoint?: Endpoint;
       readonly allowedIps?: readonly Cidr[];
       readonly keepaliveSeconds?: number;
-      readonly presharedKey?: true;
+      readonly presharedKey?: "mesh" | "next";
     }
   /** Remove and add again in one batch: retriggers the handshake. */
   | { readonly kind: "retrigger"; readonly peer: WantedPeer }

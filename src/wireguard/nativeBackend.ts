@@ -33,8 +33,10 @@ import type { WireguardPort } from "./wireguardPort.ts";
 /** The handles an interface is configured from; what they hold stays in the addon. */
 export interface Keys {
   readonly identity: NodeIdentity;
-  /** Of every pair of nodes. */
+  /** Of every pair of nodes. Asked for at every change: it is another once the mesh has moved to a new secret. */
   readonly presharedKey: PresharedKey;
+  /** Of the pairs that have the new secret both, while the mesh moves to it. */
+  readonly nextPresharedKey?: PresharedKey | null;
 }
 
 /** Every method throws, or rejects with, a WgmeshError whose cause is the native error. */
@@ -82,8 +84,10 @@ export class NativeBackend implements Backend {
   }
 
   async apply(changes: readonly PeerChange[]): Promise<PeerFailure[]> {
-    const { presharedKey } = this.#keys;
-    const batch = changes.map((change) => nativeChange(change, presharedKey));
+    const { presharedKey, nextPresharedKey } = this.#keys;
+    const keyOf = (which: "mesh" | "next"): PresharedKey =>
+      which === "next" ? (nextPresharedKey ?? presharedKey) : presharedKey;
+    const batch = changes.map((change) => nativeChange(change, keyOf));
     const failed = await settled(this.#device.apply(batch));
     return failed.map(({ publicKey, error }) => ({ publicKey: publicKey as PublicKey, reason: error }));
   }
@@ -138,19 +142,22 @@ async function settled<T>(call: Promise<T>): Promise<T> {
 }
 
 /** One entry of the addon's batch. */
-export function nativeChange(change: PeerChange, presharedKey: PresharedKey): NativeChange {
+export function nativeChange(
+  change: PeerChange,
+  keyOf: (which: "mesh" | "next") => PresharedKey,
+): NativeChange {
   switch (change.kind) {
     case "remove":
       return { publicKey: change.publicKey, remove: true };
     case "add":
-      return wholePeer(change.peer, presharedKey);
+      return wholePeer(change.peer, keyOf);
     case "retrigger":
-      return { ...wholePeer(change.peer, presharedKey), reset: true };
+      return { ...wholePeer(change.peer, keyOf), reset: true };
     case "update":
       return {
         publicKey: change.publicKey,
         updateOnly: true,
-        ...(change.presharedKey && { presharedKey }),
+        ...(change.presharedKey && { presharedKey: keyOf(change.presharedKey) }),
         ...(change.endpoint && { endpoint: endpointText(change.endpoint) }),
         ...(change.allowedIps && { allowedIps: change.allowedIps }),
         ...(change.keepaliveSeconds !== undefined && { keepaliveSeconds: change.keepaliveSeconds }),
@@ -158,10 +165,10 @@ export function nativeChange(change: PeerChange, presharedKey: PresharedKey): Na
   }
 }
 
-function wholePeer(peer: WantedPeer, presharedKey: PresharedKey): NativeChange {
+function wholePeer(peer: WantedPeer, keyOf: (which: "mesh" | "next") => PresharedKey): NativeChange {
   return {
     publicKey: peer.publicKey,
-    presharedKey,
+    presharedKey: keyOf(peer.presharedKey ?? "mesh"),
     ...(peer.endpoint && { endpoint: endpointText(peer.endpoint) }),
     allowedIps: peer.allowedIps,
     keepaliveSeconds: peer.keepaliveSeconds,

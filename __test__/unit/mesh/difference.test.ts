@@ -56,7 +56,7 @@ describe("difference", () => {
     [
       "preshared key",
       [actual(1, { hasPresharedKey: false })],
-      { kind: "update", publicKey: keyOf(1), presharedKey: true },
+      { kind: "update", publicKey: keyOf(1), presharedKey: "mesh" },
     ],
     [
       "keepalive",

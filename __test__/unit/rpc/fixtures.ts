@@ -175,6 +175,23 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
       return { peer, rttMs: peer.latencyMs, address: peer.latencyMs === null ? null : peer.meshIp };
     },
     netCheck: async () => vectorNetReport,
+    rotation: () => ({
+      phase: "accepted",
+      commitment: "26eb4c4a3efa6b0f",
+      startedAtMs: newYearMs,
+      endsAtMs: newYearMs + 86_400_000,
+      offers: [{ commitment: "6b772e6c2298f799", endsAtMs: newYearMs }],
+      peers: [{ publicKey: knownPeer.publicKey, hostname: "node-b", has: true, connected: true }],
+    }),
+    takeSecret: async (graceSeconds) => {
+      calls.push(`take ${graceSeconds}`);
+    },
+    completeRotation: async () => {
+      calls.push("complete");
+    },
+    abortRotation: async () => {
+      calls.push("abort");
+    },
     configuration: () => ({
       file: "/etc/wgmesh/wg0.toml",
       keptFile: "/var/lib/wgmesh/wg0.settings.toml",

@@ -45,7 +45,7 @@ describe("a change for the addon", () => {
         endpoint: { host: "192.0.2.1", port: 1 },
         allowedIps: [],
         keepaliveSeconds: 0,
-        presharedKey: true,
+        presharedKey: "mesh",
       },
       {
         publicKey,
@@ -58,11 +58,11 @@ describe("a change for the addon", () => {
     ],
   ];
   test.each(table)("%s", (_what, change, expected) => {
-    expect(nativeChange(change, keys.presharedKey)).toEqual(expected);
+    expect(nativeChange(change, () => keys.presharedKey)).toEqual(expected);
   });
 
   test("a peer without an endpoint names none", () => {
-    const change = nativeChange({ kind: "add", peer: { ...peer, endpoint: null } }, keys.presharedKey);
+    const change = nativeChange({ kind: "add", peer: { ...peer, endpoint: null } }, () => keys.presharedKey);
     expect(change).not.toHaveProperty("endpoint");
   });
 });

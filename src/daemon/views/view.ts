@@ -10,6 +10,7 @@ import { healthView } from "./health.ts";
 import { netView } from "./net.ts";
 import { operationsView } from "./operations.ts";
 import { peersView } from "./peers.ts";
+import { rotationView } from "./rotation.ts";
 import { seeingView } from "./seeing.ts";
 import { statusView } from "./status.ts";
 import type { ViewParts } from "./viewParts.ts";
@@ -34,5 +35,6 @@ export function nodeView(parts: ViewParts): DaemonView {
     ...debugView(parts, peers),
     ...healthView(parts),
     ...operationsView(parts),
+    ...rotationView(parts),
   };
 }

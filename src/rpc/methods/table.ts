@@ -8,6 +8,7 @@ import { healthMethods } from "./health.ts";
 import { netMethods } from "./net.ts";
 import { operationsMethods } from "./operations.ts";
 import { peersMethods } from "./peers.ts";
+import { rotationMethods } from "./rotation.ts";
 import { seeingMethods } from "./seeing.ts";
 
 export const methods = {
@@ -19,6 +20,7 @@ export const methods = {
   ...debugMethods,
   ...healthMethods,
   ...operationsMethods,
+  ...rotationMethods,
 } as const;
 
 export type MethodName = keyof typeof methods;
