@@ -41,7 +41,7 @@ const LEAST_AGAIN_MS = 15_000;
 const AGAIN_SHARE = 0.05;
 /** For those who were evicted lately, which is a matter of minutes. */
 const EVICTED_TRY_EVERY_MS = 700;
-const EVICTED_LEAST_AGAIN_MS = 2_500;
+const EVICTED_AGAIN_MS = 2_500;
 const LATELY_MS = 10 * 60_000;
 const MAX_PLACES = 3;
 /** As long as the peer cache remembers (PROTOCOL.md section 14). */
@@ -109,14 +109,15 @@ export class LostPeers {
 
   #act(nowMs: number): void {
     for (const [publicKey, lost] of this.#lost) {
-      const leastMs = isUrgent(lost, nowMs) ? EVICTED_LEAST_AGAIN_MS : LEAST_AGAIN_MS;
-      const againMs = Math.max(leastMs, AGAIN_SHARE * (nowMs - lost.sinceMs));
+      const brief = isUrgent(lost, nowMs);
+      const againMs = brief
+        ? EVICTED_AGAIN_MS
+        : Math.max(LEAST_AGAIN_MS, AGAIN_SHARE * (nowMs - lost.sinceMs));
       if (nowMs - lost.triedAtMs < againMs) continue;
       this.#lost.delete(publicKey);
       if (nowMs - lost.sinceMs > FORGET_MS) continue;
       this.#lost.set(publicKey, { ...lost, triedAtMs: nowMs, tries: lost.tries + 1 });
       const to = lost.places[lost.tries % lost.places.length];
-      const brief = isUrgent(lost, nowMs);
       if (to) this.#options.contact({ to, publicKey, reason: "dht", purpose: "ask", small: true, brief });
       break;
     }

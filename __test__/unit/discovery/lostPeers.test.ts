@@ -115,3 +115,24 @@ test("one that is gone for good is asked ever more rarely, and after a day no mo
   expect(hours[20]).toBeLessThan(30);
   expect(hours[25]).toBe(0);
 }, 60_000);
+
+test("who was evicted is asked every few seconds: back within 5 s, also after minutes", async () => {
+  network.parted = isParted;
+  await passTime(60_000);
+  for (const [index, node] of nodes.entries()) {
+    for (const other of nodes.filter((_, there) => index < 5 !== there < 5)) {
+      node.store.remove(other.key, "evicted");
+    }
+  }
+  await passTime(90_000);
+  expect(nodes[0]?.store.size).toBe(4);
+  network.sent.length = 0;
+  await passTime(60_000);
+  const asked = network.sent.filter(({ from }) => from.startsWith("192.0.2.1:"));
+  const toOthers = asked.filter(({ to }) => half(to.split(":")[0] ?? "") === 1);
+  expect(toOthers.length).toBeGreaterThan(10);
+  // Two datagrams a question, and a question in 0.7 s at most.
+  expect(toOthers.length).toBeLessThan(180);
+  network.parted = null;
+  expect(await clock.until(() => isMesh(nodes), 60_000, 100)).toBeLessThanOrEqual(5_000);
+}, 60_000);

@@ -49,6 +49,8 @@ export interface PeerHealth {
 export interface HealthRules {
   /** After a proof: so long nothing is asked. */
   readonly quietMs: number;
+  /** Between a question to a peer in trouble that was not answered and the next. */
+  readonly askAgainMs: number;
   /** Between two handshakes that are started anew; of both sides, so that they do not cross for ever. */
   readonly tryEveryMs: number;
 }
@@ -110,6 +112,8 @@ export const ANSWER_WITHIN_MS = 1_200;
 const FIRST_ASK_SHARE = 0.25;
 const MISSES = 2;
 const ASK_AGAIN_MS = 1_000;
+/** A node that lost its network asks 20 times a second at most, however many it misses. */
+const ASK_AGAIN_MS_PER_PEER = 50;
 /** Who never answers is asked this seldom. */
 const ASK_MUTE_EVERY_MS = 60_000;
 const SUSPECT_MS = 5_000;
@@ -124,12 +128,17 @@ export const COOL_MS = 10 * 60_000;
 /** Questions of many peers, and of many nodes of one machine, fall on the same instants. */
 const GRID_MS = 2_500;
 
-/** @param goesFirst whether this node's key is the lower one. */
-export function rulesFor(goesFirst: boolean, peers: number): HealthRules {
+/**
+ * @param goesFirst whether this node's key is the lower one.
+ * @param peers how many are known.
+ * @param troubled how many of them do not answer.
+ */
+export function rulesFor(goesFirst: boolean, peers: number, troubled = 0): HealthRules {
   const side = goesFirst ? "first" : "second";
   // Handshakes come every two minutes by themselves, so more would mean never.
   const quietMs = Math.min(Math.max(QUIET_MS[side], QUIET_MS_PER_PEER * peers), STALE_MS);
-  return { quietMs, tryEveryMs: TRY_EVERY_MS[side] };
+  const askAgainMs = Math.max(ASK_AGAIN_MS, ASK_AGAIN_MS_PER_PEER * troubled);
+  return { quietMs, askAgainMs, tryEveryMs: TRY_EVERY_MS[side] };
 }
 
 /** A peer whose tunnel was seen for the first time. */
@@ -171,7 +180,7 @@ export function stepHealth(
     case "asked":
       return proved({ ...peer, answers: true }, nowMs, rules);
     case "unanswered":
-      return unanswered({ ...peer, asking: false, misses: peer.misses + 1 }, nowMs);
+      return unanswered({ ...peer, asking: false, misses: peer.misses + 1 }, nowMs, rules);
     case "missed":
       return keep({ ...peer, asking: false });
     case "silent":
@@ -240,8 +249,8 @@ function proved(peer: PeerHealth, atMs: number, rules: HealthRules): HealthStep 
   return { peer: enter(now, "healthy", provenAtMs), effects: ["recovered"] };
 }
 
-function unanswered(peer: PeerHealth, nowMs: number): HealthStep {
-  if (peer.state !== "healthy") return keep({ ...peer, askAtMs: nowMs + ASK_AGAIN_MS });
+function unanswered(peer: PeerHealth, nowMs: number, rules: HealthRules): HealthStep {
+  if (peer.state !== "healthy") return keep({ ...peer, askAtMs: nowMs + rules.askAgainMs });
   if (peer.misses < MISSES) return keep({ ...peer, askAtMs: nowMs });
   if (peer.answers) return suspect(peer, nowMs);
   return keep({ ...peer, misses: 0, askAtMs: nowMs + ASK_MUTE_EVERY_MS });

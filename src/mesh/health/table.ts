@@ -14,6 +14,10 @@ type HealthListener = (
 export class HealthTable {
   readonly #peers = new Map<PublicKey, PeerHealth>();
   readonly #listeners = new Set<HealthListener>();
+  readonly #counts = Object.fromEntries(PEER_HEALTH_STATES.map((state) => [state, 0])) as Record<
+    PeerHealthState,
+    number
+  >;
 
   get(publicKey: PublicKey): PeerHealth | undefined {
     return this.#peers.get(publicKey);
@@ -35,25 +39,31 @@ export class HealthTable {
   }
 
   /** How many peers are in each state. */
-  counts(): Record<PeerHealthState, number> {
-    const counts = Object.fromEntries(PEER_HEALTH_STATES.map((state) => [state, 0])) as Record<
-      PeerHealthState,
-      number
-    >;
-    for (const { state } of this.#peers.values()) counts[state] += 1;
-    return counts;
+  counts(): Readonly<Record<PeerHealthState, number>> {
+    return { ...this.#counts };
+  }
+
+  /** How many are on the interface and do not answer. */
+  get troubled(): number {
+    return this.#counts.suspect + this.#counts.reconnecting;
   }
 
   /** Listeners are called at once, and only when the state differs. */
   set(publicKey: PublicKey, peer: PeerHealth): void {
     const before = this.stateOf(publicKey);
     this.#peers.set(publicKey, peer);
-    if (before !== peer.state) this.#tell(publicKey, peer.state, before);
+    if (before === peer.state) return;
+    if (before !== null) this.#counts[before] -= 1;
+    this.#counts[peer.state] += 1;
+    this.#tell(publicKey, peer.state, before);
   }
 
   forget(publicKey: PublicKey): void {
     const before = this.stateOf(publicKey);
-    if (this.#peers.delete(publicKey)) this.#tell(publicKey, null, before);
+    if (before === null) return;
+    this.#peers.delete(publicKey);
+    this.#counts[before] -= 1;
+    this.#tell(publicKey, null, before);
   }
 
   /** Calls back after each change of a state; null is not judged. The returned function ends that. */

@@ -136,7 +136,8 @@ export class HealthWatch {
   }
 
   #rules(publicKey: PublicKey): HealthRules {
-    return rulesFor(this.#options.ownKey < publicKey, this.#options.store.size);
+    const { ownKey, store, table } = this.#options;
+    return rulesFor(ownKey < publicKey, store.size, table.troubled);
   }
 
   #step(publicKey: PublicKey, event: HealthEvent): void {

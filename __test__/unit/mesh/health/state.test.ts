@@ -221,6 +221,7 @@ test("a node that slept blames nobody for it", () => {
 test("in a mesh of many each is asked less often, and no less often than handshakes get stale", () => {
   expect(rulesFor(true, 4).quietMs).toBeLessThan(rulesFor(false, 4).quietMs);
   expect(rulesFor(true, 100).quietMs).toBe(75_000);
+  expect(rulesFor(true, 100, 99).askAgainMs).toBe(4_950);
   expect(rulesFor(true, 1_000).quietMs).toBe(STALE_MS);
 });
 
