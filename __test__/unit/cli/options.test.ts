@@ -33,6 +33,7 @@ describe("options of wgmeshd", () => {
       punching: true,
       introducer: false,
       ...{ keepaliveSeconds: 25, reconcileSeconds: 5, advertiseEndpoint: null },
+      privacy: false,
       relay: true,
       relayPort: null,
       relayLimit: 12_500_000,
@@ -99,7 +100,15 @@ describe("options of wgmeshd", () => {
       ...["--socket-group", "wheel", "--socket-group-admin", "--rpc-listen", "0.0.0.0:7000"],
       ...["--rpc-cert", "/c.pem", "--rpc-key", "/k.pem", "--rpc-tokens", "/tokens", "--metrics", ":9586"],
       ...["--stun-server", "stun.example, 203.0.113.1:7", "--stun-server", "[fd00::3]"],
-      ...["--keepalive", "0", "--reconcile-interval", "60", "--advertise-endpoint", "203.0.113.9:443"],
+      ...[
+        "--privacy",
+        "--keepalive",
+        "0",
+        "--reconcile-interval",
+        "60",
+        "--advertise-endpoint",
+        "203.0.113.9:443",
+      ],
     );
     expect(all).toEqual({
       interfaceName: "wg7",
@@ -133,6 +142,7 @@ describe("options of wgmeshd", () => {
       introducer: true,
       ...{ keepaliveSeconds: 0, reconcileSeconds: 60 },
       advertiseEndpoint: { host: "203.0.113.9", port: 443 },
+      privacy: true,
       relay: false,
       relayPort: 443,
       relayLimit: 1_000_000,
