@@ -17,7 +17,7 @@ const SUSPECT_MS = 30_000;
 const EVICTED_MS = 240_000;
 const BACK_MS = 5_000;
 /** A machine that does other things as well is late. */
-const SLACK_MS = testBackend === "kernel" ? 60_000 : 5_000;
+const SLACK_MS = testBackend === "kernel" ? 60_000 : 10_000;
 /** Until everybody has asked everybody once. */
 const SETTLE_MS = 8_000;
 
@@ -76,7 +76,9 @@ const killed: Failure = {
   name: "killed",
   lastsMs: 260_000,
   begin: (node) => node.kill9(),
-  end: (node) => void node.start(),
+  end: async (node) => {
+    await node.startAndWait();
+  },
 };
 
 /** What a node thinks of another; "gone" when it does not know it any more. */

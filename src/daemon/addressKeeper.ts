@@ -114,8 +114,7 @@ export class AddressKeeper {
     };
     const keeps = keepsAddress(us, other);
     this.#feed({ type: "contested" });
-    const data = { address, rival: rival.publicKey, settled, rivalSettled: other.settled };
-    this.#options.log.debug({ ...data, keeps }, "mesh address contested");
+    this.#options.log.debug({ peer: rival.publicKey, meshIp: address, keeps }, "mesh address contested");
     if (!keeps) this.#move(rival, family, address);
   }
 
