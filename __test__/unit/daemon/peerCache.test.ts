@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { silentLog } from "../../../src/core/log.ts";
 import { keepPeerCache, RememberedPeers } from "../../../src/daemon/peerCache.ts";
 import { TroubleRegistry } from "../../../src/observe/troubles.ts";
@@ -56,7 +56,7 @@ describe("the peer cache", () => {
     await pass(0);
     expect(() => readFileSync(file)).toThrow();
     await pass(500);
-    expect(keysIn(file)).toEqual([keyOf(1), keyOf(2)]);
+    await vi.waitFor(() => expect(keysIn(file)).toEqual([keyOf(1), keyOf(2)]), 10_000);
   });
 
   test("is saved again for further news after a pause, and not without any", async () => {
@@ -64,6 +64,7 @@ describe("the peer cache", () => {
     store.observe(word(1, { endpoint }));
     await pass(0);
     await pass(500);
+    await vi.waitFor(() => expect(keysIn(file)).toEqual([keyOf(1)]), 10_000);
     rmSync(file);
     store.observe(word(1, { endpoint }));
     await pass(2_000);
@@ -72,7 +73,7 @@ describe("the peer cache", () => {
     store.observe(word(2, { endpoint }));
     await pass(0);
     await pass(500);
-    expect(keysIn(file)).toEqual([keyOf(1), keyOf(2)]);
+    await vi.waitFor(() => expect(keysIn(file)).toEqual([keyOf(1), keyOf(2)]), 10_000);
   });
 
   test("keeps for a day whom nobody heard any more, but not who said goodbye, nor who was only mentioned", () => {
