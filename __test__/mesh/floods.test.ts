@@ -113,8 +113,8 @@ async function join(node: MeshNode): Promise<void> {
   const status = await node.startAndWait();
   const start = nowMs();
   for (const member of members) {
-    await member.node.pingUntilAnswered(status.mesh_ip, allowanceMs(1_000));
-    await node.pingUntilAnswered(member.status.mesh_ip, allowanceMs(1_000));
+    await member.node.pingUntilAnswered(status.mesh_ip, allowanceMs(2_000));
+    await node.pingUntilAnswered(member.status.mesh_ip, allowanceMs(2_000));
   }
   console.log(`${node.name} and all others reached each other after ${Math.round(nowMs() - start)} ms`);
 }

@@ -17,7 +17,8 @@ export function spreading(isPrivate: boolean, gossipPort: number): Spreading {
         learned: (mention) => {
           // It came through a tunnel, and whose word it is nobody is to know.
           const isInside = (ip: string): boolean => underlay.isInsideMesh(ip);
-          store.observe(mentionSighting(mention, "gossip-transitive", isInside, ""));
+          const sighting = mentionSighting(mention, "gossip-transitive", isInside);
+          store.observe({ ...sighting, source: "spread", tunnel: true });
         },
       });
       return {

@@ -254,12 +254,8 @@ export class Exchange {
       this.#plan.heard(peer.publicKey, type === "HELLO", announcement.timestampSeconds, nowMs);
     }
     const asMention = method === "gossip" ? "gossip-transitive" : "dht-transitive";
-    const news = storeMentions(
-      this.#options,
-      announcement.knownPeers,
-      asMention,
-      this.#isConnected(peer) ? null : from,
-    );
+    const stranger = this.#isConnected(peer) ? null : from;
+    const news = storeMentions(this.#options, announcement, asMention, stranger);
     // The first peer a node meets is asked for all it knows; later ones only when they have shown news.
     this.#crawl.heard(peer.publicKey, news || !this.#crawl.begun, answered, nowMs);
     return peer;

@@ -2,28 +2,30 @@
 import type { Endpoint } from "../core/types.ts";
 import type { DiscoveryMethod } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
-import type { Mention } from "../wire/types.ts";
+import type { Announcement } from "../wire/types.ts";
 import { sourceKey } from "./rateLimiter.ts";
 import type { Underlay } from "./seams.ts";
 import { mentionSighting } from "./sightings.ts";
 
 /**
- * Stores those that are mentioned; true when one of them is new. `stranger` is where the teller spoke from, null for one that has a
- * tunnel to us: what a stranger tells of is limited (peers/room.ts).
+ * Stores those that an announcement mentions; true when one of them is new. `stranger` is where the teller spoke from, null for one
+ * that has a tunnel to us, which may tell of more (peers/room.ts).
  */
 export function storeMentions(
   { store, underlay }: { readonly store: PeerStore; readonly underlay: Underlay },
-  mentions: readonly Mention[],
+  { knownPeers, publicKey: teller }: Announcement,
   method: DiscoveryMethod,
   stranger: Endpoint | null,
 ): boolean {
-  const source = stranger === null ? "" : sourceKey(stranger.host);
+  const source = stranger === null ? teller : sourceKey(stranger.host);
+  const isInside = (ip: string): boolean => underlay.isInsideMesh(ip);
   let news = false;
-  for (const known of mentions) {
+  for (const known of knownPeers) {
     const isNew = store.get(known.publicKey) === undefined;
     // Said here too, since the rest is work, and a member can mention 100,000.
     if (isNew && store.isFull) continue;
-    const peer = store.observe(mentionSighting(known, method, (ip) => underlay.isInsideMesh(ip), source));
+    const sighting = mentionSighting(known, method, isInside);
+    const peer = store.observe({ ...sighting, source, tunnel: stranger === null });
     if (isNew && peer) news = true;
   }
   return news;

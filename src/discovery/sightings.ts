@@ -38,16 +38,10 @@ export function directSighting(
   };
 }
 
-/** What somebody else says about a peer; `source` is where a stranger said it, "" for a teller with a tunnel to us. */
-export function mentionSighting(
-  known: Mention,
-  method: DiscoveryMethod,
-  isInsideMesh: InsideMesh,
-  source: string,
-): Sighting {
+/** What somebody else says about a peer. */
+export function mentionSighting(known: Mention, method: DiscoveryMethod, isInsideMesh: InsideMesh): Sighting {
   const endpoint = outside(transitiveEndpoint(known.wgEndpoint), isInsideMesh);
   return {
-    source,
     ...common(known, method),
     ...(endpoint === null ? {} : { endpoint }),
     ...(known.ageSeconds === undefined ? {} : { ageSeconds: known.ageSeconds }),

@@ -68,8 +68,10 @@ export interface Peer {
 export interface Sighting {
   readonly publicKey: PublicKey;
   readonly method: DiscoveryMethod;
-  /** Where the word came from, when it may be anybody's: an IPv4 address or an IPv6 /64, whose new keys are limited (peers/room.ts). */
+  /** Where the word came from, when its new keys are limited (peers/room.ts): an IPv4 address, an IPv6 /64, or the teller's key. */
   readonly source?: string;
+  /** The source is a teller with a tunnel to us. */
+  readonly tunnel?: boolean;
   readonly hostname?: string;
   readonly meshIp?: IpAddress;
   readonly meshIpv6?: IpAddress;

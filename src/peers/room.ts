@@ -9,16 +9,21 @@
 import type { Peer, Sighting } from "./peer.ts";
 import { isMention } from "./rank.ts";
 
-/** A mesh forms without any limit up to here: as many nodes may meet at once. */
+/** Below so many all may come in that a source has not brought lately: as many nodes meet at once behind one address. */
 export const MANY_STRANGERS = 200;
-/**
- * New keys of one source among many strangers: a few at once, then one every 10 s. Each costs greetings, a search for paths, and
- * an entry of the interface.
- */
-const BURST = 4;
-const PER_SECOND = 0.1;
+
+/** New keys: how many at once, and then a second. Each costs greetings, a search for paths, and an entry of the interface. */
+interface Allowance {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+/** So that those who come and say goodbye, again and again, do not push out what is remembered of those that left. */
+const AMONG_FEW: Allowance = { burst: MANY_STRANGERS, perSecond: 1 };
+const AMONG_MANY: Allowance = { burst: 4, perSecond: 0.1 };
+/** What a peer with a tunnel may tell of: it introduces a newcomer to a whole mesh. */
+const THROUGH_TUNNEL: Allowance = { burst: 1_000, perSecond: 10 };
 /** Sources remembered; the one that brought somebody least recently is forgotten first. */
-const MAX_SOURCES = 4_096;
+const MAX_SOURCES = 8_192;
 /** A stranger has this long to shake hands before any newcomer may have its place: two tries of WireGuard. */
 export const TRY_MS = 10_000;
 
@@ -38,25 +43,33 @@ export const isStranger = (peer: Peer): boolean => peer.lastHandshakeMs === 0;
 /** Only told of by others. */
 const isHearsay = (peer: Peer): boolean => peer.methods.every(isMention);
 
-interface Share {
-  tokens: number;
-  atMs: number;
+interface Level {
+  readonly tokens: number;
+  readonly atMs: number;
 }
 
 /** How many new keys each source may still bring. */
 export class Shares {
-  readonly #shares = new Map<string, Share>();
+  /** By source and allowance, the one asked for least recently first. */
+  readonly #levels = new Map<string, Level>();
 
   /** True when a new key may come in; `strangers` are those there. What has no source is not limited. */
-  take({ source = "" }: Sighting, strangers: number, nowMs: number): boolean {
-    if (source === "" || strangers < MANY_STRANGERS) return true;
-    const { tokens, atMs } = this.#shares.get(source) ?? { tokens: BURST, atMs: nowMs };
-    const now = Math.min(BURST, tokens + ((nowMs - atMs) * PER_SECOND) / 1000);
-    this.#shares.delete(source);
-    this.#shares.set(source, { tokens: now < 1 ? now : now - 1, atMs: nowMs });
-    if (this.#shares.size > MAX_SOURCES) {
-      const [oldest] = this.#shares.keys();
-      if (oldest !== undefined) this.#shares.delete(oldest);
+  take({ source = "", tunnel = false }: Sighting, strangers: number, nowMs: number): boolean {
+    if (source === "") return true;
+    if (tunnel) return this.#spend(`tunnel ${source}`, THROUGH_TUNNEL, nowMs);
+    // Both are spent, or a source that filled the crowd would have its small share on top.
+    const few = this.#spend(source, AMONG_FEW, nowMs);
+    return few && (strangers < MANY_STRANGERS || this.#spend(`crowd ${source}`, AMONG_MANY, nowMs));
+  }
+
+  #spend(name: string, { burst, perSecond }: Allowance, nowMs: number): boolean {
+    const { tokens, atMs } = this.#levels.get(name) ?? { tokens: burst, atMs: nowMs };
+    const now = Math.min(burst, tokens + ((nowMs - atMs) * perSecond) / 1000);
+    this.#levels.delete(name);
+    this.#levels.set(name, { tokens: now < 1 ? now : now - 1, atMs: nowMs });
+    if (this.#levels.size > MAX_SOURCES) {
+      const [oldest] = this.#levels.keys();
+      if (oldest !== undefined) this.#levels.delete(oldest);
     }
     return now >= 1;
   }

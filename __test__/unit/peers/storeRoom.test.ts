@@ -58,24 +58,36 @@ describe("a crowd of strangers", () => {
 
   test("of one source grows by few, whose time comes back; another source has its own share", () => {
     crowd(1000, () => "198.51.100.1");
+    expect(store.size).toBe(MANY_STRANGERS);
+    for (let number = 5000; number < 5100; number++) store.observe(from(number, "198.51.100.2"));
     expect(store.size).toBe(MANY_STRANGERS + 4);
-    expect(store.observe(from(5000, "198.51.100.2"))).not.toBeNull();
     clock.advance(10_000);
-    expect(store.observe(from(5001, "198.51.100.1"))).not.toBeNull();
-    expect(store.observe(from(5002, "198.51.100.1"))).toBeNull();
+    expect(store.observe(from(6000, "198.51.100.2"))).not.toBeNull();
+    expect(store.observe(from(6001, "198.51.100.2"))).toBeNull();
   });
 
-  test("that a stranger tells of is limited like its greetings, but not what a peer with a tunnel tells", () => {
+  test("that a stranger tells of is limited like its greetings; a peer with a tunnel may tell of a whole mesh", () => {
     for (let number = 0; number < 1000; number++) store.observe(mention(number, { source: "198.51.100.1" }));
-    expect(store.size).toBe(MANY_STRANGERS + 4);
-    expect(store.observe(mention(5000, { source: "" }))).not.toBeNull();
+    expect(store.size).toBe(MANY_STRANGERS);
+    const told = (number: number): Sighting => mention(number, { source: keyOf(9998), tunnel: true });
+    for (let number = 5000; number < 7000; number++) store.observe(told(number));
+    expect(store.size).toBe(MAX_PEERS);
+  });
+
+  test("that comes and says goodbye again and again is limited, too", () => {
+    let came = 0;
+    for (let number = 0; number < 5000; number++) {
+      if (store.observe(from(number, "198.51.100.1")) !== null) came += 1;
+      store.remove(keyOf(number), "goodbye", nowSeconds());
+    }
+    expect(came).toBe(MANY_STRANGERS);
   });
 
   test("ends when they have shaken hands, or are gone", () => {
     crowd(MANY_STRANGERS, () => "198.51.100.1");
     store.noteHandshake(keyOf(0), clock.wallMs());
     expect(store.isCrowded).toBe(false);
-    expect(store.observe(from(5000, "198.51.100.1"))).not.toBeNull();
+    expect(store.observe(from(5000, "198.51.100.2"))).not.toBeNull();
     expect(store.isCrowded).toBe(true);
     store.remove(keyOf(1), "goodbye", nowSeconds());
     expect(store.isCrowded).toBe(false);
