@@ -10,9 +10,9 @@ import { useLab } from "./harness/useLab.ts";
 const script = path.join(import.meta.dirname, "hostile/inventor.py");
 /** Behind the second node; the inventor claims it, too. */
 const network = "10.50.0.0/24";
-const announced = 40_000;
-const mentioned = 60_000;
-const spoofed = 4_000;
+const announced = 20_000;
+const mentioned = 80_000;
+const spoofed = 2_000;
 /** A node with a full store of 1,000 peers, each with the WireGuard session that it asks for, and what the heap swings. */
 const GROWTH_BYTES = 160 << 20;
 const STATUS_PROMISED_MS = 1_000;
@@ -135,16 +135,17 @@ afterAll(async () => {
   expect(now.map(({ pid }) => pid)).toEqual(pids);
 });
 
-test("60,000 mentions of invented peers", async () => {
+test("80,000 mentions of invented peers", async () => {
   await unharmed("mentions", () => invent("mentions", mentioned, "198.18.9.1", router.host.address));
 });
 
-test("40,000 invented members that greet, and a newcomer in the midst of it", async () => {
+test("20,000 invented members that greet, and a newcomer in the midst of it", async () => {
   const newcomer = lab.addNode("newcomer", joining);
   await unharmed("members", async () => {
     const flood = invent("members", announced, "198.18.9.1", "198.18.9.2", router.host.address);
     await delay(5_000);
-    await Promise.all([flood, join(newcomer)]);
+    // Whatever comes of it, the flood must not go on beside the next test.
+    await join(newcomer).finally(() => flood);
   });
   await newcomer.stop();
 });

@@ -25,8 +25,9 @@ const ATTEMPT_AGAIN_MS = 35_000;
 const MAX_ATTEMPT_AGAIN_MS = 300_000;
 /** A word of the other side that it begins counts sooner (PROTOCOL.md section 12: punch again). */
 export const OTHER_BEGINS_AGAIN_MS = 6_000;
-/** Looked for at once; the others right after, so that a crowd of strangers does not hold up everything else. */
-const MAX_AT_ONCE = 16;
+/** Looked for at once, and the pause before the next ones: a crowd of strangers must not hold up everything else. */
+const MAX_SEEKS = 16;
+const SEEKS_PAUSE_MS = 200;
 /** As many as the store holds. */
 const MAX_NEEDS = 1_000;
 
@@ -44,6 +45,8 @@ interface Need {
 export class Seeker {
   readonly #needs = new Map<PublicKey, Need>();
   readonly #unit: () => number;
+  /** Nobody is looked for before that. */
+  #restUntilMs = Number.NEGATIVE_INFINITY;
 
   /** `unit` gives chance from 0 to 1. */
   constructor(unit: () => number) {
@@ -140,22 +143,22 @@ export class Seeker {
     if (need !== undefined && !need.busy) need.seekAtMs = nowMs;
   }
 
-  /** For whom to begin now, and for whom to look; {@link nextAtMs} tells that there are more. */
+  /** For whom to begin now, and for whom to look. */
   take(nowMs: number): { readonly begin: PublicKey[]; readonly seek: PublicKey[] } {
     const begin: PublicKey[] = [];
     const seek: PublicKey[] = [];
     for (const [publicKey, need] of this.#needs) {
-      if (begin.length + seek.length >= MAX_AT_ONCE) break;
       if (need.busy) continue;
       if (need.beginAtMs !== null) {
         if (need.beginAtMs > nowMs) continue;
         need.beginAtMs = null;
         begin.push(publicKey);
-      } else if (need.seekAtMs <= nowMs) {
+      } else if (need.seekAtMs <= nowMs && this.#restUntilMs <= nowMs) {
         const againMs = Math.min(SEEK_AGAIN_MS * 2 ** need.seeks, MAX_SEEK_AGAIN_MS);
         need.seekAtMs = nowMs + againMs * (0.9 + 0.2 * this.#unit());
         need.seeks += 1;
         seek.push(publicKey);
+        if (seek.length === MAX_SEEKS) this.#restUntilMs = nowMs + SEEKS_PAUSE_MS;
       }
     }
     return { begin, seek };
@@ -171,7 +174,7 @@ export class Seeker {
     let next: number | null = null;
     for (const { busy, beginAtMs, seekAtMs } of this.#needs.values()) {
       if (busy) continue;
-      const atMs = beginAtMs ?? seekAtMs;
+      const atMs = beginAtMs ?? Math.max(seekAtMs, this.#restUntilMs);
       if (next === null || atMs < next) next = atMs;
     }
     return next;
