@@ -145,7 +145,11 @@ test("20,000 invented members that greet, and a newcomer in the midst of it", as
     const flood = invent("members", announced, "198.18.9.1", "198.18.9.2", router.host.address);
     await delay(5_000);
     // Whatever comes of it, the flood must not go on beside the next test.
-    await join(newcomer).finally(() => flood);
+    try {
+      await join(newcomer);
+    } finally {
+      await flood;
+    }
   });
   await newcomer.stop();
 });
