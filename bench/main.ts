@@ -11,6 +11,7 @@ import { native } from "./native.ts";
 import { report, results } from "./report.ts";
 import { linesOf, readResults, writeResults } from "./results.ts";
 import { isFailure, runBenches } from "./runBenches.ts";
+import { simulation } from "./simulation.ts";
 import { status } from "./status.ts";
 import { manyPeers } from "./tunnel/manyPeers.ts";
 import { relay } from "./tunnel/relay.ts";
@@ -25,6 +26,7 @@ const benches = [
   mesh(30),
   restart,
   status,
+  simulation,
   idle,
   ...natMeshes,
   relay,

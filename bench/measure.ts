@@ -10,6 +10,7 @@ const digits = {
   "Mbit/s": 0,
   "1/s": 0,
   "1/min": 0,
+  "B/min": 0,
 } as const;
 
 /** One row of the table. */

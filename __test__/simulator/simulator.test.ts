@@ -44,6 +44,15 @@ describe("a seed", () => {
   });
 });
 
+test("records of members that are gone for good are forgotten by all", { timeout: 300_000 }, async () => {
+  const isForGood = (seed: number): boolean =>
+    makeScenario(seed, NODES).faults.some(({ fault }) => fault.kind === "crash" && fault.downMs === null);
+  const seed = Array.from({ length: 30 }, (_, index) => index).find(isForGood) ?? 0;
+  expect(isForGood(seed)).toBe(true);
+  const { failure } = await simulate({ seed, nodes: NODES, untilDeadForgotten: true });
+  expect(failure).toBeNull();
+});
+
 describe("a planted fault is found:", () => {
   test("a store that forgets who said goodbye", { timeout: 300_000 }, async () => {
     class Forgetful extends PeerStore {
