@@ -15,5 +15,6 @@ export * from "./types/links.js";
 export * from "./types/mesh.js";
 export * from "./types/relay.js";
 export * from "./types/routes.js";
+export * from "./types/routing.js";
 export * from "./types/system.js";
 export * from "./types/wireguard.js";

@@ -42,6 +42,17 @@ exports.routeList = face("routeList");
 exports.routeGet = face("routeGet");
 exports.routeAdd = network.routeAdd;
 exports.routeDelete = network.routeDelete;
+exports.UNDERLAY_MARK = network.UNDERLAY_MARK;
+exports.ruleList = face("ruleList");
+exports.ruleAdd = face("ruleAdd");
+exports.ruleDelete = face("ruleDelete");
+exports.defaultRouteAdd = face("defaultRouteAdd");
+exports.defaultRouteFamilies = face("defaultRouteFamilies");
+exports.markOwnSockets = face("markOwnSockets");
+exports.masqueradeSet = face("masqueradeSet");
+exports.masqueradeRemove = face("masqueradeRemove");
+exports.masqueradeFamilies = face("masqueradeFamilies");
+exports.packetFilter = face("packetFilter");
 exports.NetworkMonitor = face("NetworkMonitor");
 
 exports.WireGuardDevice = deviceFace(face("WireGuardDevice"), exports);

@@ -1,12 +1,10 @@
 import { MeshSecret } from "@wgmesh/native";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decodeAnnouncement } from "../../src/wire/announcement.ts";
 import type { OpenedEnvelope } from "../../src/wire/envelope.ts";
-import { GoPeer, type RunningGoPeer } from "./goPeer/goPeer.ts";
 import { recordMessages } from "./harness/controlMessages.ts";
-import { must } from "./harness/exec.ts";
 import type { Lab } from "./harness/lab.ts";
-import { MeshNode, type PeerJson, type StatusJson } from "./harness/node.ts";
+import type { MeshNode, StatusJson } from "./harness/node.ts";
 import { type Member, pingAllPairs } from "./harness/ping.ts";
 import { until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
@@ -106,30 +104,5 @@ describe("a mesh in which one node does without --privacy", () => {
       return Number(/(\d+) announcements of others passed on/.exec(detail)?.[1] ?? 0) > 0;
     });
     expect(passedOn).toBe(true);
-  });
-});
-
-describe("a Go peer that knows one of two nodes with --privacy", () => {
-  const lab = useLab();
-  const nodes = chain(lab, [["--privacy"], ["--privacy"]]);
-  const place = new MeshNode("go", lab.addHost("go"), {});
-  let go: GoPeer | null = null;
-
-  afterAll(() => go?.stop());
-
-  test("is spoken for by it, so that the other one finds it too", async () => {
-    const [far, near] = (await started(nodes)) as [Member, Member];
-    await pingAllPairs([far, near], 6_000);
-    // It announces itself on the system's default interface, where nobody listens here.
-    must(["ip", "-n", place.host.namespace, "route", "add", "224.0.0.0/4", "dev", "eth0"]);
-    go = new GoPeer(place, lab.secretFile, near.node.host.address);
-    const inGo = await go.event<RunningGoPeer>("running");
-    // The near one waits up to 20 s for somebody else to speak; the Go peer changes its interface every 5 s.
-    await far.node.pingUntilAnswered(inGo.mesh_ip, 60_000);
-    await place.pingUntilAnswered(far.status.mesh_ip, 20_000);
-    const known = await far.node.clientJson<PeerJson>("peers", "get", inGo.key);
-    expect(known.discovered_via).toContain("gossip-transitive");
-    const { unknown_members: unknown } = await go.status();
-    expect(unknown).not.toContain("origin_pubkey");
   });
 });

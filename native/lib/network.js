@@ -5,6 +5,9 @@ const { checkedOptions, unsigned } = require("./errors.js");
 /** RTPROT of routes whose maker does not say otherwise: an unassigned number of linux/rtnetlink.h. */
 const ROUTE_PROTOCOL = 111;
 
+/** As in native/src/link/mod.rs. */
+const UNDERLAY_MARK = 0x3111;
+
 function networkFace(face) {
   const linkCreate = face("linkCreate");
   const linkSetMtu = face("linkSetMtu");
@@ -12,6 +15,7 @@ function networkFace(face) {
   const routeDelete = face("routeDelete");
   return {
     ROUTE_PROTOCOL,
+    UNDERLAY_MARK,
     linkCreate(name, kind, options) {
       const { mtu, peer } = checkedOptions(`create ${name}`, options, ["mtu", "peer"]);
       linkCreate(name, kind, unsigned(`create ${name}`, "mtu", mtu), peer);

@@ -10,6 +10,8 @@ pub mod fuzzing;
 pub mod identity;
 pub mod link;
 mod memory;
+#[cfg(target_os = "linux")]
+pub mod netfilter;
 pub mod os;
 mod rate;
 /// Linux: it moves packets with calls that other systems lack.

@@ -11,8 +11,9 @@ import { type PrivacyOptions, privacyOptions } from "./privacyOptions.ts";
 import { type Problem, problemOf } from "./problem.ts";
 import { type ProcessOptions, processOptions } from "./processOptions.ts";
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
+import { type RouteOptions, routeOptions } from "./routeOptions.ts";
 import { checkRpcOptions, type RpcOptions, rpcOptions } from "./rpcOptions.ts";
-import type { RoutePolicy, StaticPeer } from "./values.ts";
+import type { StaticPeer } from "./values.ts";
 import * as values from "./values.ts";
 
 export type { OptionForm, OptionGroup, OptionRow, OptionTable } from "./optionRow.ts";
@@ -35,6 +36,7 @@ export interface DaemonOptions
   extends NetworkOptions,
     PrivacyOptions,
     RelayOptions,
+    RouteOptions,
     RpcOptions,
     ProcessOptions {
   readonly interfaceName: InterfaceName;
@@ -73,8 +75,6 @@ export interface DaemonOptions
   readonly stunServers: readonly Endpoint[];
   readonly punching: boolean;
 
-  readonly advertiseRoutes: readonly Cidr[];
-  readonly acceptRoutes: RoutePolicy;
   readonly strictAddresses: boolean;
 
   /** Absolute. */
@@ -283,23 +283,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
 
   ...relayOptions,
 
-  advertiseRoutes: {
-    flag: "--advertise-routes",
-    group: "Routes",
-    help: "networks behind this node that others may reach; commas between",
-    default: [],
-    live: true,
-    form: value("CIDRS", values.advertisedNetworks),
-  },
-  acceptRoutes: {
-    flag: "--accept-routes",
-    group: "Routes",
-    help: "routes taken from peers: all (but /0, own and overlapping networks), none, or those inside CIDRS",
-    default: "all",
-    defaultText: "all",
-    live: true,
-    form: value("all|none|CIDRS", values.routePolicy),
-  },
+  ...routeOptions,
   strictAddresses: {
     flag: "--strict-addresses",
     group: "Routes",

@@ -1,21 +1,20 @@
 /** How single steps of a node end (lifecycle.ts). */
 import { sleep } from "../core/clock.ts";
-import type { Forwarding } from "../mesh/forwarding.ts";
 import type { InterfaceControl } from "../mesh/interfaceSync.ts";
 import { type RouteTable, removeOurRoutes } from "../mesh/routes.ts";
 import type { NodeParts } from "./parts.ts";
 
-/** Takes back the routes and the kernel settings; the second also when the first fails. */
+/** Takes back the routes and what else was changed on the host; the second also when the first fails. */
 export async function undoRoutes(
   control: InterfaceControl,
   routeTable: RouteTable,
-  forwarding: Forwarding,
+  routing: { undo(): Promise<void> },
 ): Promise<void> {
   try {
     // Routes go with their interface.
     if (control.link() !== null) removeOurRoutes(routeTable);
   } finally {
-    await forwarding.undo();
+    await routing.undo();
   }
 }
 

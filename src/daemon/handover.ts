@@ -54,9 +54,19 @@ export function restoreHandover(store: PeerStore, peers: readonly Peer[]): void 
 }
 
 function sightingOf(peer: Peer, method: Sighting["method"]): Sighting {
-  const { publicKey, hostname, introducer, relays, networks, candidates, natType, instance } = peer;
+  const {
+    publicKey,
+    hostname,
+    introducer,
+    relays,
+    exitNode = false,
+    networks,
+    candidates,
+    natType,
+    instance,
+  } = peer;
   return {
-    ...{ publicKey, method, hostname, introducer, relays, networks, candidates, natType, instance },
+    ...{ publicKey, method, hostname, introducer, relays, exitNode, networks, candidates, natType, instance },
     ...(peer.meshIp === null ? {} : { meshIp: peer.meshIp }),
     ...(peer.meshIpv6 === null ? {} : { meshIpv6: peer.meshIpv6 }),
     ...(peer.endpoint === null ? {} : { endpoint: peer.endpoint }),

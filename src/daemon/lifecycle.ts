@@ -5,7 +5,6 @@ import { handoverPath, peerCachePath, pidFilePath } from "../config/paths.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { Prover } from "../discovery/seams.ts";
-import type { Forwarding } from "../mesh/forwarding.ts";
 import { HealthTable } from "../mesh/health/table.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
 import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
@@ -18,6 +17,7 @@ import { type AddressKeeper, addressKeeperOf } from "./addressKeeper.ts";
 import { undoRoutes, withDeadline } from "./endings.ts";
 import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
 import { startHealth } from "./healthTasks.ts";
+import { HostRouting } from "./hostRouting.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
 import { cycleMeter, publishNode, sightingCounter } from "./nodeMetrics.ts";
@@ -33,7 +33,6 @@ import { keepPeerCache, loadPeerCache, RememberedPeers, savePeerCache } from "./
 import { Pinger } from "./pinger.ts";
 import { recover } from "./recovery.ts";
 import { RouteHealth } from "./routeHealth.ts";
-import { forwardingOf } from "./routeParts.ts";
 import type { StepRunner } from "./stepRunner.ts";
 import type { Supervisor } from "./supervisor.ts";
 import { tellEvents } from "./tellEvents.ts";
@@ -49,6 +48,7 @@ export interface RunningNode {
   readonly underlay: HostUnderlay;
   readonly reconciler: Reconciler;
   readonly health: HealthTable;
+  readonly routing: HostRouting;
   readonly pinger: Pinger;
   readonly made: InterfaceSteps;
   readonly saveAddresses: Identity["save"];
@@ -78,6 +78,7 @@ class Lifecycle {
   readonly #timing: NodeTiming;
   readonly #meshNetworks: Cidr[];
   readonly #routeHealth: RouteHealth;
+  readonly #routing: HostRouting;
   #drained: Promise<unknown> | null = null;
   /** Of the daemon before, whose interface stands; null starts as after any end. */
   #left: Handover | null = null;
@@ -91,14 +92,14 @@ class Lifecycle {
     this.#timing = { ...defaultTiming, ...parts.timing };
     const { meshSubnet, meshIpv6Prefix } = parts.addresses;
     this.#meshNetworks = parts.options.ipv6 ? [meshSubnet, meshIpv6Prefix] : [meshSubnet];
+    this.#routing = new HostRouting(parts, this.#meshNetworks);
   }
 
   async start(): Promise<RunningNode> {
-    const forwarding = forwardingOf(this.#parts);
-    await this.#lock(forwarding);
+    await this.#lock();
     const identity = await this.#steps.step("identity", () => this.#loadIdentity());
     const made = await this.#makeInterface(identity);
-    return await this.#startBackground(identity, made, forwarding);
+    return await this.#startBackground(identity, made);
   }
 
   async #makeInterface(identity: Identity): Promise<InterfaceSteps> {
@@ -116,7 +117,7 @@ class Lifecycle {
     return made;
   }
 
-  async #lock(forwarding: Forwarding): Promise<void> {
+  async #lock(): Promise<void> {
     const { options, system, signals, log } = this.#parts;
     await this.#steps.step(
       "lock",
@@ -134,7 +135,7 @@ class Lifecycle {
         }),
       (lock) => lock.release(signals.handsOver),
     );
-    this.#left = await this.#steps.step("recovery", () => recover(this.#parts, forwarding));
+    this.#left = await this.#steps.step("recovery", () => recover(this.#parts, this.#routing));
   }
 
   #loadIdentity(): Identity {
@@ -143,13 +144,10 @@ class Lifecycle {
     return identity;
   }
 
-  async #startBackground(
-    identity: Identity,
-    made: InterfaceSteps,
-    forwarding: Forwarding,
-  ): Promise<RunningNode> {
+  async #startBackground(identity: Identity, made: InterfaceSteps): Promise<RunningNode> {
     const { options, clock, log, metrics, system, events } = this.#parts;
     const { backend } = made;
+    const routing = this.#routing;
     const self = this.#localNode(identity, made);
     const measureCycle = cycleMeter(metrics);
     const addressKeeper = addressKeeperOf(this.#parts, identity, made, self);
@@ -196,14 +194,16 @@ class Lifecycle {
           isUsable: this.#routeHealth.isUsable,
           onReport: ({ durationMs }) => measureCycle(durationMs),
           onMended: (found) => events.emit("interface.mended", { data: { found } }),
-          forward: (networks) => forwarding.ensure(networks),
+          exitPeer: routing.exitPeer,
+          keeps: () => routing.keeps(self.snapshot),
+          forward: () => routing.ensure(self.snapshot, () => underlay.addresses()),
           interface: this.#interfaceOptions(made, self),
           settings: this.#parts.reconcile ?? reconcileSettings(options),
           keptOut: (publicKey) => health.isOut(publicKey),
         }),
       async () => {
         if (this.#leaves(backend)) return;
-        await undoRoutes(system.interfaceControl(options.interfaceName), routeTable, forwarding);
+        await undoRoutes(system.interfaceControl(options.interfaceName), routeTable, routing);
       },
     );
     const remembered = new RememberedPeers(store);
@@ -220,7 +220,7 @@ class Lifecycle {
     );
     const pinger = new Pinger({ clock, metrics, store, self, mesh: this.#parts.mesh });
     const { prover, save: saveAddresses } = identity;
-    const moving = { made, saveAddresses, meshNetworks: this.#meshNetworks };
+    const moving = { made, saveAddresses, routing, meshNetworks: this.#meshNetworks };
     const node = { backend, self, prover, store, paths, underlay, reconciler, health, pinger, ...moving };
     await this.#startDiscovery(node);
     await this.#steps.step(
@@ -279,6 +279,7 @@ class Lifecycle {
       networks: options.advertiseRoutes,
       introducer: options.introducer,
       relays: false,
+      exitNode: options.advertiseExitNode,
       natType: "unknown",
       instance: this.#left?.instance ?? random.bytes(8).toString("hex"),
     });

@@ -18,6 +18,8 @@ export const linuxSystem: System = {
     watch: (onChange) => ({ close: os.watchNetwork(onChange) }),
   },
   networkSettings: procSettings(),
+  exits: os.exits,
+  packetFilter: os.packetFilter,
   pid: process.pid,
   hostname,
   interfaceControl: (linkName) => interfaceControl(() => linkName),

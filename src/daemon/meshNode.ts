@@ -247,13 +247,16 @@ export class MeshNode {
     return rpcServer.stop(hurry.aborted ? 0 : rpcStopMs);
   }
 
-  #configuration({ self, reconciler }: RunningNode): LiveConfiguration {
+  #configuration({ self, reconciler, routing }: RunningNode): LiveConfiguration {
     const { options, configuration, setLogLevel, setLogLimits, log, events } = this.#parts;
     const given = configurationOf(options);
     return new LiveConfiguration({
       source: configuration ?? { initial: given, load: () => given },
       reloadFile: reloadFilePath(options),
-      appliers: liveAppliers({ self, reconciler, setLogLevel, setLogLimits, discovery: this.#discovery }),
+      appliers: liveAppliers({
+        ...{ self, reconciler, routing, setLogLevel, setLogLimits },
+        discovery: this.#discovery,
+      }),
       settle: async () => {
         await reconciler.runOnce();
         this.#discovery?.announce();

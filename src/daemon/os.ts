@@ -134,3 +134,30 @@ export function endLeftoverChild(recordPath: string): number | null {
 export function dhtNode(options: native.DhtOptions): native.DhtNode {
   return translated(() => native.DhtNode.open(options));
 }
+
+/** Policy rules and tables with our protocol number, and masquerading; see native/types/routing.d.ts. */
+export const exits = {
+  tables: {
+    mark: native.UNDERLAY_MARK,
+    rules: (): native.PolicyRule[] => translated(() => native.ruleList()),
+    addRule: (rule: native.PolicyRule): void => translated(() => native.ruleAdd(rule)),
+    removeRule: (rule: native.PolicyRule): void => translated(() => native.ruleDelete(rule)),
+    defaults: (linkName: string, table: number): (4 | 6)[] =>
+      translated(() => native.defaultRouteFamilies(linkName, table)),
+    addDefault: (linkName: string, table: number, family: 4 | 6): void =>
+      translated(() => native.defaultRouteAdd(linkName, table, family)),
+    markSockets: (mark: number): void => void translated(() => native.markOwnSockets(mark)),
+  },
+  masquerade: {
+    families: (interfaceName: string): (4 | 6)[] =>
+      translated(() => native.masqueradeFamilies(interfaceName)),
+    set: (interfaceName: string, sources: readonly string[], except: readonly string[]): void =>
+      translated(() => native.masqueradeSet(interfaceName, sources, except)),
+    remove: (interfaceName: string): void => translated(() => native.masqueradeRemove(interfaceName)),
+  },
+};
+
+/** Chains and rules of the packet filter, as JSON of nft; some milliseconds where there are thousands. */
+export function packetFilter(): string {
+  return translated(() => native.packetFilter());
+}

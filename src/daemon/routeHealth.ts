@@ -1,13 +1,16 @@
 /**
- * Which peers the networks that several advertise are left to: what watches tell, and the watch of those that have one (row E3).
+ * Watches for the sake of routes: which peers the networks that several advertise are left to, and whether what this node forwards
+ * gets through (row E3).
  */
 import type { PublicKey } from "../core/types.ts";
 import { HolderWatch } from "../mesh/holderWatch.ts";
 import type { Reconciler } from "../mesh/reconciler.ts";
 import { Usability } from "../mesh/usability.ts";
+import type { LocalNode } from "../peers/localNode.ts";
 import type { PathTable } from "../peers/paths.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
+import { FirewallWatch } from "./firewallWatch.ts";
 import type { NodeParts } from "./parts.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -16,13 +19,14 @@ export interface RoutedNode {
   readonly reconciler: Pick<Reconciler, "replaceable" | "request" | "onRead">;
   readonly paths: Pick<PathTable, "onReport">;
   readonly store: Pick<PeerStore, "subscribe">;
+  readonly self: LocalNode;
 }
 
 export class RouteHealth {
   readonly #usability = new Usability();
-  readonly #parts: Pick<NodeParts, "clock" | "log" | "system" | "options">;
+  readonly #parts: Pick<NodeParts, "clock" | "log" | "system" | "options" | "troubles">;
 
-  constructor(parts: Pick<NodeParts, "clock" | "log" | "system" | "options">) {
+  constructor(parts: Pick<NodeParts, "clock" | "log" | "system" | "options" | "troubles">) {
     this.#parts = parts;
   }
 
@@ -31,15 +35,16 @@ export class RouteHealth {
 
   /** `ask` sends the peer something through the tunnel that it answers if it is there. */
   start(
-    { backend, reconciler, paths, store }: RoutedNode,
+    { backend, reconciler, paths, store, self }: RoutedNode,
     supervisor: Supervisor,
     ask: (publicKey: PublicKey) => Promise<unknown>,
   ): void {
-    const { clock, log, system, options } = this.#parts;
+    const { clock, log, system, options, troubles } = this.#parts;
     const usability = this.#usability;
     const failed = (publicKey: PublicKey): void => {
       if (!usability.failed(publicKey)) return;
-      if (reconciler.replaceable().has(publicKey)) log.info({ publicKey }, "networks go to another peer");
+      if (reconciler.replaceable().has(publicKey))
+        log.info({ peer: publicKey }, "networks go to another peer");
       reconciler.request();
     };
     const heard = (publicKey: PublicKey): void => usability.heard(publicKey, clock.monotonicMs());
@@ -64,5 +69,8 @@ export class RouteHealth {
       if (reconciler.replaceable().size > 0) watch.changed();
     });
     supervisor.start("holder-watch", "restart", (signal) => watch.run(signal));
+    const { interfaceName } = options;
+    const firewall = new FirewallWatch({ clock, log, system, troubles, interfaceName, self });
+    supervisor.start("firewall-watch", "once", (signal) => firewall.run(signal));
   }
 }

@@ -1,6 +1,8 @@
 /**
  * What the daemon asks of the operating system: real in linuxSystem.ts and darwinSystem.ts, in memory in tests.
  */
+import type { Masquerade } from "../mesh/exitOffer.ts";
+import type { ExitTables } from "../mesh/exitRoutes.ts";
 import type { NetworkSettings } from "../mesh/forwarding.ts";
 import type { InterfaceControl } from "../mesh/interfaceSync.ts";
 import type { Path } from "../mesh/mtuPolicy.ts";
@@ -20,6 +22,10 @@ export interface System {
   readonly locks: Locks;
   readonly host: HostNetwork;
   readonly networkSettings: NetworkSettings;
+  /** What exit nodes take, on both sides; absent where the system, or wgmesh on it, has no such thing. */
+  readonly exits?: { readonly tables: ExitTables; readonly masquerade: Masquerade };
+  /** The rules of the packet filter, as JSON of nft; absent where they cannot be read without another program. */
+  packetFilter?(): string;
   readonly pid: number;
   hostname(): string;
   interfaceControl(linkName: string): InterfaceControl;

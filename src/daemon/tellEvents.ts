@@ -24,6 +24,7 @@ const SHOWN: Readonly<Partial<Record<keyof Peer, (peer: Peer) => EventData>>> = 
   natType: ({ natType }) => ({ nat_type: natType }),
   introducer: ({ introducer }) => ({ introducer }),
   relays: ({ relays }) => ({ relays }),
+  exitNode: ({ exitNode = false }) => ({ exit_node: exitNode }),
   proven: ({ proven }) => ({ proven }),
   instance: () => ({ restarted: true }),
 };

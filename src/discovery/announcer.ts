@@ -139,6 +139,7 @@ export class Announcer {
         introducer: node.introducer,
         relays: node.relays,
         settled: node.settled === true,
+        exitNode: node.exitNode === true,
         natType: node.natType,
         networks: node.networks,
         timestampSeconds: Math.floor(clock.wallMs() / 1000),

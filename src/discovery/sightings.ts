@@ -30,6 +30,7 @@ export function directSighting(
     introducer: announcement.introducer,
     relays: announcement.relays ?? false,
     ...(announcement.settled === true ? { settled: true } : {}),
+    exitNode: announcement.exitNode ?? false,
     networks: announcement.networks,
     // What is said to the whole LAN has none.
     ...(method === "lan" && candidates.length === 0 ? {} : { candidates }),

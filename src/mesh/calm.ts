@@ -15,6 +15,8 @@ const RELEVANT: readonly (keyof Peer)[] = [
   "meshIpv6",
   "endpoint",
   "networks",
+  "exitNode",
+  "proven",
   "knowsUs",
   "instance",
 ];

@@ -157,18 +157,20 @@ export class Forwarding {
   }
 }
 
-/** The links by which the host reaches the networks without the mesh: those whose routes overlap one of them. */
+/**
+ * The links by which the host reaches the networks without the mesh: those whose routes overlap one of them. To a default network (what an
+ * exit node forwards to) lead default routes alone.
+ */
 export function linksToward(
   networks: readonly Cidr[],
   routes: readonly { readonly destination: string; readonly linkName: string | null }[],
   interfaceName: string,
 ): string[] {
-  const set = new NetworkSet(networks);
+  const set = new NetworkSet(networks.filter((network) => !network.endsWith("/0")));
+  const leads = (destination: string): boolean =>
+    destination.endsWith("/0") ? networks.includes(destination as Cidr) : set.overlaps(destination);
   const links = routes
-    .filter(
-      ({ destination, linkName }) =>
-        linkName !== interfaceName && !destination.endsWith("/0") && set.overlaps(destination),
-    )
+    .filter(({ destination, linkName }) => linkName !== interfaceName && leads(destination))
     .map(({ linkName }) => linkName)
     .filter((linkName) => linkName !== null);
   return [...new Set(links)];

@@ -17,7 +17,9 @@ export interface NetworkChoiceOptions {
   readonly meshNetworks: readonly Cidr[];
   readonly underlay: { connectedNetworks(): readonly Cidr[] };
   /** Absent: every peer. */
-  readonly isUsable?: ((publicKey: PublicKey) => boolean) | undefined;
+  readonly isUsable?: (publicKey: PublicKey) => boolean;
+  /** Who gets what has no other way; absent gives nobody. */
+  readonly exitPeer?: (peers: readonly Peer[], own: LocalNodeSnapshot) => PublicKey | null;
 }
 
 export class NetworkChoice {
@@ -48,7 +50,7 @@ export class NetworkChoice {
 
   /** @param nowMs Unix time */
   decide(peers: readonly Peer[], own: LocalNodeSnapshot, nowMs: number): AcceptedNetworks {
-    const { meshNetworks, underlay, isUsable = () => true } = this.#options;
+    const { meshNetworks, underlay, isUsable = () => true, exitPeer = () => null } = this.#options;
     const accepted = acceptNetworks({
       ...{ peers, meshNetworks, nowMs },
       policy: this.#policy,
@@ -60,6 +62,11 @@ export class NetworkChoice {
     this.#holders = accepted.holders;
     this.#refused = accepted.refused;
     this.#replaceable = accepted.replaceable;
-    return accepted;
+    const exit = exitPeer(peers, own);
+    if (exit === null) return accepted;
+    // Allowed to that peer, but no routes of the main table (exitRoutes.ts) and no network of the mesh.
+    const everything = (own.meshIpv6 === null ? ["0.0.0.0/0"] : ["0.0.0.0/0", "::/0"]) as Cidr[];
+    const byPeer = new Map(accepted.byPeer).set(exit, [...(accepted.byPeer.get(exit) ?? []), ...everything]);
+    return { ...accepted, byPeer };
   }
 }

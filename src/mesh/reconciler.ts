@@ -25,13 +25,13 @@ import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
 import { MendPacer } from "./mendPacer.ts";
 import type { Moving } from "./moving.ts";
 import { endpointHosts, MtuPolicy, type Path } from "./mtuPolicy.ts";
-import { NetworkChoice } from "./networkChoice.ts";
+import { NetworkChoice, type NetworkChoiceOptions } from "./networkChoice.ts";
 import { failingPeer, PeerSync } from "./peerSync.ts";
 import { defaultReconcileSettings, type ReconcileSettings } from "./reconcileSettings.ts";
 import type { RefusedNetwork, RoutePolicy } from "./routePolicy.ts";
 import { RouteSync, type RouteTable } from "./routes.ts";
 
-export interface ReconcilerOptions {
+export interface ReconcilerOptions extends Pick<NetworkChoiceOptions, "isUsable" | "exitPeer"> {
   readonly clock: Clock;
   readonly log: Log;
   readonly backend: ReplaceableBackend;
@@ -48,11 +48,11 @@ export interface ReconcilerOptions {
     setAcceptedNetworks(networks: readonly Cidr[], refused?: readonly Cidr[]): void;
     onChange(listener: () => void): () => void;
   };
-  /** Keeps forwarding on for the networks that this node advertises; throws what could not be done. */
+  /** Keeps forwarding on for the networks that this node advertises, and what else of the host follows; throws what could not be done. */
   readonly forward: (networks: readonly Cidr[]) => Promise<void>;
+  /** More of the host is kept that tells of no change. */
+  readonly keeps?: () => boolean;
   readonly settings?: ReconcileSettings;
-  /** Networks that several advertise go to peers for which it holds; absent takes any. */
-  readonly isUsable?: (publicKey: PublicKey) => boolean;
   /** Peers that are neither to be on the interface nor to have routes, though they are known. */
   readonly keptOut?: (publicKey: PublicKey) => boolean;
   /** Told of every cycle, for the metrics. */
@@ -321,10 +321,10 @@ export class Reconciler {
 
   /** Nothing waits for its time, and no setting of the kernel is to be kept that tells of no change. */
   #isIdle(): boolean {
-    const { self } = this.#options;
+    const { self, keeps } = this.#options;
     if (this.#moving?.settled === false) return false;
     const waits = this.#dates().length > 0 || this.#crowds.waiting.length > 0;
-    return !waits && this.#failures.isEmpty && self.snapshot.networks.length === 0;
+    return !waits && this.#failures.isEmpty && self.snapshot.networks.length === 0 && keeps?.() !== true;
   }
 
   #desired(): { wanted: WantedPeer[]; networks: readonly Cidr[] } {

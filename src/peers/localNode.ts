@@ -26,6 +26,8 @@ export interface LocalNodeSnapshot {
   readonly introducer: boolean;
   /** It relays for others: it may, and they reach it. */
   readonly relays: boolean;
+  /** It forwards to the Internet for whoever asks for it (`--advertise-exit-node`). */
+  readonly exitNode?: boolean;
   readonly natType: NatType;
   /** 16 hex digits, new at each start. */
   readonly instance: string;

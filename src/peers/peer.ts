@@ -46,6 +46,8 @@ export interface Peer {
   readonly introducer: boolean;
   /** It relays sealed packets for others, by its own word. */
   readonly relays: boolean;
+  /** It forwards to the Internet for whoever asks for it, by its own word. */
+  readonly exitNode?: boolean;
   /** Networks the owner itself advertised last. */
   readonly networks: readonly Cidr[];
   /** Where the owner itself said last that its WireGuard may be reached, the best first. */
@@ -79,6 +81,7 @@ export interface Sighting {
   readonly controlEndpoint?: Endpoint;
   readonly introducer?: boolean;
   readonly relays?: boolean;
+  readonly exitNode?: boolean;
   /** Only a direct sighting carries networks. */
   readonly networks?: readonly Cidr[];
   /** Like the networks: only the owner says where it may be reached. */

@@ -9,7 +9,7 @@ export interface Departure {
 }
 
 /** More wait only under attack, within the limits of each source; what comes then is dropped. */
-const MAX_WAITING = 8_192;
+const MAX_WAITING = 4_096;
 
 /** What is to be sent after a moment, in the order of time. Pure. */
 export class Departures {

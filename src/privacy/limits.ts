@@ -8,9 +8,9 @@ import type { PublicKey } from "../core/types.ts";
 /** The burst holds a start of a few hundred nodes at once, of whose announcements each neighbour passes on a part. */
 const SOURCE_RATE_PER_SECOND = 5;
 const SOURCE_BURST = 60;
-/** Of all neighbours together, not counting repeats; a mesh of a thousand may start at once. */
+/** Of all neighbours together, not counting repeats. */
 const NEW_RATE_PER_SECOND = 20;
-const NEW_BURST = 1_200;
+const NEW_BURST = 300;
 const MAX_SOURCES = 1_024;
 
 export class Limits {

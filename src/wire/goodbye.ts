@@ -23,6 +23,7 @@ const ANNOUNCEMENT_MEMBERS: ReadonlySet<string> = new Set([
   "nat_type",
   "instance",
   "relays",
+  "exit_node",
   "candidates",
 ]);
 

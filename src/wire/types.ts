@@ -61,6 +61,11 @@ export interface Announcement extends KnownPeer {
   readonly settled?: boolean;
   /** New secrets that are announced or withdrawn; see wire/rotation.ts. Our extension. */
   readonly rotations?: readonly RotationNotice[];
+  /**
+   * The sender forwards to the Internet for whoever asks for it. Our extension, and no network of `networks`: Go nodes would move
+   * their default route (weak point 4).
+   */
+  readonly exitNode?: boolean;
 }
 
 /** GOODBYE (PROTOCOL.md section 4.5). */

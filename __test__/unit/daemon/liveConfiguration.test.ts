@@ -36,7 +36,9 @@ beforeEach(() => {
     reconciler: {
       setRoutePolicy: (policy) => void told.push(`routes ${policy}`),
       setKeepalive: (seconds) => void told.push(`keepalive ${seconds}`),
+      request: () => {},
     },
+    routing: { setExitNode: (wanted) => void told.push(`exit node ${wanted}`) },
     discovery: { setStaticPeers: (peers) => void told.push(`peers ${peers.map(({ host }) => host).join()}`) },
     setLogLimits: ({ logMaxSize, logKeep }) => void told.push(`log files ${logMaxSize} ${logKeep}`),
     setLogLevel: (levels) => void told.push(`log ${levels}`),
@@ -71,7 +73,8 @@ const setting = (key: string) => live.shown().settings.find((shown) => shown.key
 test("every live setting has what makes it true, and nothing else has", () => {
   const nothing = {
     self: { update: () => {} },
-    reconciler: { setRoutePolicy: () => {}, setKeepalive: () => {} },
+    reconciler: { setRoutePolicy: () => {}, setKeepalive: () => {}, request: () => {} },
+    routing: { setExitNode: () => {} },
     discovery: null,
   };
   const appliers = liveAppliers({ ...nothing, setLogLevel: () => {}, setLogLimits: () => {} });

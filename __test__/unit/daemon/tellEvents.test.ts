@@ -37,6 +37,7 @@ beforeEach(() => {
     networks: [],
     introducer: false,
     relays: false,
+    exitNode: false,
     natType: "unknown",
     instance: "0123456789abcdef",
   });

@@ -156,6 +156,7 @@ export function ownWords(name: string, instance?: string): LocalNodeSnapshot {
     networks: [],
     introducer: false,
     relays: false,
+    exitNode: false,
     natType: "",
     instance: instance ?? createHash("sha256").update(`run ${name}`).digest("hex").slice(0, 16),
   };

@@ -120,4 +120,6 @@ test("linksToward: links whose routes overlap, ours and default routes left out"
     { destination: "192.168.1.7/32", linkName: null },
   ];
   expect(linksToward(V4, routes, "wg0")).toEqual(["eth1", "eth2"]);
+  expect(linksToward(["0.0.0.0/0" as Cidr], routes, "wg0")).toEqual(["eth0"]);
+  expect(linksToward(["::/0" as Cidr], routes, "wg0")).toEqual([]);
 });

@@ -53,6 +53,7 @@ export async function makeMesh(change: Partial<ReconcilerOptions> = {}) {
     networks: [],
     introducer: false,
     relays: false,
+    exitNode: false,
     natType: "",
     instance: "us",
   });

@@ -22,6 +22,7 @@ export function peer(number: number, change: Partial<Peer> = {}): Peer {
     methods: ["lan"],
     introducer: false,
     relays: false,
+    exitNode: false,
     networks: [],
     candidates: [],
     natType: "",

@@ -78,6 +78,7 @@ describe("the tarballs", { timeout: timeoutMs }, () => {
       "mesh",
       "relay",
       "routes",
+      "routing",
       "system",
       "wireguard",
     ];

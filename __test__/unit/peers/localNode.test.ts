@@ -15,6 +15,7 @@ const initial = {
   networks: [],
   introducer: false,
   relays: false,
+  exitNode: false,
   natType: "",
   instance: "0123456789abcdef",
 } as const;

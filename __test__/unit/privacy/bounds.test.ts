@@ -52,10 +52,10 @@ describe("what an attacker can fill", () => {
 
   test("messages that wait to be sent", () => {
     const departures = new Departures();
-    const taken = Array.from({ length: 10_000 }, (_, number) =>
+    const taken = Array.from({ length: 5_000 }, (_, number) =>
       departures.add({ to: key("x"), message: message(number), atMs: (number * 7) % 100 }),
     );
-    expect(taken.filter(Boolean)).toHaveLength(8_192);
+    expect(taken.filter(Boolean)).toHaveLength(4_096);
     const times = departures.take(50).map(({ atMs }) => atMs);
     expect(times).toEqual([...times].sort((a, b) => a - b));
     expect(Math.max(...times)).toBe(50);
@@ -69,7 +69,7 @@ describe("what an attacker can fill", () => {
     expect(taken("one", false)).toBe(60);
     expect(taken("two", true)).toBe(60);
     const many = Array.from({ length: 20 }, (_, number) => taken(`flood ${number}`, true));
-    expect(many.reduce((sum, each) => sum + each, 0)).toBe(1_140);
+    expect(many.reduce((sum, each) => sum + each, 0)).toBe(240);
     // Repeats cost nobody else anything.
     expect(taken("three", false)).toBe(60);
     expect(limits.take(key("one"), false, 1_000)).toBe(true);

@@ -31,6 +31,7 @@ const silentPeer: PeerView = {
   methods: [],
   introducer: false,
   relays: false,
+  exitNode: false,
   networks: [],
   candidates: [],
   natType: "",

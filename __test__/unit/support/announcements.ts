@@ -82,6 +82,7 @@ export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
   instance: fc.constantFrom("", "0123456789abcdef"),
   relays: fc.boolean(),
   settled: fc.boolean(),
+  exitNode: fc.boolean(),
   wireguardPort: fc.option(port, { nil: undefined }),
   candidates: fc.uniqueArray(candidate, { maxLength: 8, selector: endpointText }),
   token: fc.option(

@@ -48,6 +48,7 @@ export async function daemonCore(subject: Subject): Promise<DaemonCore> {
     networks: [],
     introducer: false,
     relays: false,
+    exitNode: false,
     natType: "",
     instance: "us",
   });

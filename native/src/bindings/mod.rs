@@ -16,6 +16,8 @@ mod os_linux;
 mod proof;
 #[cfg(target_os = "linux")]
 mod relay;
+#[cfg(target_os = "linux")]
+mod routing;
 #[cfg(feature = "test-exports")]
 mod test_exports;
 mod wireguard;

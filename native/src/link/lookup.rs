@@ -12,7 +12,7 @@ use super::network::Network;
 pub use super::objects::Lookup;
 use super::routes::{RTM_GETROUTE, gateway, ip, kind_text};
 use super::socket::{NetlinkError, NetlinkSocket};
-use super::{attributes, emit, links, open};
+use super::{UNDERLAY_MARK, attributes, emit, links, open};
 use crate::error::Result;
 
 /// One answer of the kernel.
@@ -84,7 +84,9 @@ fn ask(
     address: IpAddr,
     flags: RouteFlags,
 ) -> std::result::Result<Option<Answer>, NetlinkError> {
-    socket.get(RTM_GETROUTE, &emit(&question(address, flags)), |_, payload| parse(payload))
+    let mut message = question(address, flags);
+    message.attributes.push(RouteAttribute::Mark(UNDERLAY_MARK));
+    socket.get(RTM_GETROUTE, &emit(&message), |_, payload| parse(payload))
 }
 
 /// Tells by which link packets leave, as often as it is asked.

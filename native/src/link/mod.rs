@@ -24,6 +24,8 @@ pub mod routes;
 #[cfg(target_os = "linux")]
 mod rtnetlink;
 #[cfg(target_os = "linux")]
+pub mod rules;
+#[cfg(target_os = "linux")]
 pub mod socket;
 
 #[cfg(target_os = "macos")]
@@ -34,3 +36,7 @@ use rtnetlink::{attributes, command, dump, emit, open};
 /// Who made a route (RTPROT) unless its maker says otherwise: an unassigned number of linux/rtnetlink.h,
 /// so that our routes are known as ours.
 pub const ROUTE_PROTOCOL: u8 = 111;
+
+/// The firewall mark of what wgmesh itself sends past a default route into its own tunnel, when there is such a route. Questions
+/// about the way to an address carry it, since they are about the network under the tunnel. Below 0x4000, where others have theirs.
+pub const UNDERLAY_MARK: u32 = 0x3111;

@@ -388,5 +388,8 @@ fn kernel_words(message: &NetlinkBuffer<&[u8]>, rest: &[u8]) -> Option<String> {
     Some(text.trim_end_matches('\0').to_owned())
 }
 
+mod batch;
 #[cfg(test)]
 mod tests;
+
+pub use batch::Message;

@@ -47,6 +47,42 @@ pub fn bind_to_device(fd: RawFd, link_name: &str) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Gives all Internet sockets of this process the firewall mark (`SO_MARK`), those of libraries too; 0 takes it away. Returns how many
+/// had another. One that is closed meanwhile is passed over.
+pub fn mark_own(mark: u32) -> io::Result<u32> {
+    let mut changed = 0;
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let Some(fd) = name.to_str().and_then(|text| text.parse::<RawFd>().ok()) else { continue };
+        let is_internet = matches!(number(fd, libc::SO_DOMAIN), Some(libc::AF_INET | libc::AF_INET6));
+        let wanted = mark.cast_signed();
+        if !is_internet || number(fd, libc::SO_MARK) == Some(wanted) {
+            continue;
+        }
+        let length = size_of::<libc::c_int>() as libc::socklen_t;
+        // SAFETY: the kernel reads one int, which lives through the call.
+        let result = unsafe {
+            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_MARK, (&raw const wanted).cast(), length)
+        };
+        match (result, io::Error::last_os_error()) {
+            (0, _) => changed += 1,
+            (_, error) if matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK)) => {}
+            (_, error) => return Err(error),
+        }
+    }
+    Ok(changed)
+}
+
+/// `None` for what is no socket.
+fn number(fd: RawFd, option: libc::c_int) -> Option<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes one int, whose length is given.
+    let result =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &raw mut length) };
+    (result == 0).then_some(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +116,21 @@ mod tests {
         }
         assert_eq!(errno("no-such.link"), Some(libc::ENODEV));
         bind_to_device(udp.as_raw_fd(), "lo").unwrap();
+    }
+
+    #[test]
+    fn marks_internet_sockets_once_and_no_others() {
+        crate::testing::in_own_network(
+            "os::socket::tests::marks_internet_sockets_once_and_no_others",
+            || {
+                let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+                let (one, _two) = UnixStream::pair().unwrap();
+                assert!(mark_own(7).unwrap() >= 1);
+                assert_eq!(number(udp.as_raw_fd(), libc::SO_MARK), Some(7));
+                assert_eq!(number(one.as_raw_fd(), libc::SO_MARK), Some(0));
+                mark_own(0).unwrap();
+                assert_eq!(number(udp.as_raw_fd(), libc::SO_MARK), Some(0));
+            },
+        );
     }
 }

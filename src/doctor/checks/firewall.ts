@@ -1,8 +1,9 @@
 import { DEFAULT_LISTEN_PORT } from "../../config/options.ts";
 import { type Check, type Judgement, ok, together, unknown, warning } from "../check.ts";
+import { forwardFate } from "../forwardFate.ts";
 import type { DoctorHost } from "../host.ts";
 import { isProblem, type Patient } from "../patient.ts";
-import { type Fate, fateOf, hasDocker, type Ruleset } from "../ruleset.ts";
+import { type Fate, fateOf, type Ruleset } from "../ruleset.ts";
 import { advertisedNetworks, underlayLink } from "./paths.ts";
 
 /** Whether the packet filter lets members in, and what goes to advertised networks through. */
@@ -43,14 +44,8 @@ function forwardJudgement(
 ): Judgement {
   const [address = ""] = network.split("/");
   const oifname = host.pathTo(address)?.linkName ?? "";
-  const family = address.includes(":") ? "ip6" : "ip";
-  const fate = fateOf(ruleset, { hook: "forward", family, udpPort: null, iifname: interfaceName, oifname });
-  const docker = hasDocker(ruleset);
-  const by = docker ? ", as Docker sets it up" : "";
-  const rule = docker
-    ? `iptables -I DOCKER-USER -i ${interfaceName} -j ACCEPT; iptables -I DOCKER-USER -o ${interfaceName} -j ACCEPT`
-    : `nft insert rule ${fate.chain} iifname ${interfaceName} accept (and oifname)`;
-  return judgement(fate, `what the mesh sends to ${network}`, `let it through, such as by: ${rule}`, by);
+  const { fate, by, remedy } = forwardFate(ruleset, network, interfaceName, oifname);
+  return judgement(fate, `what the mesh sends to ${network}`, remedy, by);
 }
 
 function judgement({ verdict, chain }: Fate, what: string, remedy: string, by = ""): Judgement {
