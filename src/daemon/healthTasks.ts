@@ -4,6 +4,7 @@
 import { sleep } from "../core/clock.ts";
 import type { PublicKey } from "../core/types.ts";
 import { askThrough } from "../mesh/health/ask.ts";
+import { EchoPort } from "../mesh/health/echoPort.ts";
 import { otherPlaces } from "../mesh/health/places.ts";
 import type { HealthTable } from "../mesh/health/table.ts";
 import { HealthWatch } from "../mesh/health/watch.ts";
@@ -29,16 +30,22 @@ export interface JudgingNode {
 
 /** Starts them. `silent` of the answer is to be told whose traffic is not answered. */
 export function startHealth(
-  { clock, log, mesh, metrics, events }: NodeParts,
+  { clock, log, mesh, metrics, events, random }: NodeParts,
   { health, paths, reconciler, self, store, underlay }: JudgingNode,
   supervisor: Supervisor,
   expireMs: number,
 ): { silent(peers: readonly PublicKey[]): void } {
+  const asked = (from: string): void => watch.asked(from);
+  const echo = new EchoPort({ clock, random, asked });
   const watch = new HealthWatch({
     ...{ clock, store, paths, table: health, ownKey: self.snapshot.publicKey },
     ask: (peer, thorough, timeoutMs) => {
       const all = probePaths(self.snapshot, peer);
-      return askThrough(thorough ? all : all.slice(0, 1), mesh.probePort, clock, timeoutMs);
+      const [first] = all;
+      // A node of ours says which run of it this is; the others, and whoever did not answer, are asked as the Go peer asks.
+      const isOurs = peer.instance !== "" && !thorough && first !== undefined;
+      const answer = isOurs ? echo.ask(first, mesh.probePort, timeoutMs) : null;
+      return answer ?? askThrough(thorough ? all : all.slice(0, 1), mesh.probePort, clock, timeoutMs);
     },
     otherPlaces: (peer) =>
       otherPlaces({
@@ -53,7 +60,7 @@ export function startHealth(
   });
   reconciler.onRead((peers) => watch.noted(peers));
   supervisor.start("health", "restart", (signal) => watch.run(signal));
-  const probes = { clock, log, port: mesh.probePort, self, asked: (from: string): void => watch.asked(from) };
+  const probes = { clock, log, port: mesh.probePort, self, echo, asked };
   supervisor.start("probe-listener", "restart", (signal) => listenForProbes(probes, signal));
   supervisor.start("peer-expiry", "restart", async (signal) => {
     for (;;) {

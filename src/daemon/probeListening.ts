@@ -1,6 +1,8 @@
-/** The probe listener as a task: on the mesh addresses, also after they have changed. */
+/** The ends by which peers see that we are well, as a task: on the mesh addresses, also after they have changed. */
 import type { Clock } from "../core/clock.ts";
+import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
+import type { EchoPort } from "../mesh/health/echoPort.ts";
 import { ProbeListener } from "../mesh/probeListener.ts";
 import type { LocalNode } from "../peers/localNode.ts";
 
@@ -9,13 +11,15 @@ export interface ProbeListening {
   readonly log: Log;
   readonly port: number;
   readonly self: LocalNode;
+  /** For nodes of ours, on the UDP port of the same number; one that cannot be had is done without. */
+  readonly echo?: EchoPort;
   /** Told from which mesh address a peer asked. */
   readonly asked: (from: string) => void;
 }
 
 /** The body of the task `probe-listener`. Rejects with ERR_SYSTEM when an address cannot be bound. */
 export async function listenForProbes(
-  { clock, log, port, self, asked }: ProbeListening,
+  { clock, log, port, self, echo, asked }: ProbeListening,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
@@ -25,10 +29,14 @@ export async function listenForProbes(
     const moved = untilMoved(self, addresses, signal);
     try {
       await listener.open();
+      await echo?.open(addresses, port).catch((error: unknown) => {
+        log.warn({ port, reason: messageOf(error) }, "peers are asked by connections only");
+      });
       log.debug({ port, addresses }, "probe listener open");
       await moved.promise;
     } finally {
       moved.end();
+      echo?.close();
       await listener.close();
     }
   }

@@ -1,6 +1,7 @@
 /**
  * The supervision tree (row F4): every long task has a name and a policy, is cancellable, and is awaited at the end.
  */
+import { setMaxListeners } from "node:events";
 import { type Clock, sleep } from "../core/clock.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import { type Events, silentEvents } from "../core/events.ts";
@@ -38,6 +39,8 @@ export class Supervisor implements TaskScope {
   readonly criticalFailure: Promise<WgmeshError>;
 
   constructor(clock: Clock, log: Log, events: Events = silentEvents) {
+    // Each task waits for it, some in two places: that many listeners are no leak.
+    setMaxListeners(0, this.#abort.signal);
     this.#clock = clock;
     this.#log = log;
     this.#events = events;
