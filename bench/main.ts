@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { idle } from "./idle.ts";
-import { kernelScale } from "./kernelScale.ts";
+import { kernelScales } from "./kernelScale.ts";
 import { interfaceUp, mesh, restart } from "./launch.ts";
 import { line, rounds } from "./measure.ts";
 import { natIdle, natMeshes } from "./nat.ts";
@@ -18,7 +18,7 @@ import { relay } from "./tunnel/relay.ts";
 import { throughput } from "./tunnel/throughput.ts";
 
 const benches = [
-  kernelScale,
+  ...kernelScales,
   throughput,
   interfaceUp,
   mesh(3),
