@@ -48,7 +48,7 @@ describe("peers", () => {
     const { code, out } = await ask(vectorView(), "peers", "list");
     expect(code).toBe(0);
     const [header, ...rows] = out.trimEnd().split("\n");
-    expect(header).toMatch(/^HOST +MESH IP +STATE +PATH +ENDPOINT +HANDSHAKE +PUBLIC KEY$/);
+    expect(header).toMatch(/^HOST +MESH IP +STATE +HEALTH +PATH +ENDPOINT +HANDSHAKE +PUBLIC KEY$/);
     expect(rows).toHaveLength(2);
     expect(out).toContain(key);
   });

@@ -32,8 +32,13 @@ export function assertGone(name: string): void {
   assert.equal(linkGet(name), null);
   assert.deepEqual(existsSync(sockets) ? readdirSync(sockets) : [], []);
   assert.deepEqual(children(), [], "no child, no zombie");
+  // The one that read the child's output has told so as its last word, and leaves while we look.
+  for (let tries = 0; tries < 200 && childThreads().length > 0; tries += 1) pause(10);
   assert.deepEqual(childThreads(), []);
 }
+
+/** Milliseconds in which nothing of JavaScript runs. */
+const pause = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 /** A case with a device of its own, which is gone afterwards. */
 export function withDevice(body: (device: WireGuardDevice) => void | Promise<void>): () => Promise<void> {
