@@ -143,6 +143,8 @@ class Simulation {
   }
 
   async #peace(): Promise<void> {
+    // A handshake's last packet that is lost shuts one direction until the next keepalive, 25 s.
+    this.#network.weather = { ...this.#scenario.weather, loss: 0 };
     let agreedAtMs = this.#queue.nowMs;
     for (let passedMs = 0; passedMs < PEACE_MS; passedMs += LOOK_MS) {
       await this.#advance(LOOK_MS);
