@@ -26,8 +26,11 @@ const EVENTS_UNTIL_QUIET = small ? 3 : 6;
 const EVENTS_TO_SETTLE = 2;
 const PING_EVERY_MS = 50;
 const PROMISED_MS = 3_000;
-/** A heap swings; what leaks with each event does so for ever. */
-const GROWTH = { residentBytes: 32 << 20, descriptors: 3, threads: 2, tasks: 0 };
+/**
+ * A heap swings, and while a pair is relayed, as many are for seconds after an event, each end and the relay have sockets for it, and
+ * threads that carry its packets; what leaks with each event does so for ever.
+ */
+const GROWTH = { residentBytes: 32 << 20, descriptors: 3 + 2 * NODES, threads: 4, tasks: 0 };
 
 const chance = chanceOf(seed);
 const lab = useLab();
