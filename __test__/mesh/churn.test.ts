@@ -15,8 +15,11 @@ import { useLab } from "./harness/useLab.ts";
 
 /** Under emulation an event takes many times as long: a few must do. */
 const small = testBackend === "kernel";
-const minutes = Number(process.env.WGMESH_CHURN_MINUTES ?? (small ? 0.5 : 1.7));
-const seed = Number(process.env.WGMESH_CHURN_SEED ?? randomInt(2 ** 31));
+const { WGMESH_CHURN_MINUTES, WGMESH_CHURN_SEED } = process.env;
+const minutes = Number(WGMESH_CHURN_MINUTES ?? (small ? 0.5 : 1.7));
+/** The short form has the same events each time: what it finds is a change of the code. */
+const usualSeed = 1_745_564_048;
+const seed = Number(WGMESH_CHURN_SEED ?? (WGMESH_CHURN_MINUTES ? randomInt(2 ** 31) : usualSeed));
 const NODES = small ? 4 : 8;
 /** Fewer than these never live at a time. */
 const LEAST_ALIVE = small ? 2 : 4;
