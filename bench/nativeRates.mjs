@@ -56,7 +56,11 @@ function keyPair() {
 }
 
 function cryptoKeyPair() {
-  return generateKeyPairSync("x25519").publicKey.export({ format: "jwk" }).x;
+  // Not as JWK: while a key object is exported so, Node.js 20 may wait for itself for ever.
+  return generateKeyPairSync("x25519", {
+    privateKeyEncoding: { type: "pkcs8", format: "der" },
+    publicKeyEncoding: { type: "spki", format: "der" },
+  }).publicKey;
 }
 
 const secretText = generateSecretUri();

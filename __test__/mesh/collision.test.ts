@@ -1,4 +1,3 @@
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { MeshSecret } from "@wgmesh/native";
@@ -6,33 +5,22 @@ import { describe, expect, test } from "vitest";
 import { type Cidr, type PublicKey, parseCidr } from "../../src/core/types.ts";
 import { meshAddresses } from "../../src/identity/derivation.ts";
 import type { AddressDerivation } from "../../src/peers/addresses.ts";
+import { type KeyPair, newKeyPair } from "../wireguard/harness/keys.ts";
 import type { MeshNode, StatusJson } from "./harness/node.ts";
 import { type Member, pingAllPairs, SteadyPing } from "./harness/ping.ts";
 import { allowanceMs, delay, until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
-
-interface Keys {
-  readonly publicKey: string;
-  readonly privateKey: string;
-}
-
-function newKeys(): Keys {
-  const { privateKey, publicKey } = generateKeyPairSync("x25519");
-  const jwk = createPrivateKey(privateKey.export({ type: "pkcs8", format: "pem" })).export({ format: "jwk" });
-  const base64 = (text = ""): string => Buffer.from(text, "base64url").toString("base64");
-  return { publicKey: base64(publicKey.export({ format: "jwk" }).x), privateKey: base64(jwk.d) };
-}
 
 /** Makes keys until `count` of them derive one address in the mesh's network; the lowest first. */
 function clashingKeys(
   secretFile: string,
   subnet: Cidr | null,
   count: number,
-): { keys: Keys[]; address: string } {
+): { keys: KeyPair[]; address: string } {
   const addresses = meshAddresses(MeshSecret.fromFile(secretFile), subnet);
-  const found = new Map<string, Keys[]>();
+  const found = new Map<string, KeyPair[]>();
   for (;;) {
-    const keys = newKeys();
+    const keys = newKeyPair();
     const address = addresses.meshIpv4(keys.publicKey as PublicKey, 0);
     const all = [...(found.get(address) ?? []), keys];
     found.set(address, all);
@@ -41,15 +29,15 @@ function clashingKeys(
   }
 }
 
-/** Keys whose address is none of those. */
-function keysBeside(taken: ReadonlySet<string>, derivation: AddressDerivation): Keys {
+/** KeyPair whose address is none of those. */
+function keysBeside(taken: ReadonlySet<string>, derivation: AddressDerivation): KeyPair {
   for (;;) {
-    const keys = newKeys();
+    const keys = newKeyPair();
     if (!taken.has(derivation.meshIpv4(keys.publicKey as PublicKey, 0))) return keys;
   }
 }
 
-function giveKeys(node: MeshNode, { publicKey, privateKey }: Keys): void {
+function giveKeys(node: MeshNode, { publicKey, privateKey }: KeyPair): void {
   mkdirSync(node.stateDir, { mode: 0o700, recursive: true });
   const state = { wg_pubkey: publicKey, wg_private_key: privateKey };
   writeFileSync(path.join(node.stateDir, "wg0.json"), JSON.stringify(state, null, 2), { mode: 0o600 });
@@ -86,8 +74,8 @@ describe("two nodes whose keys derive one address of the mesh's own network", ()
   const { keys, address } = clashingKeys(lab.secretFile, null, 2);
   const lower = lab.addNode("lower");
   const higher = lab.addNode("higher");
-  giveKeys(lower, keys[0] as Keys);
-  giveKeys(higher, keys[1] as Keys);
+  giveKeys(lower, keys[0] as KeyPair);
+  giveKeys(higher, keys[1] as KeyPair);
   const second = meshAddresses(MeshSecret.fromFile(lab.secretFile), null).meshIpv4(
     keys[1]?.publicKey as PublicKey,
     1,
@@ -133,7 +121,7 @@ describe("five nodes in a network of fourteen addresses, three of them with one"
   const [thirdA, thirdB, low, middle, high] = ["third-a", "third-b", "low", "middle", "high"].map((name) =>
     lab.addNode(name, { flags }),
   ) as [MeshNode, MeshNode, MeshNode, MeshNode, MeshNode];
-  for (const [index, node] of [low, middle, high].entries()) giveKeys(node, keys[index] as Keys);
+  for (const [index, node] of [low, middle, high].entries()) giveKeys(node, keys[index] as KeyPair);
   const derivation = meshAddresses(MeshSecret.fromFile(lab.secretFile), subnet);
   // Third parties that have nothing to do with it.
   const taken = new Set([address]);

@@ -6,10 +6,14 @@ export interface KeyPair {
   readonly publicKey: string;
 }
 
+/** As DER, whose last 32 bytes are the key: while a key object is exported as JWK, Node.js 20 may wait for itself for ever. */
 export function newKeyPair(): KeyPair {
-  const { d, x } = generateKeyPairSync("x25519").privateKey.export({ format: "jwk" });
-  const text = (part: string | undefined): string => Buffer.from(part ?? "", "base64url").toString("base64");
-  return { privateKey: text(d), publicKey: text(x) };
+  const { privateKey, publicKey } = generateKeyPairSync("x25519", {
+    privateKeyEncoding: { type: "pkcs8", format: "der" },
+    publicKeyEncoding: { type: "spki", format: "der" },
+  });
+  const text = (der: Buffer): string => der.subarray(-32).toString("base64");
+  return { privateKey: text(privateKey), publicKey: text(publicKey) };
 }
 
 export const newPresharedKey = (): string => randomBytes(32).toString("base64");
