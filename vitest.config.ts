@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** For all projects. */
+const setupFiles = ["__test__/ownFolder.ts"];
+
 /**
  * `unit` and `simulator` need nothing, `mesh` and `wireguard` need root (network namespaces; real daemons, WireGuard alone), `vm` needs
  * qemu; it runs the mesh files, and those of `inside-vm`, once more inside a VM whose kernel has WireGuard.
@@ -11,6 +14,7 @@ export default defineConfig({
     projects: [
       {
         test: {
+          setupFiles,
           name: "unit",
           include: ["__test__/unit/**/*.test.ts"],
           testTimeout: 20_000,
@@ -18,6 +22,7 @@ export default defineConfig({
       },
       {
         test: {
+          setupFiles,
           name: "simulator",
           include: ["__test__/simulator/**/*.test.ts"],
           maxWorkers: 2,
@@ -27,16 +32,18 @@ export default defineConfig({
       },
       {
         test: {
+          setupFiles,
           name: "mesh",
           include: ["__test__/mesh/**/*.test.ts"],
           fileParallelism: false,
           // Inside the VM everything takes ten times as long.
           testTimeout: process.env.IN_VM === undefined ? 300_000 : 1_200_000,
-          hookTimeout: 300_000,
+          hookTimeout: process.env.IN_VM === undefined ? 300_000 : 1_200_000,
         },
       },
       {
         test: {
+          setupFiles,
           name: "wireguard",
           include: ["__test__/wireguard/*.test.ts"],
           maxWorkers: 2,
@@ -46,6 +53,7 @@ export default defineConfig({
       },
       {
         test: {
+          setupFiles,
           name: "wireguard-load",
           include: ["__test__/wireguard/load/*.test.ts"],
           fileParallelism: false,
@@ -55,6 +63,7 @@ export default defineConfig({
       },
       {
         test: {
+          setupFiles,
           name: "vm",
           include: ["__test__/vm/*.test.ts"],
           fileParallelism: false,
@@ -64,6 +73,7 @@ export default defineConfig({
       },
       {
         test: {
+          setupFiles,
           name: "inside-vm",
           include: ["__test__/vm/inside/*.test.ts"],
           fileParallelism: false,

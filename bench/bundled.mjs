@@ -10,6 +10,16 @@ export async function runBundled(entry) {
   const folder = mkdtempSync(path.join(tmpdir(), "wgmesh-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const outfile = path.join(folder, "bench.mjs");
-  await build({ entryPoints: [entry], outfile, bundle: true, platform: "node", format: "esm" });
+  // A signal runs no handler; once the program runs it needs no file.
+  const remove = `removeBundle(${JSON.stringify(folder)}, { recursive: true });`;
+  const js = `import { rmSync as removeBundle } from "node:fs"; ${remove}`;
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    banner: { js },
+  });
   await import(pathToFileURL(outfile).href);
 }

@@ -21,6 +21,7 @@ export const simulation: Bench = {
       found(row("datagrams", "datagrams of discovery a node sends at rest", "1/min"));
       found(row("bytes", "their bytes", "B/min"));
       found(row("tunnelDatagrams", "WireGuard's datagrams of a node at rest", "1/min"));
+      found(row("wakes", "times a node at rest is woken by its own timers", "1/min"));
     }
     return [];
   },

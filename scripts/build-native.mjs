@@ -3,7 +3,7 @@
 //   --test   native/wgmesh-test.<platform>.node, dev profile with the feature test-exports, for the vector tests only
 // The dev builds call cargo directly: napi always names a --target, and so would not share what `cargo test` compiled.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -29,7 +29,9 @@ function buildDev() {
 
 function buildRelease() {
   mkdirSync(targetFolder, { recursive: true });
-  const output = mkdtempSync(join(targetFolder, "napi-output-"));
+  removeLeftOutputs();
+  const output = join(targetFolder, `napi-output-${process.pid}`);
+  mkdirSync(output);
   try {
     const napi = join(root, "node_modules/@napi-rs/cli/dist/cli.js");
     // No loader and no types are generated: native/index.js and native/index.d.ts are written by hand.
@@ -48,6 +50,23 @@ function buildRelease() {
     install(join(output, built), built);
   } finally {
     rmSync(output, { recursive: true, force: true });
+  }
+}
+
+/** Those of builds that were killed. */
+function removeLeftOutputs() {
+  for (const name of readdirSync(targetFolder)) {
+    const pid = /^napi-output-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(targetFolder, name), { recursive: true });
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return pid !== process.pid;
+  } catch (error) {
+    return error.code === "EPERM";
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Bundles both binaries to dist/, or to the folder given: one file each for what `--version` needs, the rest in chunks that
- * are loaded when used.
+ * Bundles both binaries to dist/, or to the folder given: one file each for what `--version` needs, and below chunks/ what these
+ * go on with, of which one start loads one; what is seldom used is in further chunks there.
  */
 import { chmod, readFile, rm } from "node:fs/promises";
 import path from "node:path";
@@ -9,14 +9,23 @@ import { build } from "esbuild";
 const root = path.resolve(import.meta.dirname, "..");
 const { version } = JSON.parse(await readFile(path.join(root, "package.json"), "utf8"));
 const outdir = path.resolve(process.argv[2] ?? path.join(root, "dist"));
-const binaries = ["wgmeshd", "wgmesh"];
+/** Each binary, and the files of src/cli it goes on with. */
+const binaries = { wgmeshd: ["daemonMain"], wgmesh: ["oftenCommand", "wgmeshCommand"] };
 
-// Chunks have their hash in the name: old ones would pile up.
-await rm(path.join(outdir, "chunks"), { recursive: true, force: true });
-// Each by itself: parts that both use would be cut into a dozen files, and each file costs every start a millisecond or two.
-for (const name of binaries)
-  await build({
-    entryPoints: [path.join(root, "src/cli", `${name}.ts`)],
+/** Leaves the import of `parts` as it is, but for its path: they are bundled by themselves. */
+const separate = (folder, parts) => ({
+  name: "separate parts",
+  setup(bundle) {
+    bundle.onResolve({ filter: new RegExp(`^\\./(${parts.join("|")})\\.ts$`) }, (asked) => ({
+      path: `./chunks/${folder}/${path.basename(asked.path, ".ts")}.js`,
+      external: true,
+    }));
+  },
+});
+
+const bundled = (source, options) =>
+  build({
+    entryPoints: [path.join(root, "src/cli", `${source}.ts`)],
     outdir,
     bundle: true,
     splitting: true,
@@ -30,9 +39,22 @@ for (const name of binaries)
     banner: {
       js: 'import { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
     },
-    chunkNames: `chunks/${name}/[name]-[hash]`,
     sourcemap: true,
     legalComments: "none",
     logLevel: "warning",
+    ...options,
   });
-await Promise.all(binaries.map((name) => chmod(path.join(outdir, `${name}.js`), 0o755)));
+
+// Chunks have their hash in the name: old ones would pile up.
+await rm(path.join(outdir, "chunks"), { recursive: true, force: true });
+// Each by itself: parts that several use would be cut into a dozen files, and each file costs every start a millisecond or two.
+for (const [name, parts] of Object.entries(binaries)) {
+  await bundled(name, { plugins: [separate(name, parts)], banner: {} });
+  for (const part of parts) {
+    await bundled(part, {
+      entryNames: `chunks/${name}/[name]`,
+      chunkNames: `chunks/${name}/[name]-[hash]`,
+    });
+  }
+}
+await Promise.all(Object.keys(binaries).map((name) => chmod(path.join(outdir, `${name}.js`), 0o755)));

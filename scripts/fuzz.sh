@@ -45,8 +45,11 @@ fuzz() {
 minimise() {
   local target=$1
   mkdir -p "found/$target" "corpus/$target"
-  fresh=$(mktemp -d "found/$target.XXXXXX")
+  # One name: what a killed run left is gone with the next.
+  fresh=found/$target.fresh
   trap 'rm -rf "$fresh"' EXIT
+  rm -rf "$fresh"
+  mkdir "$fresh"
   # By the edges that are reached, not by how often: about a quarter of the inputs, and what fuzzing starts from is enough.
   cargo_fuzz run -s "${sanitizer[$target]:-address}" "$target" "$fresh" "corpus/$target" "found/$target" -- \
     -set_cover_merge=1 -use_counters=0 -max_len="${max_len[$target]}"

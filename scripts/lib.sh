@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by up.sh and test.sh, both of which start from a clone that was never built. Sourced with the clone as
 # working directory.
 
@@ -9,9 +10,12 @@ step() {
   shift
   say "$text"
   log=$(mktemp)
-  "$@" >"$log" 2>&1 </dev/null || status=$?
-  [ "$status" = 0 ] || { cat "$log" >&2; say "failed (exit $status): $*"; }
+  exec 8<>"$log"
+  # It has no name from here on, so nothing stays of it however this ends.
   rm -f "$log"
+  "$@" >&8 2>&1 </dev/null || status=$?
+  [ "$status" = 0 ] || { cat /dev/fd/8 >&2; say "failed (exit $status): $*"; }
+  exec 8>&-
   return "$status"
 }
 

@@ -36,8 +36,11 @@ build_dist
 
 # Others read the printed lines, never the secret: it goes from wgmesh init straight into a file of mode 0600.
 make_secret() {
-  local file=$1 fresh
+  local file=$1
+  # shellcheck disable=SC2174 # only the deepest is ours
   mkdir -p -m 0700 "$(dirname "$file")"
+  fresh=''
+  trap '[ -z "$fresh" ] || rm -f "$fresh"' EXIT
   fresh=$(umask 077 && mktemp "$file.XXXXXX")
   # The hard link fails when somebody else made the file meanwhile; then theirs counts.
   if node dist/wgmesh.js init >"$fresh" && [ -s "$fresh" ] && ln "$fresh" "$file" 2>/dev/null; then

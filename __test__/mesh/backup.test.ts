@@ -1,5 +1,16 @@
 /** A node is backed up, put on a fresh machine, and is the same node to the others there. */
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Outcome } from "./harness/exec.ts";
@@ -96,5 +107,41 @@ describe("backup, export and import", () => {
     const bad = await wgmesh(one, "export", "--part", "keys");
     expect(bad.code).toBe(2);
     expect(bad.stderr).toContain("identity, peers, reload, settings, config");
+  });
+
+  test("root keeps the files of a service's user for that user", async () => {
+    const SERVICE = 65_534;
+    const folder = mkdtempSync(path.join(tmpdir(), "wgmesh-service-"));
+    try {
+      chmodSync(folder, 0o755);
+      const stateDir = path.join(folder, "state");
+      mkdirSync(stateDir, { mode: 0o700 });
+      const asRoot = (...args: string[]): Promise<Outcome> =>
+        fresh.exec([process.execPath, clientProgram, ...args, "--state-dir", stateDir]);
+      const give = (name: string, text: string): void => {
+        writeFileSync(path.join(stateDir, name), text, { mode: 0o600 });
+        chownSync(path.join(stateDir, name), SERVICE, SERVICE);
+      };
+      give("wg0.json", readFileSync(path.join(one.stateDir, "wg0.json"), "utf8"));
+      give("wg0.settings.toml", "[interface]\nkeepalive = 13\n");
+      chownSync(stateDir, SERVICE, SERVICE);
+
+      const backup = path.join(folder, "backup.json");
+      expect(await asRoot("backup", backup)).toMatchObject({ code: 0, stderr: "" });
+      expect(statSync(backup).uid).toBe(0);
+      const checks = ["state-file", "node-files"].flatMap((id) => ["--check", id]);
+      expect(await asRoot("doctor", ...checks)).toMatchObject({ code: 0 });
+
+      give("wg0.settings.toml", "[interface]\nkeepalive = 14\n");
+      rmSync(path.join(stateDir, "wg0.json"));
+      expect(await asRoot("import", backup)).toMatchObject({ code: 0, stderr: "" });
+      expect(readFileSync(path.join(stateDir, "wg0.settings.toml"), "utf8")).toContain("= 13");
+      expect(readdirSync(stateDir).sort()).toEqual(["wg0.json", "wg0.lock", "wg0.settings.toml"]);
+      for (const name of readdirSync(stateDir)) {
+        expect(statSync(path.join(stateDir, name)), name).toMatchObject({ uid: SERVICE, gid: SERVICE });
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -38,6 +38,10 @@ describe("SIGTERM to a running node", () => {
     const locks = [leaves.runDir, leaves.stateDir].map((folder) => path.join(folder, "wg0.lock"));
     expect(locks.some((file) => existsSync(file))).toBe(true);
     expect(await stays.clientJson("peers", "count")).toMatchObject({ active: 0 });
+    expect(await stays.clientJson("peers", "list", "--all")).toMatchObject({
+      peers: [],
+      departed: [{ hostname: expect.any(String), reason: "goodbye" }],
+    });
   });
 
   test("lets it come back and be pinged at once", async () => {

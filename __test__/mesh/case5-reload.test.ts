@@ -33,7 +33,7 @@ describe("a reload", () => {
   afterEach(() => rmSync(reloadFile, { force: true }));
 
   test("by SIGHUP advertises a new route, others use it at once, and no packet of the tunnel is lost", async () => {
-    const ping = new SteadyPing(user, inRouter.status.mesh_ip, 2);
+    const ping = new SteadyPing(user, inRouter.status.mesh_ip, 2, true);
     await delay(500);
     writeReload(`# networks behind this node\nadvertise-routes = ${network}\n`);
     router.signal("SIGHUP");

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { MeshNode } from "./harness/node.ts";
 import { useLab } from "./harness/useLab.ts";
 
-/** Exit codes as README documents them. */
+/** Exit codes as `--help` documents them. */
 const exit = { usage: 2, secret: 3, state: 4, alreadyRunning: 5, permission: 7, system: 8 } as const;
 
 /** Files below a folder with mode and content. The lock file is made to be locked and stays; it says nothing. */

@@ -101,6 +101,31 @@ describe("the configuration of a running node", () => {
     expect(await keepalive()).toContain("25");
   });
 
+  test("set while running: what discovery says and does, at once", async () => {
+    const layer = async (name: string): Promise<string | undefined> =>
+      (await user.clientJson<{ layers: { name: string; state: string }[] }>("status")).layers.find(
+        (each) => each.name === name,
+      )?.state;
+    const endpoint = async () => (await user.rpc<{ endpoint: string }>("daemon.status")).endpoint;
+    expect([await layer("gossip"), await endpoint()]).toEqual(["running", told]);
+    const settings = {
+      ...{ gossip: "off", introducer: true, "advertise-endpoint": "198.51.100.8:444" },
+      ...{ "relay-limit": 1_000_000, "reconcile-interval": 2 },
+    };
+    expect(await user.rpc("config.set", { settings })).toMatchObject({ restart: [] });
+    expect([await layer("gossip"), await endpoint()]).toEqual(["off", "198.51.100.8:444"]);
+    const peer = async () =>
+      (await router.rpc<{ peers: { introducer: boolean; endpoint: string }[] }>("peers.list")).peers[0];
+    await until(
+      "the other node has heard",
+      allowanceMs(2000),
+      async () => (await peer())?.introducer === true,
+    );
+    await user.rpc("config.unset", { keys: Object.keys(settings) });
+    expect([await layer("gossip"), await endpoint()]).toEqual(["running", told]);
+    expect((await user.client("config", "set", "relay-limit", "none")).stderr).toContain("relay-limit");
+  });
+
   test("kept across a restart when asked, until it is taken back", async () => {
     const set = await user.client("config", "set", "accept-routes", "none", "--keep");
     expect([set.code, set.stdout]).toEqual([0, "changed: accept-routes=none\n"]);

@@ -23,6 +23,7 @@ async function dhtLayer(node: { rpc<T>(method: string): Promise<T> }): Promise<L
 describe("two nodes at public addresses, without LAN discovery", () => {
   const internet = useInternet();
   const sites = ["alice", "bob"].map((name) => internet.addSite(name, "O"));
+  const home = internet.addSite("home", "M");
   let flags: readonly string[] = [];
 
   beforeAll(async () => {
@@ -73,6 +74,31 @@ describe("two nodes at public addresses, without LAN discovery", () => {
     const status = await again.untilRunning();
     if (bob === undefined) throw new Error("no member");
     await pingAllPairs([{ node: again, status }, bob], 5_000);
+  });
+
+  test("are degraded with a growing pause where nothing answers, and back within 10 s of the network", async () => {
+    const node = internet.lab.addNode(home.name, { flags: [...flags, "--no-stun"] }, home.addHost(home.name));
+    // Beyond the router, so that no event tells the host.
+    home.setLink("down");
+    node.start("--log-level", "debug");
+    await node.untilRunning();
+    const pauses = () =>
+      node.log.flatMap(({ fields }) =>
+        /^DHT (still )?not reachable$/.test(String(fields?.msg)) ? [Number(fields?.retryInMs)] : [],
+      );
+    await until("the DHT was tried twice", allowanceMs(15_000), () => pauses().length >= 2);
+    expect(await dhtLayer(node)).toMatchObject({ state: "degraded", last_error: "no DHT node answers" });
+    const [first = 0, second = 0] = pauses();
+    expect(second).toBeGreaterThan(first);
+    const isIn = (state: string) => async () => (await dhtLayer(node))?.state === state;
+    for (const what of ["at first", "again"]) {
+      home.setLink("up");
+      const { ms } = await timed(() => until("the DHT layer runs", allowanceMs(10_000), isIn("running")));
+      console.log(`DHT reached ${what} ${Math.round(ms)} ms after the network`);
+      home.setLink("down");
+      await until("the DHT layer says that it is not heard", allowanceMs(60_000), isIn("degraded"));
+    }
+    await node.stop();
   });
 });
 

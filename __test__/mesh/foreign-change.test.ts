@@ -39,6 +39,21 @@ describe("wg set by somebody else", () => {
     expect(peer?.allowedIps).not.toContain("198.51.100.0/24");
   });
 
+  test("that gives a peer another preshared key is noticed, logged and undone", async () => {
+    const [{ node }, other] = members as [Member, Member];
+    const keys = async (): Promise<string> =>
+      (await node.exec(["wg", "show", "wg0", "preshared-keys"])).stdout;
+    const before = await keys();
+    expect(before).not.toContain("(none)");
+    const key = Buffer.alloc(32, 5).toString("base64");
+    const since = node.log.length;
+    const change = `echo ${key} | wg set wg0 peer ${other.status.pubkey} preshared-key /dev/stdin`;
+    expect((await node.exec(["sh", "-c", change])).code).toBe(0);
+    await mended("preshared key", since);
+    expect(await keys()).toBe(before);
+    expect(node.log.slice(since).filter(({ text }) => text.includes(key))).toEqual([]);
+  });
+
   test("that adds a peer is noticed, logged and undone", async () => {
     const [{ node }] = members as [Member];
     const since = node.log.length;

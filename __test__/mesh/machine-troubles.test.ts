@@ -45,7 +45,7 @@ async function seen(check: string): Promise<{ state: string | undefined; overall
 /** Makes the trouble, sees the warning, ends it, sees it gone, and all the while the tunnel loses nothing. */
 async function trouble(check: string, make: () => unknown, mend: () => unknown): Promise<void> {
   const ping = new SteadyPing(alice, members[1]?.status.mesh_ip ?? "", 200);
-  make();
+  await make();
   await until(`${check} is a warning`, allowanceMs(12_000), async () => {
     const { state, overall, warned } = await seen(check).catch(() => ({
       state: "",
@@ -82,14 +82,25 @@ test("a read-only state directory is a warning", async () => {
   );
 });
 
+/** More lines than fit into the page of its file that the audit has already. */
+const RELOADS = 60;
+
+/** Whole lines of reloads. */
+const reloads = (audit: string): number => audit.split(/"action":"daemon.reload".*\n/).length - 1;
+
 test("a full disk is a warning, and who was met meanwhile is saved when there is room again", async () => {
   const filler = path.join(alice.stateDir, "filler");
+  const log = path.join(alice.stateDir, "carol.log");
+  const read = (file: string): string => readFileSync(file, "utf8");
+  const audit = path.join(alice.stateDir, `${alice.iface}.audit.jsonl`);
   const cache = path.join(alice.stateDir, `${alice.iface}-peers.json`);
   await trouble(
     "state-directory",
-    () => {
+    async () => {
       expect(() => writeFileSync(filler, Buffer.alloc(4 * 1024 * 1024))).toThrow(/ENOSPC/);
-      carol.start();
+      carol.start("--log-file", log);
+      for (let call = 0; call < RELOADS; call += 1) await alice.rpc("daemon.reload");
+      expect(reloads(read(audit))).toBeLessThan(RELOADS);
     },
     () => {
       rmSync(filler);
@@ -99,6 +110,19 @@ test("a full disk is a warning, and who was met meanwhile is saved when there is
   await alice.pingUntilAnswered(
     (await carol.rpc<{ mesh_ip: string }>("daemon.status")).mesh_ip,
     allowanceMs(1000),
+  );
+  // What could not be written waited, and nothing has to happen for it to be there.
+  const last = await carol.rpc<{ lines: { time: string }[] }>("logs.list", { limit: 1000 });
+  await until("audit and log are complete", allowanceMs(6000), () => {
+    return reloads(read(audit)) === RELOADS && read(log).includes(last.lines.at(-1)?.time ?? "?");
+  });
+  const whole = read(log)
+    .slice(0, read(log).lastIndexOf("\n"))
+    .split("\n")
+    .map((line) => JSON.parse(line) as { time: string; msg: string });
+  expect(whole[0]?.msg).toBe("wgmeshd starts");
+  expect(last.lines.map(({ time }) => time).filter((at) => !whole.some(({ time }) => time === at))).toEqual(
+    [],
   );
   // The next look finds a full disk and then room again, and then saves.
   expect(() => writeFileSync(filler, Buffer.alloc(4 * 1024 * 1024))).toThrow(/ENOSPC/);

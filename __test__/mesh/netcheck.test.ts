@@ -17,13 +17,7 @@ describe.concurrent("of a daemon", () => {
   test.each<KindName>(["O", "F", "M", "R", "FC", "AR", "PR"])(
     "behind %s: mapping and filtering of every socket",
     async (kind) => {
-      const name = `n${kind.toLowerCase()}`;
-      const site = internet.addSite(name, kind);
-      const node = internet.lab.addNode(
-        name,
-        { flags: [...internet.discoveryFlags, "--no-dht"] },
-        site.addHost(name),
-      );
+      const { site, node } = internet.addNode(`n${kind.toLowerCase()}`, kind);
       await node.startAndWait();
       const report = await node.clientJson<NetReport>("netcheck");
       const { mapping, filtering } = kindOf(kind);

@@ -333,7 +333,7 @@ describe("on a terminal", () => {
 
   test("lines are for people, in colour; Ctrl-C ends the daemon in order", async () => {
     const node = lab.addNode("colour");
-    const text = await shown(node, { NO_COLOR: "" });
+    const text = await shown(node, { NO_COLOR: "", TERM: "xterm" });
     expect(text).toContain("\x1b[0m \x1b[32mINFO \x1b[0m wgmeshd starts");
     expect(text).not.toContain('{"level"');
     expect(node.leftovers()).toEqual([]);

@@ -29,18 +29,6 @@ beforeAll(async () => {
   await internet.startServers({ dhtNodes: 0 });
 });
 
-/** A node at a place of its own. It finds nobody: STUN alone is looked at. */
-function nodeAt(name: string, kind: KindName, ...flags: string[]) {
-  const site = internet.addSite(name, kind);
-  const host = site.addHost(name);
-  const node = internet.lab.addNode(
-    name,
-    { flags: [...internet.discoveryFlags, "--no-dht", ...flags] },
-    host,
-  );
-  return { site, node };
-}
-
 describe.concurrent("the endpoint and NAT type in status", () => {
   test.each<[KindName, string]>([
     ["O", "cone"],
@@ -51,7 +39,7 @@ describe.concurrent("the endpoint and NAT type in status", () => {
     ["R", "symmetric"],
     ["Q", "symmetric"],
   ])("behind %s: %s", async (kind, natType) => {
-    const { site, node } = nodeAt(`k${kind.toLowerCase()}`, kind);
+    const { site, node } = internet.addNode(`k${kind.toLowerCase()}`, kind);
     await node.startAndWait();
     const found = await untilStatus(node, "STUN answered", allowanceMs(1_000), (now) =>
       now.endpoint.startsWith(`${site.address}:`),
@@ -66,9 +54,9 @@ describe.concurrent("the endpoint and NAT type in status", () => {
 
 describe("behind a router that keeps no ports", () => {
   test("the port in status is the one WireGuard's own packets come from", async () => {
-    const { site: far, node: bob } = nodeAt("bob", "O");
+    const { site: far, node: bob } = internet.addNode("bob", "O");
     await bob.startAndWait();
-    const { node: alice } = nodeAt("alice", "PR", "--peer", far.address);
+    const { node: alice } = internet.addNode("alice", "PR", "--peer", far.address);
     await alice.startAndWait();
     const { endpoint } = await untilStatus(
       alice,
@@ -85,7 +73,7 @@ describe("behind a router that keeps no ports", () => {
   });
 
   test("a router that reboots has another address: status tells it without a restart", async () => {
-    const { site, node } = nodeAt("reboot", "PR");
+    const { site, node } = internet.addNode("reboot", "PR");
     await node.startAndWait();
     const before = site.address;
     await untilStatus(node, "the first address", allowanceMs(1_000), (now) =>
@@ -100,9 +88,9 @@ describe("behind a router that keeps no ports", () => {
   });
 
   test("while somebody waits for answers, a router that reboots is noticed within seconds", async () => {
-    const { site: far, node: carol } = nodeAt("carol", "O");
+    const { site: far, node: carol } = internet.addNode("carol", "O");
     await carol.startAndWait();
-    const { site, node: dave } = nodeAt("dave", "PR", "--peer", far.address, "--no-punching");
+    const { site, node: dave } = internet.addNode("dave", "PR", "--peer", far.address, "--no-punching");
     const { mesh_ip: meshIp } = await carol.rpc<{ mesh_ip: string }>("daemon.status");
     await dave.startAndWait();
     await dave.pingUntilAnswered(meshIp, allowanceMs(2_000));
@@ -138,7 +126,7 @@ test("servers nobody can reach: degraded, nothing waits, and the daemon says so 
 });
 
 test("--no-stun: nothing is asked", async () => {
-  const { node } = nodeAt("silent", "O", "--no-stun");
+  const { node } = internet.addNode("silent", "O", "--no-stun");
   await node.startAndWait();
   expect(stunOf(await status(node))).toMatchObject({ state: "off" });
   await delay(2_000);
@@ -151,7 +139,7 @@ test("--no-stun: nothing is asked", async () => {
 });
 
 test("a process that was stopped for a while asks again at once when it goes on", async () => {
-  const { site, node } = nodeAt("sleeper", "PR");
+  const { site, node } = internet.addNode("sleeper", "PR");
   await node.startAndWait();
   await untilStatus(node, "the first address", allowanceMs(1_000), (now) =>
     now.endpoint.startsWith(`${site.address}:`),

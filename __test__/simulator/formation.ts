@@ -1,8 +1,8 @@
 /**
  * A mesh without faults, from its start until it rests: how long it takes to be one, and what each node sends when it is.
  */
-import { seededRandom } from "../unit/discovery/memoryMesh.ts";
-import { disagreement } from "./agreement.ts";
+import { seededRandom } from "../unit/support/seededRandom.ts";
+import { Agreement } from "./agreement.ts";
 import { SimDht } from "./world/dht.ts";
 import { EventQueue } from "./world/eventQueue.ts";
 import { meshAddresses } from "./world/identities.ts";
@@ -24,6 +24,8 @@ export interface Formation {
   readonly datagrams: number;
   readonly bytes: number;
   readonly tunnelDatagrams: number;
+  /** Instants at which its timers called back. */
+  readonly wakes: number;
 }
 
 /** LANs of fifty nodes with multicast, joined by the DHT; nothing is lost. Rejects when they do not become one mesh. */
@@ -49,10 +51,11 @@ export async function formMesh(count: number, seed: number): Promise<Formation> 
     const discovery = { lan: true, dht: count > LAN_NODES, staticPeers: [] };
     return new SimNode(world, observer, index, host, { networks: [], discovery });
   });
+  const agreement = new Agreement(nodes, () => true);
   for (const node of nodes) node.start();
   for (;;) {
     await queue.advance(LOOK_MS);
-    const lacks = disagreement(nodes, () => true);
+    const lacks = agreement.lacks();
     if (lacks === null) break;
     if (failure !== null || queue.nowMs > GIVE_UP_MS)
       throw new Error(`no mesh after ${queue.nowMs} ms: ${lacks}`, { cause: failure });
@@ -60,12 +63,15 @@ export async function formMesh(count: number, seed: number): Promise<Formation> 
   const convergedMs = queue.nowMs;
   await queue.advance(CALMS_MS);
   for (const { host } of nodes) host.traffic = noTraffic();
+  const wakes = (): number => nodes.reduce((sum, { run }) => sum + (run?.clock.wakes ?? 0), 0);
+  const wakesBefore = wakes();
   await queue.advance(MEASURED_MS);
   const mean = (of: "datagrams" | "bytes" | "tunnelDatagrams"): number =>
     nodes.reduce((sum, { host }) => sum + host.traffic[of], 0) / count / (MEASURED_MS / 60_000);
   const formation = {
     ...{ convergedMs, datagrams: mean("datagrams"), bytes: mean("bytes") },
     tunnelDatagrams: mean("tunnelDatagrams"),
+    wakes: (wakes() - wakesBefore) / count / (MEASURED_MS / 60_000),
   };
   for (const node of nodes) node.crash();
   return formation;

@@ -5,7 +5,8 @@
 import type { PublicKey } from "../../src/core/types.ts";
 import type { PeerEvent } from "../../src/peers/peer.ts";
 import type { PeerChange } from "../../src/wireguard/backend.ts";
-import { indexOf } from "./world/identities.ts";
+import type { PrivacyWatch } from "./privacyWatch.ts";
+import { indexOf, meshAddresses } from "./world/identities.ts";
 import { noTraffic } from "./world/network.ts";
 import type { Observer, Run, SimNode } from "./world/node.ts";
 import { TRACED, type Trace } from "./world/trace.ts";
@@ -36,6 +37,9 @@ export class Invariants implements Observer {
   readonly broken: string[] = [];
   /** The most datagrams that a node sent in a minute. */
   busiestMinute = 0;
+  sent?: Observer["sent"];
+  passedOn?: Observer["passedOn"];
+  #shookHands: Observer["shookHands"] = () => {};
   readonly #nowMs: () => number;
   readonly #trace: Trace;
   readonly #members: number;
@@ -47,6 +51,18 @@ export class Invariants implements Observer {
     this.#nowMs = nowMs;
     this.#trace = trace;
     this.#members = members;
+  }
+
+  /** To be told of all datagrams, and of announcements by stem and fluff. */
+  listenWith(privacy: PrivacyWatch): void {
+    this.sent = (node, data, to) => privacy.sent(node, data, to);
+    this.passedOn = (node, nonce) => privacy.received(node, nonce);
+    this.#shookHands = (node, peer) => privacy.shookHands(node, meshAddresses().meshIpv4(peer, 0));
+  }
+
+  /** Something else found that it does not hold. */
+  found(what: string): void {
+    this.broken.push(`${this.#nowMs()} ms: ${what}`);
   }
 
   started(node: SimNode, run: Run): void {
@@ -79,6 +95,7 @@ export class Invariants implements Observer {
 
   shookHands(node: SimNode, peer: PublicKey): void {
     this.#trace.add(TRACED.session, this.#nowMs(), node.index, indexOf(peer));
+    this.#shookHands(node, peer);
   }
 
   failed(node: SimNode, error: unknown): void {

@@ -2,7 +2,7 @@
  * What happens to a simulated mesh, drawn from one number: who is where and finds others how, when nodes start, and what goes wrong
  * when. Pure.
  */
-import { seededRandom } from "../unit/discovery/memoryMesh.ts";
+import { seededRandom } from "../unit/support/seededRandom.ts";
 import type { Weather } from "./world/network.ts";
 
 /** One member as it begins. */
@@ -14,6 +14,8 @@ export interface Member {
   readonly networks: readonly string[];
   /** Members that its operator named. */
   readonly named: readonly number[];
+  /** `--privacy`; absent in a mesh that knows nothing of stem and fluff. */
+  readonly isPrivate?: boolean;
 }
 
 export type Fault =
@@ -50,6 +52,8 @@ const FAULTS_FROM_MS = 5_000;
 const FAULTS_WITHIN_MS = 20_000;
 /** What goes wrong for a while does so for as long as this at most. */
 const LASTS_MS = 20_000;
+/** Meshes in which all announce themselves by stem and fluff, or half of them: each datagram is read in them, so they take four times as long. */
+const PRIVATE_SCENARIOS = 0.03;
 
 /** The same number and size give the same scenario. */
 export function makeScenario(seed: number, nodes: number): Scenario {
@@ -68,12 +72,16 @@ export function makeScenario(seed: number, nodes: number): Scenario {
     const slowest = between(5, 200);
     return { loss: random.unit() * worst, delayMs: [1, slowest] };
   };
+  // Drawn apart, so that the rest of a seed is the same with and without.
+  const privacy = seededRandom(`privacy ${seed} of ${nodes}`);
+  const privateShare = privacy.unit() < PRIVATE_SCENARIOS ? (privacy.unit() < 0.5 ? 1 : 0.5) : 0;
   const members = Array.from({ length: nodes }, (_, index) => ({
     lan: below(lans),
     startMs: chance(0.7) ? below(STARTS_WITHIN_MS) : 0,
     clockErrorMs: chance(0.3) ? between(-MOST_CLOCK_ERROR_MS, MOST_CLOCK_ERROR_MS) : 0,
     networks: chance(0.4) ? [`10.200.${index % 250}.0/24`] : [],
     named: named.filter((other) => other !== index),
+    ...(privateShare > 0 ? { isPrivate: privacy.unit() < privateShare } : {}),
   }));
 
   const node = (): number => below(nodes);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { Cidr, Endpoint, PublicKey } from "../../src/core/types.ts";
 import type { Sighting } from "../../src/peers/peer.ts";
 import { PeerStore } from "../../src/peers/store.ts";
 import type { PeerChange } from "../../src/wireguard/backend.ts";
@@ -12,8 +13,9 @@ const NODES = 8;
 const MOST_SEEDS = 20;
 
 /** What is found first when every node has that fault. */
-async function foundWith(faults: Faults): Promise<string> {
+async function foundWith(faults: Faults, isFit: (seed: number) => boolean = () => true): Promise<string> {
   for (let seed = 1; seed <= MOST_SEEDS; seed += 1) {
+    if (!isFit(seed)) continue;
     const { failure } = await simulate({ seed, nodes: NODES, faults });
     if (failure !== null) return failure;
   }
@@ -107,5 +109,64 @@ describe("a planted fault is found:", () => {
       clock.after(1_000, again);
     };
     expect(await foundWith({ discovery })).toMatch(/datagrams in a minute/);
+  });
+
+  test("a store that has two records of a member", { timeout: 300_000 }, async () => {
+    const store: Faults["store"] = (options) => {
+      const made = new PeerStore(options);
+      const { subscribe } = made;
+      // A second record is made of what should change the first.
+      made.subscribe = (listener) =>
+        subscribe.call(made, (event) =>
+          listener(event.type === "updated" ? { ...event, type: "added" } : event),
+        );
+      return made;
+    };
+    expect(await foundWith({ store })).toMatch(/has two records/);
+  });
+
+  test("an interface that leaves out the IPv6 address of a member", { timeout: 300_000 }, async () => {
+    const backend = (device: SimDevice) => {
+      const { apply } = device;
+      const ipv4 = (allowedIps: readonly Cidr[]) => allowedIps.filter((ip) => !ip.endsWith("/128"));
+      device.apply = (changes: readonly PeerChange[]) =>
+        apply.call(
+          device,
+          changes.map((change) => {
+            if (change.kind === "add" || change.kind === "retrigger")
+              return { ...change, peer: { ...change.peer, allowedIps: ipv4(change.peer.allowedIps) } };
+            if (change.kind === "remove" || change.allowedIps === undefined) return change;
+            return { ...change, allowedIps: ipv4(change.allowedIps) };
+          }),
+        );
+      return device;
+    };
+    expect(await foundWith({ backend })).toMatch(/not one mesh yet: .*no allowed IP/);
+  });
+
+  test("an interface that sends to where a member was at first", { timeout: 300_000 }, async () => {
+    const backend = (device: SimDevice) => {
+      const { apply } = device;
+      const first = new Map<PublicKey, Endpoint>();
+      device.apply = async (changes: readonly PeerChange[]) => {
+        const failed = await apply.call(device, changes);
+        for (const peer of device.peers.values()) {
+          if (peer.endpoint !== null && !first.has(peer.publicKey)) first.set(peer.publicKey, peer.endpoint);
+          const endpoint = first.get(peer.publicKey);
+          // Neither what is written nor a packet from elsewhere moves it.
+          if (endpoint !== undefined)
+            Object.defineProperty(peer, "endpoint", {
+              get: () => endpoint,
+              set: () => {},
+              configurable: true,
+            });
+        }
+        return failed;
+      };
+      return device;
+    };
+    const moves = (seed: number): boolean =>
+      makeScenario(seed, NODES).faults.some(({ fault }) => fault.kind === "move");
+    expect(await foundWith({ backend }, moves)).toMatch(/not one mesh yet: .*(sends to|no session)/);
   });
 });

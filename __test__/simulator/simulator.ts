@@ -3,9 +3,10 @@
  */
 import type { Cidr } from "../../src/core/types.ts";
 import type { ReconcileSettings } from "../../src/mesh/reconcileSettings.ts";
-import { seededRandom } from "../unit/discovery/memoryMesh.ts";
-import { disagreement, recordsOfTheDead } from "./agreement.ts";
+import { seededRandom } from "../unit/support/seededRandom.ts";
+import { Agreement, recordsOfTheDead } from "./agreement.ts";
 import { Invariants } from "./invariants.ts";
+import { PrivacyWatch } from "./privacyWatch.ts";
 import { describeFault, type Fault, makeScenario, type Scenario } from "./scenario.ts";
 import { SimDht } from "./world/dht.ts";
 import { EventQueue } from "./world/eventQueue.ts";
@@ -16,9 +17,14 @@ import { TRACED, Trace } from "./world/trace.ts";
 
 /** In virtual time, after the last fault: a stale session lives for three minutes, and a silent peer is asked ever more rarely. */
 export const CONVERGES_WITHIN_MS = 240_000;
-/** So long the mesh is watched in peace, in which two ends may differ no longer than a lost handshake takes to be repeated twice. */
-const PEACE_MS = 15_000;
-const DIFFER_MS = 12_000;
+/**
+ * So long the mesh is watched in peace, and so long a pair may differ in it. While nothing is lost: as a handshake takes to be repeated
+ * twice. While some is lost: a handshake's last packet may be, which shuts one direction until the next keepalive (25 s), and that may be, too.
+ */
+const PEACE = {
+  calm: { forMs: 15_000, differMs: 12_000 },
+  lossy: { forMs: 75_000, differMs: 60_000 },
+} as const;
 /** After this nobody has a record of the dead: ten minutes without news (PROTOCOL.md section 10), looked at once a minute. */
 const DEAD_FORGOTTEN_MS = 12 * 60_000;
 const LOOK_MS = 1_000;
@@ -49,6 +55,8 @@ export interface Outcome {
   readonly virtualMs: number;
   /** Datagrams of discovery. */
   readonly busiestMinute: number;
+  /** By stem and fluff. */
+  readonly announcements: number;
 }
 
 export async function simulate(options: SimulationOptions): Promise<Outcome> {
@@ -68,6 +76,8 @@ class Simulation {
   readonly #network: Network;
   readonly #invariants: Invariants;
   readonly #nodes: SimNode[];
+  readonly #agreement: Agreement;
+  readonly #privacy: PrivacyWatch;
   /** Addresses given, by LAN. */
   readonly #hostsOf = new Map<number, number>();
   #groups = 0;
@@ -81,6 +91,12 @@ class Simulation {
     this.#network = new Network(this.#queue, random("network"), this.#trace);
     this.#network.weather = this.#scenario.weather;
     this.#invariants = new Invariants(() => this.#queue.nowMs, this.#trace, nodes);
+    this.#privacy = new PrivacyWatch(
+      () => this.#queue.nowMs,
+      (what) => this.#invariants.found(what),
+    );
+    const isPrivate = this.#scenario.members.some((member) => member.isPrivate !== undefined);
+    if (isPrivate) this.#invariants.listenWith(this.#privacy);
     const world: Surroundings = {
       ...{ queue: this.#queue, network: this.#network, random, addresses: meshAddresses() },
       dht: new SimDht(this.#queue, random("dht")),
@@ -90,15 +106,18 @@ class Simulation {
     const { members, multicast, dht } = this.#scenario;
     const hosts = members.map(({ lan }, index) => this.#network.addHost(index, this.#freshIp(lan)));
     this.#nodes = hosts.map((host, index) => {
-      const { networks = [], named = [], clockErrorMs = 0 } = members[index] ?? {};
+      const { networks = [], named = [], clockErrorMs = 0, isPrivate } = members[index] ?? {};
       const staticPeers = named.map((other) => ({ host: hosts[other]?.ip ?? "", port: GOSSIP_PORT }));
       const node = new SimNode(world, this.#invariants, index, host, {
         networks: networks as readonly Cidr[],
         discovery: { lan: multicast, dht, staticPeers },
+        isPrivate,
       });
       node.clockErrorMs = clockErrorMs;
       return node;
     });
+    this.#privacy.watch(this.#nodes);
+    this.#agreement = new Agreement(this.#nodes, (a, b) => this.#network.reaches(a.host, b.host));
   }
 
   async run(): Promise<Outcome> {
@@ -111,6 +130,7 @@ class Simulation {
       ...{ seed: this.#options.seed, failure, hash: this.#trace.hash, events: this.#trace.events },
       ...{ convergedAfterMs: this.#convergedAfterMs, virtualMs: this.#queue.nowMs },
       busiestMinute: this.#invariants.busiestMinute,
+      announcements: this.#privacy.announcements,
     };
   }
 
@@ -122,17 +142,28 @@ class Simulation {
     for (const { atMs, fault } of faults) this.#queue.after(atMs, () => this.#strike(fault));
     await this.#advance(calmFromMs);
     await this.#converge();
+    const peaceFromMs = this.#queue.nowMs;
     await this.#peace();
+    this.#lookAtAnnouncements(peaceFromMs);
     if (this.#options.untilDeadForgotten !== true) return;
-    await this.#advance(DEAD_FORGOTTEN_MS - PEACE_MS);
+    await this.#advance(DEAD_FORGOTTEN_MS - PEACE.calm.forMs);
+    this.#lookAtAnnouncements(peaceFromMs);
     const remembered = recordsOfTheDead(this.#nodes);
     if (remembered.length > 0) throw new Error(`records of the dead are left: ${remembered.join(", ")}`);
   }
 
+  #lookAtAnnouncements(fromMs: number): void {
+    const [lost] = this.#privacy.lost(fromMs);
+    if (lost !== undefined) throw new Error(`${this.#queue.nowMs} ms: ${lost}`);
+  }
+
   async #converge(): Promise<void> {
     const startMs = this.#queue.nowMs;
+    let told: string | null = null;
     for (;;) {
-      const lacks = this.#disagreement();
+      const lacks = this.#agreement.lacks();
+      if (lacks !== null && lacks !== told) this.#tell(lacks);
+      told = lacks;
       if (lacks === null) break;
       if (this.#queue.nowMs - startMs >= CONVERGES_WITHIN_MS)
         throw new Error(`${this.#queue.nowMs} ms: not one mesh yet: ${lacks}`);
@@ -142,21 +173,15 @@ class Simulation {
     this.#tell(`all agree ${this.#convergedAfterMs} ms after the last fault`);
   }
 
+  /** With the weather of always. */
   async #peace(): Promise<void> {
-    // A handshake's last packet that is lost shuts one direction until the next keepalive, 25 s.
-    this.#network.weather = { ...this.#scenario.weather, loss: 0 };
-    let agreedAtMs = this.#queue.nowMs;
-    for (let passedMs = 0; passedMs < PEACE_MS; passedMs += LOOK_MS) {
+    const { forMs, differMs } = this.#scenario.weather.loss === 0 ? PEACE.calm : PEACE.lossy;
+    for (let passedMs = 0; passedMs < forMs; passedMs += LOOK_MS) {
       await this.#advance(LOOK_MS);
-      const lacks = this.#disagreement();
-      if (lacks === null) agreedAtMs = this.#queue.nowMs;
-      else if (this.#queue.nowMs - agreedAtMs > DIFFER_MS)
+      const lacks = this.#agreement.lacksSince(this.#queue.nowMs, differMs);
+      if (lacks !== null)
         throw new Error(`${this.#queue.nowMs} ms: at peace, and no mesh any more: ${lacks}`);
     }
-  }
-
-  #disagreement(): string | null {
-    return disagreement(this.#nodes, (a, b) => this.#network.reaches(a.host, b.host));
   }
 
   async #advance(byMs: number): Promise<void> {

@@ -1,6 +1,6 @@
+import { seededRandom } from "../../__test__/unit/support/seededRandom.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import { firstSpy, type Outcome, type Way } from "./firstSpy.ts";
-import { seeded } from "./seeded.ts";
 
 const NODES = 200;
 const ANNOUNCEMENTS = 1_000;
@@ -24,7 +24,7 @@ for (const spies of SHARES) {
     const outcome = firstSpy(
       way,
       { nodes: NODES, spies, announcements: ANNOUNCEMENTS },
-      seeded(`${way} ${spies}`),
+      seededRandom(`${way} ${spies}`),
     );
     console.log(row([percent(spies), way, ...cells(outcome)]));
   }

@@ -6,7 +6,7 @@ const { checkedOptions, coded, unsigned } = require("./errors.js");
 function deviceFace(device, { PresharedKey }) {
   // On a platform without devices there is nothing to put them on.
   if (device.prototype?.apply === undefined) return device;
-  const { configure, apply, read, onEvent } = device.prototype;
+  const { configure, apply, read, reset, onEvent } = device.prototype;
   const { open } = device;
 
   define(device, "open", (kind, name, mtu = 0, options = {}) => {
@@ -26,11 +26,15 @@ function deviceFace(device, { PresharedKey }) {
   define(device.prototype, "apply", async function (changes) {
     const { text, handles } = batch(changes, PresharedKey);
     // Bytes: a string would be read character by character.
-    return JSON.parse(await Reflect.apply(apply, this, [Buffer.from(text), handles]));
+    const bytes = Buffer.from(text);
+    return JSON.parse(await inTurn(this, () => Reflect.apply(apply, this, [bytes, handles])));
   });
   define(device.prototype, "read", async function () {
-    const { peers, ...state } = JSON.parse(await Reflect.apply(read, this, []));
+    const { peers, ...state } = JSON.parse(await inTurn(this, () => Reflect.apply(read, this, [])));
     return { ...state, peers: peers.map(peerOf) };
+  });
+  define(device.prototype, "reset", async function () {
+    await inTurn(this, () => Reflect.apply(reset, this, []));
   });
   define(device.prototype, "onEvent", function (callback) {
     if (typeof callback !== "function") {
@@ -41,11 +45,27 @@ function deviceFace(device, { PresharedKey }) {
   return device;
 }
 
+/** The end of the last call of each device that has one under way. */
+const ends = new WeakMap();
+
+/** Calls of one device begin in the order they are made, each after the one before: the threads that run them keep no order. */
+function inTurn(device, call) {
+  const before = ends.get(device);
+  const result = before === undefined ? call() : before.then(call);
+  const leave = () => {
+    if (ends.get(device) === end) ends.delete(device);
+  };
+  const end = result.then(leave, leave);
+  ends.set(device, end);
+  return result;
+}
+
 /** A peer of its row (native/src/wireguard/json/state.rs). */
 function peerOf(row) {
   return {
     publicKey: row[0],
-    hasPresharedKey: row[1],
+    hasPresharedKey: row[1] !== 0,
+    presharedKeyChanged: row[1] === 2,
     endpoint: row[2],
     allowedIps: row[3],
     keepaliveSeconds: row[4],

@@ -39,9 +39,10 @@ function routeProperties(operation, options) {
     metric = 0,
     gateway,
     protocol = ROUTE_PROTOCOL,
-  } = checkedOptions(operation, given, ["metric", "gateway", "protocol"]);
+    source,
+  } = checkedOptions(operation, given, ["metric", "gateway", "protocol", "source"]);
   const number = (name, value) => unsigned(operation, name, value);
-  return { metric: number("metric", metric), gateway, protocol: number("protocol", protocol) };
+  return { metric: number("metric", metric), gateway, protocol: number("protocol", protocol), source };
 }
 
 exports.networkFace = networkFace;

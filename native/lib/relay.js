@@ -14,6 +14,10 @@ const sessionLimits = [
   ["bytesPerSecond", 0, 0, 0xffff_ffff],
   ["packetsPerSecond", 0, 0, 0xffff_ffff],
 ];
+const byteRates = [
+  ["bytesPerSecond", 12_500_000, 1, 0xffff_ffff],
+  ["sessionBytesPerSecond", 0xffff_ffff, 1, 0xffff_ffff],
+];
 
 /** The values of a table's options, in its order; each row is a name, what it is when left out, and its range. */
 function numbers(operation, table, options) {
@@ -35,11 +39,14 @@ function relayFace({ RelayServer, Bridge, Birthday }) {
   // On a platform without them there is nothing to put them on.
   if (Bridge.prototype?.repoint === undefined) return { RelayServer, Bridge, Birthday };
   const openServer = RelayServer.open;
-  const { addSession } = RelayServer.prototype;
+  const { addSession, setLimits } = RelayServer.prototype;
   define(RelayServer, "open", (options) => openServer(...numbers("open a relay", serverOptions, options)));
   define(RelayServer.prototype, "addSession", function (first, second, limits) {
     const rates = numbers("add a relay session", sessionLimits, limits);
     return Reflect.apply(addSession, this, [first, second, ...rates]);
+  });
+  define(RelayServer.prototype, "setLimits", function (limits) {
+    Reflect.apply(setLimits, this, numbers("limit a relay", byteRates, limits));
   });
 
   const openBridge = Bridge.open;

@@ -22,6 +22,14 @@ export interface RelaySessionLimits {
   packetsPerSecond?: number;
 }
 
+/** What {@link RelayServer.setLimits} takes. */
+export interface RelayRates {
+  /** Bytes a second, of all sessions together, frame headers included; 12,500,000 when left out. */
+  bytesPerSecond?: number;
+  /** Bytes a second of each session there is, both directions together; none of its own when left out. */
+  sessionBytesPerSecond?: number;
+}
+
 /** A session of a relay, without its tokens. */
 export interface RelaySession {
   /** As {@link RelayServer.addSession} returned it. */
@@ -78,6 +86,9 @@ export class RelayServer {
    * Errors: `EEXIST` (a token is in use, or both are the same), `ENOSPC` (as many sessions as there may be), `EINVAL`.
    */
   addSession(first: Uint8Array, second: Uint8Array, limits?: RelaySessionLimits): number;
+
+  /** Other limits from now on, for the sessions that are there too; those of packets stay. Errors: `EINVAL`, `EBADF`. */
+  setLimits(limits: RelayRates): void;
 
   /** Ends a session at once; false when there was none of that number. */
   removeSession(id: number): boolean;

@@ -12,6 +12,8 @@ export interface Route {
   protocol: number;
   /** Lower wins. */
   metric: number;
+  /** The address packets go out from, unless their socket has one; null where the kernel chooses. Always null on macOS. */
+  source: string | null;
   /** `unicast`, `blackhole`, `unreachable`, `prohibit`, … or the number of another. */
   type: string;
 }
@@ -42,6 +44,8 @@ export interface RouteOptions {
   metric?: number;
   /** An address of the destination's family that is reachable on the link. */
   gateway?: string;
+  /** An address of this host, of the destination's family, that packets go out from; left out, the kernel chooses. Not used on macOS. */
+  source?: string;
   /** Who makes it, 1..255: {@link ROUTE_PROTOCOL} when left out. A program beside wgmesh should have a number of its own. */
   protocol?: number;
 }
@@ -66,17 +70,17 @@ export function routeGet(destination: string): RouteLookup | null;
 
 /**
  * Adds a unicast route out of the link to the main table; host bits of the destination are cleared. No error when the very same one
- * is there. Linux with CAP_NET_ADMIN, macOS as root.
+ * is there; one that differs in its source alone gets this one, without a moment in which there is none. Linux with CAP_NET_ADMIN, macOS as root.
  *
  * @param options - A number is the metric.
  *
- * Errors: `EPERM`, `ENODEV`, `EINVAL`, `EEXIST` (another route has this destination and metric; the message names its protocol),
+ * Errors: `EPERM`, `ENODEV`, `EINVAL` (also for a source that is no address of this host), `EEXIST` (another route has this destination and metric; the message names its protocol),
  * `ENETUNREACH` (no way to the gateway), `ENETDOWN` (the link is down).
  */
 export function routeAdd(destination: string, linkName: string, options?: number | RouteOptions): void;
 
 /**
- * Removes a route of that protocol, link, destination and metric (and gateway, when one is named; any metric with 0); others stay.
+ * Removes a route of that protocol, link, destination and metric (and gateway, when one is named; any metric with 0), whatever its source; others stay.
  * No error when it is gone already. Linux with CAP_NET_ADMIN, macOS as root. Errors: `EPERM`, `EINVAL`.
  */
 export function routeDelete(destination: string, linkName: string, options?: number | RouteOptions): void;

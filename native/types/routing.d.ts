@@ -1,10 +1,10 @@
-/** A policy rule that wgmesh made: it sends what it matches to a table. Null for what it does not look at. */
+/** A policy rule that wgmesh made: it sends what it matches to a table, or nowhere. Null for what it does not look at. */
 export interface PolicyRule {
   /** 4 or 6. */
   family: 4 | 6;
   /** Lower is asked first. */
   priority: number;
-  /** Routing table; 254 is main. */
+  /** Routing table; 254 is main, and with 0 what it matches is unreachable. */
   table: number;
   /** Routes of the table with a prefix of this length or shorter do not count. */
   suppressPrefixLength: number | null;
@@ -28,14 +28,26 @@ export function ruleAdd(rule: PolicyRule): void;
 /** Only with our protocol number; no error when it is gone already. Linux 4.17 with CAP_NET_ADMIN. Errors: `EPERM`, `EINVAL`. */
 export function ruleDelete(rule: PolicyRule): void;
 
-/**
- * Adds a default route out of the link to a table other than main; no error when it is there already. It goes with the link. Linux with
- * CAP_NET_ADMIN. Errors: `EPERM`, `ENODEV`, `ENETDOWN`.
- */
-export function defaultRouteAdd(linkName: string, table: number, family: 4 | 6): void;
+/** A default route that {@link defaultRouteAdd} made. */
+export interface DefaultRoute {
+  /** The IP version it is for. */
+  family: 4 | 6;
+  /** The address packets go out from, unless their socket has one; null where the kernel chooses. */
+  source: string | null;
+}
 
-/** The families of which {@link defaultRouteAdd} made a route out of the link in the table; none without that link. Linux. */
-export function defaultRouteFamilies(linkName: string, table: number): (4 | 6)[];
+/**
+ * Adds a default route out of the link to a table other than main, in place of the table's own, without a moment in which there is none; no
+ * error when it is there already. It goes with the link. Linux with CAP_NET_ADMIN.
+ *
+ * @param source - An address of this host that packets go out from; left out, the kernel chooses.
+ *
+ * Errors: `EPERM`, `ENODEV`, `ENETDOWN`, `EINVAL`.
+ */
+export function defaultRouteAdd(linkName: string, table: number, family: 4 | 6, source?: string): void;
+
+/** What {@link defaultRouteAdd} made out of the link in the table; none without that link. Linux. */
+export function defaultRouteList(linkName: string, table: number): DefaultRoute[];
 
 /**
  * Gives all Internet sockets that the process has now a firewall mark, 0 for none; those of libraries too. Returns how many had another.
@@ -45,24 +57,25 @@ export function markOwnSockets(fwmark: number): number;
 
 /**
  * Has packets from `sources` that leave by other links than the interface do so with this host's address (masquerading), those to `except`
- * left out: a table `wgmesh_<interface>` of the packet filter for each family, made anew. Linux with CAP_NET_ADMIN.
+ * left out: a table `wgmesh_<interface>` of the packet filter for each family, made anew. It may wait for
+ * the kernel to load its packet filter, so it runs on another thread, as the next three do. Linux with CAP_NET_ADMIN.
  * Errors: `EPERM`, `EINVAL` for what is no network, `EOPNOTSUPP` (the kernel cannot).
  */
 export function masqueradeSet(
   interfaceName: string,
   sources: readonly string[],
   except: readonly string[],
-): void;
+): Promise<void>;
 
 /** Ends what {@link masqueradeSet} began; no error when there is nothing. Linux with CAP_NET_ADMIN. Errors: `EPERM`. */
-export function masqueradeRemove(interfaceName: string): void;
+export function masqueradeRemove(interfaceName: string): Promise<void>;
 
 /** The families that {@link masqueradeSet} made a table for. Linux. */
-export function masqueradeFamilies(interfaceName: string): (4 | 6)[];
+export function masqueradeFamilies(interfaceName: string): Promise<(4 | 6)[]>;
 
 /**
  * Chains and rules of the packet filter (nf_tables; those that iptables made by it too) in the JSON of `nft --json list ruleset`. What rules look
  * at besides links, families and connection states is `{"xt":{"type":"match"}}`, which may match or not; counters and
  * the like are left out. Linux with CAP_NET_ADMIN. About 1 ms for each 500 rules. Errors: `EPERM`.
  */
-export function packetFilter(): string;
+export function packetFilter(): Promise<string>;

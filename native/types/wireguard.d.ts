@@ -23,8 +23,8 @@ export interface WireGuardGoOptions {
 }
 
 /**
- * One WireGuard interface; the same calls for every backend. Linux with CAP_NET_ADMIN, or macOS as root. Calls take turns: one that returns a promise
- * runs on libuv's thread pool, and a synchronous one meanwhile waits for it. Only one program should write to a device at a time.
+ * One WireGuard interface; the same calls for every backend. Linux with CAP_NET_ADMIN, or macOS as root. Calls take turns: those that return
+ * promises begin in the order they are made, each after the end of the one before, on libuv's thread pool; a synchronous one waits for the one under way. Only one program should write to a device at a time.
  *
  * After {@link WireGuardDevice.close} every other call fails with `EBADF`.
  */
@@ -216,6 +216,11 @@ export interface PeerState {
   publicKey: string;
   /** Whether it has a preshared key; which one is not told. */
   hasPresharedKey: boolean;
+  /**
+   * It has another preshared key than {@link WireGuardDevice.apply} gave it last, so somebody else set that. False for a peer that was given
+   * none through this object.
+   */
+  presharedKeyChanged: boolean;
   /** Where packets to it go, `ip:port` or `[v6]:port`: as it was set, or where it roamed to. Null when neither. */
   endpoint: string | null;
   /** `address/prefix` each. */

@@ -1,7 +1,9 @@
 /**
  * Makes a backup of a node's files. Each file is replaced by renames only, so a running node can be backed up.
  */
-import { readSteeringFile } from "../core/files.ts";
+import { dirname } from "node:path";
+import { asOwnerOf } from "../core/asOwner.ts";
+import { readSteeringFileSync } from "../core/files.ts";
 import { addIdentity, type NodeBackup, newBackup } from "../identity/backupFile.ts";
 import { PARTS, type PartName } from "./partNames.ts";
 import type { Places } from "./parts.ts";
@@ -29,14 +31,15 @@ export async function makeBackup(
   const missing: PartName[] = [];
   for (const part of PARTS) {
     if (!parts.has(part)) continue;
-    if (!(await addPart(backup, part, places[part]))) missing.push(part);
+    const path = places[part];
+    if (!asOwnerOf(dirname(path), () => addPart(backup, part, path))) missing.push(part);
   }
   return { backup, missing };
 }
 
-async function addPart(backup: NodeBackup, part: PartName, path: string): Promise<boolean> {
+function addPart(backup: NodeBackup, part: PartName, path: string): boolean {
   if (part === "identity") return addIdentity(backup, path);
-  const text = await readSteeringFile(path);
+  const text = readSteeringFileSync(path);
   if (text === null) return false;
   backup.addText(part, text);
   return true;

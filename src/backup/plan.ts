@@ -1,8 +1,10 @@
 /**
  * What an import would do, all of it checked before anything is changed.
  */
+import { dirname } from "node:path";
+import { asOwnerOf } from "../core/asOwner.ts";
 import { WgmeshError } from "../core/errors.ts";
-import { readSteeringFile } from "../core/files.ts";
+import { readSteeringFileSync } from "../core/files.ts";
 import type { NodeBackup } from "../identity/backupFile.ts";
 import { loadNodeIdentity } from "../identity/nodeIdentity.ts";
 import { PARTS, type PartName } from "./partNames.ts";
@@ -49,7 +51,7 @@ export async function planImport(
   const parts: PartPlan[] = [];
   for (const part of chosen) {
     const path = places[part];
-    parts.push(part === "identity" ? planIdentity(backup, path) : await planText(backup, part, path, nowMs));
+    parts.push(part === "identity" ? planIdentity(backup, path) : planText(backup, part, path, nowMs));
   }
   const replacesIdentity = parts.some(({ name, outcome, changes }) => {
     return name === "identity" && outcome === "changed" && changes.some((line) => line.startsWith("key "));
@@ -76,7 +78,7 @@ function planIdentity(backup: NodeBackup, path: string): PartPlan {
   const common = { name: "identity", path, text: null } as const;
   const fresh = backup.identity();
   if (fresh === null) throw new TypeError("the part was listed");
-  const known = loadNodeIdentity(path);
+  const known = asOwnerOf(dirname(path), () => loadNodeIdentity(path));
   const now = [fresh.publicKey, fresh.meshIp ?? "none", fresh.meshIpv6 ?? "none"];
   if (known.created) {
     return { ...common, outcome: "new", changes: [`key ${now[0]}`, `mesh addresses ${now[1]}, ${now[2]}`] };
@@ -89,14 +91,14 @@ function planIdentity(backup: NodeBackup, path: string): PartPlan {
   return { ...common, outcome: changes.length === 0 ? "same" : "changed", changes };
 }
 
-async function planText(
+function planText(
   backup: NodeBackup,
   name: Exclude<PartName, "identity">,
   path: string,
   nowMs: number,
-): Promise<PartPlan> {
+): PartPlan {
   const text = backup.text(name) ?? "";
-  const before = await readSteeringFile(path);
+  const before = asOwnerOf(dirname(path), () => readSteeringFileSync(path));
   const changes = textParts[name].changes(before ?? "", text, nowMs);
   if (before === null) return { name, path, text, outcome: "new", changes };
   return { name, path, text, outcome: before.trim() === text.trim() ? "same" : "changed", changes };

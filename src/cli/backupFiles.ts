@@ -47,7 +47,8 @@ export function addBackupOptions(command: Command): Command {
 /** Throws ERR_USAGE. What is wrong with the configuration does not count: a backup may be what mends it. */
 export function readBackupOptions(command: Command, { env }: Terminal): BackupRequest {
   const flags = flagLayer(command, options);
-  const { options: node, file } = loadConfiguration({ flags, env, configFile: configFileOf(command, env) });
+  const configFile = configFileOf(command, env);
+  const { options: node, file } = loadConfiguration({ flags, env, configFile, othersToo: true });
   const { part, passwordFile } = command.opts<{ part?: string[]; passwordFile?: string }>();
   return {
     interfaceName: node.interfaceName,

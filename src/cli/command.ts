@@ -92,7 +92,7 @@ export function usageHint(names: readonly string[], { commands }: Command): stri
 }
 
 /** One line that says what is wrong, one that says what to do; the stack only with WGMESH_LOG=debug. */
-export function reportError(name: string, error: unknown, terminal: Terminal): void {
+function reportError(name: string, error: unknown, terminal: Terminal): void {
   const shown = (text: string): string => printable(withoutSecrets(text));
   terminal.err(`${name}: ${shown(messageOf(error))}\n`);
   if (error instanceof WgmeshError) {

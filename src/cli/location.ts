@@ -21,6 +21,7 @@ import { readSecretFileSync, readSteeringFileSync } from "../core/files.ts";
 import type { Endpoint } from "../core/types.ts";
 import { identifyFromPidFile } from "../launch/processes.ts";
 import type { ClientOptions } from "../rpc/client.ts";
+import { withProgress } from "./progress.ts";
 import { trustedUids } from "./serviceUser.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -67,10 +68,12 @@ export function readLocation(command: Command, terminal: Terminal): Location {
   return {
     ...location,
     socket,
-    client:
-      server === null
+    client: {
+      ...(server === null
         ? { socketPath: socket, trustedUids: trustedUids(), retryMs: retryMs(location) }
-        : remoteServer(server, read, terminal.env.WGMESH_TOKEN ?? ""),
+        : remoteServer(server, read, terminal.env.WGMESH_TOKEN ?? "")),
+      waiting: (run) => withProgress(terminal, "waiting for the daemon", run),
+    },
     remote: server !== null,
     json: jsonAsked(command),
   };
@@ -86,6 +89,7 @@ export function readDaemonOptions(
     flags: new Map([...flagLayer(command, locationOptions), ...flagLayer(command, flags)]),
     env,
     configFile: configFileOf(command, env),
+    othersToo: true,
   }).options;
 }
 

@@ -1,8 +1,8 @@
 /**
  * `wgmesh peers list`: which peers, in which order, as a table. Pure.
  */
-import { NEVER, type PeerResult } from "../rpc/client.ts";
-import { agoText, byteText, tableText } from "./render.ts";
+import { type DepartedResult, NEVER, type PeerResult } from "../rpc/client.ts";
+import { agoText, byteText, durationText, tableText } from "./render.ts";
 
 export const SORT_KEYS = ["name", "ip", "seen", "latency", "rx", "tx"] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
@@ -87,4 +87,29 @@ export function peerTable(
     rows,
     columns,
   );
+}
+
+const REASONS: Readonly<Record<DepartedResult["reason"], string>> = {
+  goodbye: "left",
+  evicted: "evicted",
+  expired: "expired",
+  replaced: "replaced",
+  "left-behind": "without the new secret",
+};
+
+/** Those that are no peers any more; empty for none. */
+export function departedTable(
+  departed: readonly DepartedResult[],
+  nowMs: number,
+  columns: number | null,
+): string {
+  if (departed.length === 0) return "";
+  const rows = departed.map(({ hostname, mesh_ip, reason, since, until, pubkey }) => [
+    hostname ?? "-",
+    mesh_ip,
+    `${REASONS[reason]} ${agoText(since, nowMs)}`,
+    `in ${durationText(Date.parse(until) - nowMs)}`,
+    pubkey,
+  ]);
+  return `\n${tableText(["GONE", "MESH IP", "WHY", "FORGOTTEN", "PUBLIC KEY"], rows, columns)}`;
 }

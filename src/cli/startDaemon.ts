@@ -44,11 +44,12 @@ export async function startDaemon(
     guard: launch.guard,
   });
   endReport();
-  if ((await daemon.serve()) === "ended") return ExitCode.ok;
+  const succession = await daemon.serve();
+  if (succession === null) return ExitCode.ok;
   try {
-    return becomeSuccessor(request, found.secret, launch.detached, daemon.left, parts.replaceProcess);
+    return becomeSuccessor(request, found.secret, launch.detached, succession.guard, parts.replaceProcess);
   } catch (error) {
-    throw daemon.handoverFailed(error);
+    throw succession.failed(error);
   }
 }
 
@@ -59,15 +60,18 @@ async function startAnother(
   terminal: Terminal,
 ): Promise<ExitCode> {
   for (const warning of warnings) terminal.err(`wgmeshd: warning: ${warning}\n`);
-  const pid = await startInBackground({
-    options,
-    program: String(process.argv[1]),
-    commandLine,
-    secretFd: secret.toPipe(),
-    client: { socketPath: rpcSocketPath(options) },
-    env: terminal.env,
-    clock: terminal.clock,
-  });
+  const { withProgress } = await import("./progress.ts");
+  const pid = await withProgress(terminal, "starting", () =>
+    startInBackground({
+      options,
+      program: String(process.argv[1]),
+      commandLine,
+      secretFd: secret.toPipe(),
+      client: { socketPath: rpcSocketPath(options) },
+      env: terminal.env,
+      clock: terminal.clock,
+    }),
+  );
   terminal.out(`${options.interfaceName}: started (PID ${pid})\n`);
   return ExitCode.ok;
 }

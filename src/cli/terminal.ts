@@ -3,6 +3,7 @@
  */
 import type { Writable } from "node:stream";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { isDumb, isUtf8 } from "../core/terminalKind.ts";
 
 export interface Terminal {
   out(text: string): void;
@@ -11,9 +12,9 @@ export interface Terminal {
   drained(): Promise<void>;
   /** Columns of standard output, or null when it is not a terminal: then nothing is shortened. */
   readonly columns: number | null;
-  /** Rows of it, or null. */
+  /** Rows of it, or null; null too when nothing can be drawn in place there. */
   readonly rows: number | null;
-  /** Standard error is a terminal: what takes long may say so there. */
+  /** Standard error is a terminal on which a line can be taken back: what takes long may say so there. */
   readonly showsProgress: boolean;
   readonly env: Record<string, string | undefined>;
   readonly clock: Clock;
@@ -33,17 +34,22 @@ export async function drained(output: Writable): Promise<void> {
 
 const ENDS = ["drain", "close", "error"] as const;
 
+/** What is shortened ends with `…`, which a terminal of another encoding shows as three letters of that. */
+const shown = (text: string, mark: string): string =>
+  isUtf8(process.env) ? text : text.replaceAll("…", mark);
+
 export const processTerminal: Terminal = {
-  out: (text) => void process.stdout.write(text),
-  err: (text) => void process.stderr.write(text),
+  out: (text) => void process.stdout.write(process.stdout.isTTY ? shown(text, "~") : text),
+  err: (text) => void process.stderr.write(process.stderr.isTTY ? shown(text, "...") : text),
   drained: () => drained(process.stdout),
   get columns() {
-    return process.stdout.isTTY ? process.stdout.columns : null;
+    // A console that was never told its size has none.
+    return process.stdout.isTTY ? process.stdout.columns || null : null;
   },
   get rows() {
-    return process.stdout.isTTY ? process.stdout.rows : null;
+    return process.stdout.isTTY && !isDumb(process.env) ? process.stdout.rows || null : null;
   },
-  showsProgress: process.stderr.isTTY === true,
+  showsProgress: process.stderr.isTTY === true && !isDumb(process.env),
   env: process.env,
   clock: systemClock,
 };

@@ -2,7 +2,7 @@
  * The command line of `wgmesh`: one verb a file below verbs/.
  */
 import type { ExitCode } from "../core/errors.ts";
-import { exitCodesText, makeCommand, runCommand } from "./command.ts";
+import { runCommand } from "./command.ts";
 import type { Terminal } from "./terminal.ts";
 import { addAudit } from "./verbs/audit.ts";
 import { addBackup, addExport } from "./verbs/backup.ts";
@@ -30,23 +30,9 @@ import { addStatus } from "./verbs/status.ts";
 import { addTestPeer } from "./verbs/testPeer.ts";
 import { addToken } from "./verbs/token.ts";
 import { addUp } from "./verbs/up.ts";
+import { makeProgram } from "./wgmeshProgram.ts";
 
-const examples = `
-Examples:
-  wgmesh init > mesh.secret             make a secret (umask 077 first)
-  wgmesh up --secret-file mesh.secret   start the daemon, unless it runs already
-  wgmesh status                         the daemon of wg0
-  wgmesh status --iface wg1 --json      another one, for scripts
-  wgmesh status --secret-file FILE      what follows from a secret, without a daemon
-  wgmesh peers list
-  wgmesh ping PEER --until-direct
-  wgmesh test-peer HOST --secret-file FILE    does that node answer?
-  wgmesh doctor                         what is wrong with this machine?
-  wgmesh backup node.json --seal        key, peers and settings of this node
-  wgmesh import node.json --dry-run     what that would change here
-  wgmesh rotate-secret --output FILE    a new secret for the whole mesh
-  wgmesh down
-`;
+export { processTerminal } from "./terminal.ts";
 
 /** In the order of the help. */
 const verbs = [
@@ -82,12 +68,7 @@ const verbs = [
 ];
 
 export function runWgmesh(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const program = makeCommand("wgmesh", terminal)
-    .usage("COMMAND [options]")
-    .description("Looks at and steers the wgmesh daemon of this machine (wgmeshd).")
-    .option("-v, --version", "print the version")
-    .helpCommand("help [command]", "print the help of a command")
-    .addHelpText("after", exitCodesText() + examples);
+  const program = makeProgram(terminal);
   for (const add of verbs) add(program, terminal);
   return runCommand(program, args, terminal);
 }

@@ -2,7 +2,8 @@
  * A node's configuration from all of its sources: flags, variables, kept settings, the file, defaults; the higher one wins.
  */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { asOwnerOf } from "../core/asOwner.ts";
 import { WgmeshError } from "../core/errors.ts";
 import { readSteeringFileSync } from "../core/files.ts";
 import type { InterfaceName } from "../core/types.ts";
@@ -30,6 +31,8 @@ export interface ConfigurationSources {
   readonly env: Environment;
   /** `--config` or `$WGMESH_CONFIG`, absolute; null looks in {@link CONFIG_FOLDER}. */
   readonly configFile: string | null;
+  /** Kept settings belong to the user of the daemon: root's programs read a service's as that user, a daemon only its own. */
+  readonly othersToo?: boolean;
 }
 
 /** The secret's options, the file's being apart: it counts only after the variables (identity/secretSources.ts). */
@@ -64,7 +67,7 @@ export function loadConfiguration(sources: ConfigurationSources, keptText?: stri
   const file = readConfigFile(sources, [flags, variables.settings]);
   const below = [flags, variables.settings, file.content.settings];
   const keptFile = keptSettingsPath(optionsOf(daemonOptions, settingsOf(daemonOptions, below)));
-  const kept = readKept(keptFile, keptText);
+  const kept = readKept(keptFile, keptText, sources.othersToo === true);
   const layers = [flags, variables.settings, kept.settings, file.content.settings];
   const daemon = settingsOf(daemonOptions, layers);
   const options = optionsOf(daemonOptions, daemon);
@@ -186,9 +189,10 @@ function ofInterface(content: FileContent, interfaceName: InterfaceName): FileCo
   return { settings, problems: [...content.problems, problem] };
 }
 
-function readKept(path: string, given: string | undefined): FileContent {
+function readKept(path: string, given: string | undefined, othersToo: boolean): FileContent {
   try {
-    const text = given ?? readSteeringFileSync(path);
+    const read = (): string | null => readSteeringFileSync(path);
+    const text = given ?? (othersToo ? asOwnerOf(dirname(path), read) : read());
     if (text === null) return nothing;
     const { settings, problems } = parseConfigText(text, path, "kept");
     return {

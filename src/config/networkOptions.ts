@@ -57,6 +57,7 @@ export const networkOptions: OptionTable<NetworkOptions> = {
     help: "seconds between looks at the interface when nothing happens; what others change is seen at once all the same",
     default: DEFAULT_RECONCILE_SECONDS,
     defaultText: String(DEFAULT_RECONCILE_SECONDS),
+    live: true,
     form: value("SECONDS", values.wholeNumber(1, 60, "a number of seconds")),
   },
   advertiseEndpoint: {
@@ -65,6 +66,7 @@ export const networkOptions: OptionTable<NetworkOptions> = {
     help: "tell others that WireGuard is reached at this address[:port], such as a forwarded port of a router (default: as found)",
     example: "203.0.113.7:51820",
     default: null,
+    live: true,
     form: value("ADDRESS", advertised),
   },
 };

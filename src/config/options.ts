@@ -8,11 +8,11 @@ import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
 import { type NetworkOptions, networkOptions } from "./networkOptions.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
 import { type PrivacyOptions, privacyOptions } from "./privacyOptions.ts";
-import { type Problem, problemOf } from "./problem.ts";
+import type { Problem } from "./problem.ts";
 import { type ProcessOptions, processOptions } from "./processOptions.ts";
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
 import { type RouteOptions, routeOptions } from "./routeOptions.ts";
-import { checkRpcOptions, type RpcOptions, rpcOptions } from "./rpcOptions.ts";
+import { type RpcOptions, rpcContradictions, rpcOptions } from "./rpcOptions.ts";
 import type { StaticPeer } from "./values.ts";
 import * as values from "./values.ts";
 
@@ -202,6 +202,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     group: "Discovery",
     help: "say that this node brings others together; a node that peers can reach does so anyway",
     default: false,
+    live: true,
     form: on,
   },
   gossip: {
@@ -209,6 +210,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
     group: "Discovery",
     help: "tell a random peer what is known every 10 s, through the tunnel; Go peers too (default: calmly, and not them)",
     default: "calm",
+    live: true,
     form: {
       kind: "pair",
       present: "steady",
@@ -328,14 +330,9 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
 
 /** Values that do not go together. `place` names where the value of a key stands. */
 export function contradictions(options: DaemonOptions, place: (key: string) => string): Problem[] {
-  const problems: Problem[] = [];
+  const problems = rpcContradictions(options, place);
   const complain = (message: string, hint: string): void =>
     void problems.push({ code: "ERR_USAGE", message, hint });
-  try {
-    checkRpcOptions(options);
-  } catch (error) {
-    problems.push(problemOf(error));
-  }
   if (options.ipv6 && options.mtu !== null && options.mtu < 1280) {
     complain(
       `${place("mtu")}: ${options.mtu} is less than the 1280 bytes IPv6 needs`,

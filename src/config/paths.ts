@@ -84,7 +84,7 @@ export function keptSettingsPath(options: StateLocation): string {
 /** What a move to a new secret keeps (daemon/rotation/files.ts). */
 export function rotationPath(
   options: StateLocation,
-  what: "rotation.json" | "next-secret" | "offered-secret",
+  what: "rotation.json" | "rotation-addresses.json" | "next-secret" | "offered-secret",
 ): string {
   return join(options.stateDir, `${options.interfaceName}.${what}`);
 }

@@ -17,8 +17,8 @@ export interface ProcessOptions {
   readonly logKeep: number;
 }
 
-export const DEFAULT_LOG_MAX_SIZE = 10_000_000;
-export const DEFAULT_LOG_KEEP = 5;
+const DEFAULT_LOG_MAX_SIZE = 10_000_000;
+const DEFAULT_LOG_KEEP = 5;
 
 export const processOptions: OptionTable<ProcessOptions> = {
   daemon: {

@@ -19,7 +19,7 @@ export interface RelayOptions {
   readonly allowPlaintextRelay: boolean;
 }
 
-export const DEFAULT_RELAY_LIMIT = 12_500_000;
+const DEFAULT_RELAY_LIMIT = 12_500_000;
 
 export const relayOptions: OptionTable<RelayOptions> = {
   relay: {
@@ -43,6 +43,7 @@ export const relayOptions: OptionTable<RelayOptions> = {
     help: "most that this node relays for others, bytes per second; one pair gets at most a quarter",
     default: DEFAULT_RELAY_LIMIT,
     defaultText: String(DEFAULT_RELAY_LIMIT),
+    live: true,
     form: value("BYTES", values.byteRate),
   },
   introducerKeys: {

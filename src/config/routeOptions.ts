@@ -14,6 +14,8 @@ export interface RouteOptions {
   readonly acceptRoutes: RoutePolicy;
   /** Name, mesh address or beginning of the public key of the peer that has this node's way to the Internet; null for none. */
   readonly exitNode: string | null;
+  /** What goes to the Internet leaves through {@link exitNode} or not at all. */
+  readonly exitNodeOnly: boolean;
   readonly advertiseExitNode: boolean;
 }
 
@@ -54,6 +56,14 @@ export const routeOptions: OptionTable<RouteOptions> = {
     default: null,
     live: true,
     form: value("PEER", exitNode),
+  },
+  exitNodeOnly: {
+    flag: "--exit-node-only",
+    group: "Routes",
+    help: "with --exit-node: what goes to the Internet leaves through that peer or not at all",
+    default: false,
+    live: true,
+    form: on,
   },
   advertiseExitNode: {
     flag: "--advertise-exit-node",

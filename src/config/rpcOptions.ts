@@ -5,6 +5,7 @@ import { isIPv4 } from "node:net";
 import { WgmeshError } from "../core/errors.ts";
 import { type Endpoint, endpointText } from "../core/types.ts";
 import { type OptionTable, on, value } from "./optionRow.ts";
+import type { Problem } from "./problem.ts";
 import type { ValueParser } from "./shape.ts";
 import * as values from "./values.ts";
 
@@ -101,35 +102,34 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || (isIPv4(host) && host.startsWith("127.")) || host === "::1";
 }
 
-/** Throws ERR_USAGE for a listener without what guards it. */
-export function checkRpcOptions(options: RpcOptions): void {
+/** What is wrong with a listener without what guards it. `place` names where the value of a key stands. */
+export function rpcContradictions(options: RpcOptions, place: (key: string) => string): Problem[] {
   const { rpcListen, httpListen, rpcCert, rpcKey, rpcTokens, socketGroup, socketGroupAdmin } = options;
+  const problems: Problem[] = [];
+  const complain = (key: string, message: string, hint: string): void =>
+    void problems.push({ code: "ERR_USAGE", message: `${place(key)}: ${message}`, hint });
   if (socketGroupAdmin && socketGroup === null) {
-    throw new WgmeshError("ERR_USAGE", "--socket-group-admin without --socket-group", {
-      hint: "name the group with --socket-group",
-    });
+    complain("socket-group-admin", "there is no group", "name the group with --socket-group");
   }
-  if ((rpcCert === null) !== (rpcKey === null)) {
-    throw new WgmeshError("ERR_USAGE", "--rpc-cert and --rpc-key go together", {
-      hint: "give both files, or neither",
-    });
+  if (rpcCert !== null && rpcKey === null) {
+    complain("rpc-cert", "a certificate without --rpc-key", "give both files, or neither");
+  }
+  if (rpcKey !== null && rpcCert === null) {
+    complain("rpc-key", "a key without --rpc-cert", "give both files, or neither");
   }
   if (rpcListen !== null && rpcTokens === null) {
-    throw new WgmeshError("ERR_USAGE", "--rpc-listen needs --rpc-tokens: a file of those who may call", {
-      hint: "'wgmesh token new NAME' makes a token and its line",
-    });
+    const hint = "give the file with --rpc-tokens; 'wgmesh token new NAME' makes a token and its line";
+    complain("rpc-listen", "there are no tokens of those who may call", hint);
   }
-  if (rpcTokens === null || rpcCert !== null) return;
-  refuseReadableTokens("--rpc-listen", rpcListen);
-  refuseReadableTokens("--http-listen", httpListen);
-}
-
-/** Without TLS a token is not asked for where others may listen: who shows it has lost it. */
-function refuseReadableTokens(flag: string, listen: Endpoint | null): void {
-  if (listen === null || isLoopback(listen.host)) return;
-  throw new WgmeshError(
-    "ERR_USAGE",
-    `${flag}: ${endpointText(listen)} can be reached from outside: tokens would travel readable`,
-    { hint: "add --rpc-cert and --rpc-key, or listen on 127.0.0.1" },
-  );
+  if (rpcTokens === null || rpcCert !== null) return problems;
+  // Without TLS a token is not asked for where others may listen: who shows it has lost it.
+  for (const [key, listen] of [
+    ["rpc-listen", rpcListen],
+    ["http-listen", httpListen],
+  ] as const) {
+    if (listen === null || isLoopback(listen.host)) continue;
+    const message = `${endpointText(listen)} can be reached from outside: tokens would travel readable`;
+    complain(key, message, "add --rpc-cert and --rpc-key, or listen on 127.0.0.1");
+  }
+  return problems;
 }

@@ -2,7 +2,7 @@
  * The one table of errors. Callers match on `code`, never on text.
  *
  * `exitCode` is what a command ends with, `rpcCode` what JSON-RPC answers (the Go peer's codes where it has one,
- * PROTOCOL.md section 15), `hint` says what to do. README and `--help` print the exit codes from here.
+ * PROTOCOL.md section 15), `hint` says what to do. `--help` prints the exit codes from here.
  */
 
 /** Exit codes, stable across releases; {@link exitCodeMeaning} says what each stands for. */
@@ -23,7 +23,7 @@ export const ExitCode = {
   doctorError: 13,
 } as const;
 
-/** As `--help` and the README print them. */
+/** As `--help` prints them. */
 export const exitCodeMeaning: Readonly<Record<keyof typeof ExitCode, string>> = {
   ok: "done",
   failure: "something nobody foresaw; the log has the cause",

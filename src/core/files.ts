@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
 import { type FileHandle, open, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import type { Owner } from "./asOwner.ts";
 import { messageOf, WgmeshError } from "./errors.ts";
 import { type Random, systemRandom } from "./random.ts";
 
@@ -22,18 +23,20 @@ const STEERING_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
  * the disk when it returns. Fails with ERR_STATE_WRITE, the old file untouched and no temporary file left.
  *
  * @param mode permission bits of the new file, whatever the umask.
+ * @param owner of the new file; who writes it, when null. Only root can give a file away.
  */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array,
   mode: number,
   random: Random = systemRandom,
+  owner: Owner | null = null,
 ): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${random.bytes(6).toString("hex")}.tmp`);
   try {
     const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
     try {
-      await fillAndSync(file, data, mode);
+      await fillAndSync(file, data, mode, owner);
       await rename(temporary, path);
     } catch (cause) {
       await unlink(temporary);
@@ -55,8 +58,14 @@ export async function removeFile(path: string): Promise<void> {
   }
 }
 
-async function fillAndSync(file: FileHandle, data: string | Uint8Array, mode: number): Promise<void> {
+async function fillAndSync(
+  file: FileHandle,
+  data: string | Uint8Array,
+  mode: number,
+  owner: Owner | null,
+): Promise<void> {
   try {
+    if (owner !== null) await file.chown(owner.uid, owner.gid);
     await file.chmod(mode);
     await file.writeFile(data);
     await file.sync();

@@ -16,7 +16,6 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** What a line's `module` may say; `daemon` stands for the lines without one. */
 export const LOG_MODULES = ["daemon", "discovery", "mesh", "rpc", "tasks"] as const;
-export type LogModule = (typeof LOG_MODULES)[number];
 
 declare const checkedLevels: unique symbol;
 /** A level for all modules, or one followed by others for single ones: `info,discovery=debug`. Canonical: the first is for all. */

@@ -5,13 +5,24 @@
 import type { Clock } from "./clock.ts";
 import { messageOf, WgmeshError } from "./errors.ts";
 
+/** Everything that may be an entry, and whether it may be asked to end. ARCHITECTURE.md has the same list. */
+export const OPERATION_KINDS = {
+  /** All or nothing: it cannot end half-way. */
+  "daemon.reload": { cancellable: false },
+  "debug.cpu-profile": { cancellable: true },
+  "debug.heap-profile": { cancellable: true },
+  "net.check": { cancellable: true },
+} as const;
+
+export type OperationKind = keyof typeof OPERATION_KINDS;
+
 export type OperationState = "running" | "done" | "failed" | "cancelled";
 
 export interface Operation {
   /** 1 for the first of a run of the daemon. */
   readonly id: number;
-  /** What it does: `net.check`, `daemon.reload`. */
-  readonly kind: string;
+  /** What it does. */
+  readonly kind: OperationKind;
   readonly state: OperationState;
   /** From 0 to 1; null when it cannot be told. */
   readonly progress: number | null;
@@ -34,7 +45,7 @@ export interface OperationHandle {
 
 interface Entry {
   readonly id: number;
-  readonly kind: string;
+  readonly kind: OperationKind;
   readonly abort: AbortController | null;
   readonly startedAtMs: number;
   readonly startMs: number;
@@ -60,12 +71,8 @@ export class Operations {
    * Runs it as an entry; resolves and rejects as `body` does. One that can be cancelled has to heed its signal, and rejects with
    * whatever it likes then.
    */
-  async run<T>(
-    kind: string,
-    options: { readonly cancellable: boolean },
-    body: (handle: OperationHandle) => Promise<T>,
-  ): Promise<T> {
-    const entry = this.#add(kind, options.cancellable);
+  async run<T>(kind: OperationKind, body: (handle: OperationHandle) => Promise<T>): Promise<T> {
+    const entry = this.#add(kind);
     const signal = entry.abort?.signal ?? new AbortController().signal;
     try {
       const result = await body({
@@ -110,12 +117,12 @@ export class Operations {
     entry.abort.abort(new WgmeshError("ERR_OPERATION", `${entry.kind} was cancelled`));
   }
 
-  #add(kind: string, cancellable: boolean): Entry {
+  #add(kind: OperationKind): Entry {
     this.#lastId += 1;
     const entry: Entry = {
       id: this.#lastId,
       kind,
-      abort: cancellable ? new AbortController() : null,
+      abort: OPERATION_KINDS[kind].cancellable ? new AbortController() : null,
       startedAtMs: this.#clock.wallMs(),
       startMs: this.#clock.monotonicMs(),
       state: "running",

@@ -31,8 +31,9 @@ export class Pacemaker {
       while (!signal.aborted) {
         const dueAtMs = this.#paced.nextAtMs();
         const nowMs = this.#clock.monotonicMs();
-        if (dueAtMs !== null && dueAtMs <= nowMs) await this.#paced.act(nowMs);
-        const nextAtMs = this.#paced.nextAtMs();
+        const acts = dueAtMs !== null && dueAtMs <= nowMs;
+        if (acts) await this.#paced.act(nowMs);
+        const nextAtMs = acts ? this.#paced.nextAtMs() : dueAtMs;
         // Always a real pause, so that work that is due again at once cannot starve the event loop.
         await this.#pause(
           nextAtMs === null ? null : Math.max(0, nextAtMs - this.#clock.monotonicMs()),

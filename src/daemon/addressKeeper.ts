@@ -8,7 +8,7 @@ import type { Events } from "../core/events.ts";
 import type { Log } from "../core/log.ts";
 import { Pacemaker } from "../core/pacemaker.ts";
 import type { Troubles } from "../core/troubles.ts";
-import type { IpAddress } from "../core/types.ts";
+import type { IpAddress, PublicKey } from "../core/types.ts";
 import type { AddressDerivation } from "../peers/addresses.ts";
 import {
   type Claimant,
@@ -57,6 +57,8 @@ export class AddressKeeper {
   #store: PeerStore | null = null;
   #settling: Settling = UNSETTLED;
   #noticeUntilMs: number | null = null;
+  /** Of another implementation, with an address of ours. */
+  #staying: PublicKey | null = null;
 
   constructor(options: AddressKeeperOptions) {
     this.#options = options;
@@ -79,6 +81,13 @@ export class AddressKeeper {
     this.#store = store;
     const { clock } = this.#options;
     store.subscribe((event) => {
+      if (
+        event.peer.publicKey === this.#staying &&
+        (event.type === "removed" || event.peer.meshIp !== null)
+      ) {
+        this.#staying = null;
+        this.#options.troubles.clear("rival-address");
+      }
       // The store tells of handshakes only when a tunnel begins or ceases to work.
       if (event.type === "added" || (event.type === "updated" && !event.changed.has("lastHandshakeMs")))
         return;
@@ -116,6 +125,23 @@ export class AddressKeeper {
     this.#feed({ type: "contested" });
     this.#options.log.debug({ peer: rival.publicKey, meshIp: address, keeps }, "mesh address contested");
     if (!keeps) this.#move(rival, family, address);
+    else if (!isOurs && family === "ipv4") this.#tellStaying(rival);
+  }
+
+  /**
+   * The Go peer never looks at its own address (weak point 26), so one that loses it stays there, and only an operator can help. Members
+   * can invent claims: only one with a tunnel is worth a notice.
+   */
+  #tellStaying({ publicKey, address }: Rival): void {
+    const { clock, troubles } = this.#options;
+    const peer = this.#store?.get(publicKey);
+    if (peer === undefined || (peer.instance !== "" && peer.proven)) return;
+    if (this.#staying === publicKey || !isConnected(peer.lastHandshakeMs, clock.wallMs())) return;
+    this.#staying = publicKey;
+    troubles.raise(
+      "rival-address",
+      `peer ${publicKey} has the mesh address ${address} of this node too, which by the lower key is this node's, and its implementation does not move: from here it is reached by IPv6 alone; give it another key, without its state file`,
+    );
   }
 
   #move(rival: Rival, family: "ipv4" | "ipv6", from: IpAddress): void {

@@ -6,6 +6,7 @@ import { auditPath, childRecordPath, rpcSocketPath, startingPath, stateFilePath 
 import { systemClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import { systemRandom } from "../core/random.ts";
+import { isColourless } from "../core/terminalKind.ts";
 import { parsePublicKey } from "../core/types.ts";
 import { version } from "../core/version.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
@@ -82,7 +83,7 @@ export function compose(
     format: options.logFormat,
     terminal: output.terminal,
     priorities: output.isJournal,
-    noColour: (process.env.NO_COLOR ?? "") !== "",
+    noColour: isColourless(process.env),
     clock,
     write: output.write,
     keep: (line) => logRing.add(line),
@@ -95,7 +96,11 @@ export function compose(
   const meshes = new Meshes(meshIdentity(beginning.secret, options.meshSubnet));
   const mesh = meshes.facts;
   const audit = new AuditLog({ path: auditPath(options), clock, troubles });
-  const machine = new MachineWatch({ clock, troubles, stateDir: options.stateDir });
+  const retryFiles = (): void => {
+    audit.retry();
+    output.retry();
+  };
+  const machine = new MachineWatch({ clock, troubles, stateDir: options.stateDir, retryFiles });
 
   // ---- above: reads configuration; below: touches the system, once the node is opened ----
 

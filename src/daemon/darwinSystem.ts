@@ -44,6 +44,7 @@ export const darwinSystem: System = {
     list: () => os.routeList(names.kernelName(linkName)),
     add: (destination, metric) => os.routeAdd(destination, names.kernelName(linkName), metric),
     remove: (destination, metric) => os.routeDelete(destination, names.kernelName(linkName), metric),
+    withoutSources: true,
   }),
   endLeftoverChild: os.endLeftoverChild,
   notify: (state) => void os.sdNotify(state),

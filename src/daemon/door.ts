@@ -1,5 +1,6 @@
 /**
- * The door to the daemon (row F9): all that the command line sees of it.
+ * The door to the daemon (row F9): `open`, `serve`, `close` and `doctor`, and no more. A test holds it to these
+ * (`__test__/unit/layout/structure.test.ts`).
  */
 import type { DaemonOptions } from "../config/options.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
@@ -9,9 +10,14 @@ import type { MeshNode } from "./meshNode.ts";
 
 export type { Start } from "./compose.ts";
 export { type DoctorReport, doctor } from "./doctor/doctor.ts";
-export { netCheckAlone } from "./netCheckAlone.ts";
-export { lockStateFiles } from "./stateLock.ts";
-export { type TestPeerResult, testPeer } from "./testPeer.ts";
+
+/** After `wgmesh restart`: the caller is to become a daemon with the same options, whose `handover` is true. */
+export interface Succession {
+  /** Of the interface that was left, for the successor; null when none was. */
+  readonly guard: GuardedLink | null;
+  /** When there will be no successor: what was left is removed. Gives the error to end with. */
+  failed(cause: unknown): unknown;
+}
 
 export class Daemon {
   readonly #node: MeshNode;
@@ -31,21 +37,13 @@ export class Daemon {
   }
 
   /**
-   * Until the node ends: by a signal, by `wgmesh down`, or (then it rejects) by the failure of a critical task. After `wgmesh restart` it
-   * resolves to "handed over": the caller is to become a daemon with the same options, whose `handover` is true.
+   * Until the node ends: by a signal or by `wgmesh down` (it resolves to null), by `wgmesh restart`, or (then it rejects) by the failure of
+   * a critical task.
    */
-  serve(): Promise<"ended" | "handed over"> {
-    return this.#node.serve();
-  }
-
-  /** After "handed over": the guard of the interface that was left, which the successor is given. */
-  get left(): GuardedLink | null {
-    return this.#node.left;
-  }
-
-  /** After "handed over", when there will be no successor: what was left is removed. Gives the error to end with. */
-  handoverFailed(cause: unknown): unknown {
-    return this.#node.handoverFailed(cause);
+  async serve(): Promise<Succession | null> {
+    const node = this.#node;
+    if ((await node.serve()) === "ended") return null;
+    return { guard: node.left, failed: (cause) => node.handoverFailed(cause) };
   }
 
   /** Ends the node in order; safe to call at any time. */

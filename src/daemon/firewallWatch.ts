@@ -45,7 +45,7 @@ export class FirewallWatch {
     });
     try {
       while (!signal.aborted) {
-        this.look();
+        await this.look();
         const nowMs = clock.monotonicMs();
         const waitMs = this.#forwarded === "" ? 2 ** 31 - 1 : nextBeatMs(nowMs, LOOK_EVERY_MS) - nowMs;
         await sleep(clock, waitMs, AbortSignal.any([signal, wake.signal])).catch(() => {});
@@ -56,12 +56,12 @@ export class FirewallWatch {
     }
   }
 
-  look(): void {
+  async look(): Promise<void> {
     const { troubles, log } = this.#options;
     const networks = this.#networks();
     this.#forwarded = networks.join();
     try {
-      const dropped = networks.length === 0 ? [] : this.#dropped(networks);
+      const dropped = networks.length === 0 ? [] : await this.#dropped(networks);
       const [first] = dropped;
       if (first === undefined) {
         troubles.clear(TROUBLE);
@@ -81,9 +81,9 @@ export class FirewallWatch {
   }
 
   /** Only what is dropped for certain. */
-  #dropped(networks: readonly string[]): { readonly what: string; readonly how: string }[] {
+  async #dropped(networks: readonly string[]): Promise<{ readonly what: string; readonly how: string }[]> {
     const { system, interfaceName } = this.#options;
-    const ruleset = parseRuleset(system.packetFilter?.() ?? '{"nftables":[]}');
+    const ruleset = parseRuleset((await system.packetFilter?.()) ?? '{"nftables":[]}');
     return networks.flatMap((network) => {
       const path = system.pathTo(network.split("/")[0] ?? "");
       if (path === null || path.linkName === interfaceName) return [];

@@ -28,17 +28,25 @@ export interface JudgingNode {
   readonly health: HealthTable;
 }
 
-/** Starts them. `silent` of the answer is to be told whose traffic is not answered. */
+/** What others need of them. */
+export interface HealthKeeping {
+  /** To be told whose traffic is not answered. */
+  silent(peers: readonly PublicKey[]): void;
+  /** What the questions after the health have sent through the tunnels, as IP packets. */
+  sentBytes(): number;
+}
+
+/** Starts them. */
 export function startHealth(
   { clock, log, mesh, metrics, events, random }: NodeParts,
   { health, paths, reconciler, self, store, underlay }: JudgingNode,
   supervisor: Supervisor,
   expireMs: number,
-): { silent(peers: readonly PublicKey[]): void } {
+): HealthKeeping {
   const asked = (from: string): void => watch.asked(from);
   const echo = new EchoPort({ clock, random, asked });
   const watch = new HealthWatch({
-    ...{ clock, store, paths, table: health, ownKey: self.snapshot.publicKey },
+    ...{ clock, random, store, paths, table: health, ownKey: self.snapshot.publicKey },
     ask: (peer, thorough, timeoutMs) => {
       const all = probePaths(self.snapshot, peer);
       const [first] = all;
@@ -70,5 +78,5 @@ export function startHealth(
       if (clock.monotonicMs() - dueMs < expireMs / 2) store.expire();
     }
   });
-  return watch;
+  return { silent: (peers) => watch.silent(peers), sentBytes: () => echo.sentBytes };
 }

@@ -5,34 +5,59 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { DaemonOptions } from "../config/options.ts";
 import { messageOf } from "../core/errors.ts";
 import { writeFileAtomic } from "../core/files.ts";
 import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
 import { ExitChoice } from "../mesh/exitChoice.ts";
 import { ExitOffer, type OfferRecord } from "../mesh/exitOffer.ts";
-import { ExitRoutes } from "../mesh/exitRoutes.ts";
+import { ExitRoutes, type ExitWish } from "../mesh/exitRoutes.ts";
 import { Forwarding, linksToward } from "../mesh/forwarding.ts";
+import type { HealthTable } from "../mesh/health/table.ts";
+import { type RouteSources, routeSources } from "../mesh/routeSources.ts";
 import type { LocalNodeSnapshot } from "../peers/localNode.ts";
 import type { Peer } from "../peers/peer.ts";
 import { forwardingRecord } from "./forwardingRecord.ts";
 import type { NodeParts } from "./parts.ts";
+import type { System } from "./system.ts";
+
+/** What it needs of a node. */
+export interface RoutingParts extends Pick<NodeParts, "clock" | "log" | "troubles"> {
+  readonly options: Pick<DaemonOptions, "interfaceName" | "runDir" | "exitNode" | "exitNodeOnly">;
+  readonly system: Pick<System, "networkSettings" | "routes" | "exits">;
+}
 
 /** What an exit node forwards to, and what its users send it. */
 const EVERYTHING = ["0.0.0.0/0", "::/0"] as Cidr[];
+
+/** The way to the Internet through a member, as an operator is told of it. */
+export interface ExitStatus {
+  /** As it was asked for: a name, an address or the beginning of a key. */
+  readonly wanted: string;
+  /** Whom it leads through now; null while it waits. */
+  readonly publicKey: PublicKey | null;
+  /** Why it waits, what follows "exit node X"; null while it does not. */
+  readonly reason: string | null;
+  /** Nothing leaves by another way. */
+  readonly only: boolean;
+}
 
 const USE_TROUBLE = "exit-node";
 const OFFER_TROUBLE = "exit-node-offer";
 
 export class HostRouting {
-  readonly #parts: NodeParts;
+  readonly #parts: RoutingParts;
   readonly #meshNetworks: readonly Cidr[];
   readonly #forwarding: Forwarding;
   readonly #routes: ExitRoutes | null;
   readonly #offer: ExitOffer | null;
   readonly #choice: ExitChoice;
+  readonly #health: Pick<HealthTable, "stateOf">;
   #chosen: PublicKey | null = null;
+  #reason: string | null = null;
+  #only: boolean;
 
-  constructor(parts: NodeParts, meshNetworks: readonly Cidr[]) {
+  constructor(parts: RoutingParts, meshNetworks: readonly Cidr[], health: Pick<HealthTable, "stateOf">) {
     const { options, system, log } = parts;
     const { interfaceName, runDir } = options;
     this.#parts = parts;
@@ -49,14 +74,20 @@ export class HostRouting {
     this.#routes = exits === undefined ? null : new ExitRoutes(exits.tables, interfaceName);
     this.#offer = exits === undefined ? null : new ExitOffer(interfaceName, exits.masquerade, record);
     this.#choice = new ExitChoice(options.exitNode);
+    this.#health = health;
+    this.#only = options.exitNodeOnly;
   }
 
-  /** Undoes what a run that was killed left behind. */
-  async recover(): Promise<void> {
-    const rules = this.#routes?.undo() ?? 0;
+  /**
+   * Undoes what a run that was killed left behind; what keeps the Internet shut stays, if this run wants the same. Resolves to whether
+   * there was anything.
+   */
+  async recover(): Promise<boolean> {
+    const rules = this.#isShut() ? 0 : (this.#routes?.undo() ?? 0);
     if (rules > 0) this.#parts.log.info({ changes: rules }, "exit node of an earlier run undone");
-    await this.#offer?.undo();
-    await this.#forwarding.recover();
+    const masqueraded = (await this.#offer?.undo()) ?? false;
+    const forwarded = await this.#forwarding.recover();
+    return rules > 0 || masqueraded || forwarded;
   }
 
   /** Goes on with what the daemon before this one made and left to it. */
@@ -64,25 +95,36 @@ export class HostRouting {
     await this.#forwarding.resume();
   }
 
-  /** Who `--exit-node` means from the next cycle of the reconciler on. */
-  setExitNode(wanted: string | null): void {
+  /** Who `--exit-node` means from the next cycle of the reconciler on, and whether there is another way. */
+  setExitNode(wanted: string | null, only: boolean): void {
     this.#choice.want(wanted);
+    this.#only = only;
+  }
+
+  /** Null when none is asked for. */
+  exitStatus(): ExitStatus | null {
+    const { wanted } = this.#choice;
+    if (wanted === null) return null;
+    return { wanted, publicKey: this.#chosen, reason: this.#reason, only: this.#only };
   }
 
   /** Whose the way to the Internet is now. */
   readonly exitPeer = (peers: readonly Peer[], own: LocalNodeSnapshot): PublicKey | null => {
     const { troubles, clock, log } = this.#parts;
-    let { publicKey, reason } = this.#choice.choose(peers, clock.wallMs());
-    if (this.#choice.wanted !== null && this.#routes === null) {
+    const { wanted } = this.#choice;
+    const isLost = (key: PublicKey): boolean => this.#health.stateOf(key) === "reconnecting";
+    let { publicKey, reason } = this.#choice.choose(peers, clock.wallMs(), isLost);
+    if (wanted !== null && this.#routes === null) {
       publicKey = null;
-      reason = "--exit-node has no effect on this system";
-    } else if (this.#choice.wanted !== null && own.exitNode) {
+      reason = "has no effect on this system";
+    } else if (wanted !== null && own.exitNode) {
       // Two that use each other would send packets in circles.
       publicKey = null;
-      reason = "--exit-node has no effect on a node that is one itself (--advertise-exit-node)";
+      reason = "has no effect on a node that is one itself (--advertise-exit-node)";
     }
     if (reason === null) troubles.clear(USE_TROUBLE);
-    else troubles.raise(USE_TROUBLE, reason);
+    else troubles.raise(USE_TROUBLE, `exit node ${wanted} ${reason}: ${this.#meanwhile()}`);
+    this.#reason = reason;
     if (publicKey !== this.#chosen)
       log.info({ peer: publicKey }, publicKey === null ? "no exit node" : "exit node");
     this.#chosen = publicKey;
@@ -94,22 +136,22 @@ export class HostRouting {
     return own.exitNode === true || this.#choice.wanted !== null;
   }
 
-  /** Makes the host fit what this node is. Throws what could not be done; the rest is done all the same. */
+  /**
+   * Makes the host fit what this node is.
+   *
+   * @param addresses of the host, on the network below the tunnel.
+   * @param meshAddresses those of the interface, the present ones first.
+   *
+   * Throws what could not be done; the rest is done all the same.
+   */
   async ensure(
     own: LocalNodeSnapshot,
     addresses: () => readonly { readonly address: string }[],
+    meshAddresses: readonly { readonly address: string }[],
   ): Promise<void> {
     const ipv6 = own.meshIpv6 !== null;
     try {
-      this.#routes?.sync(
-        this.#chosen === null
-          ? null
-          : {
-              wireguardPort: own.wireguardPort,
-              addresses: addresses().map(({ address }) => address as IpAddress),
-              ipv6,
-            },
-      );
+      this.#routes?.sync(this.#wish(own, addresses, routeSources(meshAddresses)));
     } finally {
       await this.#offerExit(own);
       const everything = own.exitNode ? EVERYTHING.filter((network) => ipv6 || !network.includes(":")) : [];
@@ -128,6 +170,31 @@ export class HostRouting {
         await this.#forwarding.undo();
       }
     }
+  }
+
+  #isShut(): boolean {
+    return this.#only && this.#choice.wanted !== null;
+  }
+
+  #meanwhile(): string {
+    return this.#isShut() && this.#routes !== null
+      ? "nothing goes to the Internet (--exit-node-only)"
+      : "what goes to the Internet leaves as without one";
+  }
+
+  #wish(
+    own: LocalNodeSnapshot,
+    addresses: () => readonly { readonly address: string }[],
+    sources: RouteSources,
+  ): ExitWish | null {
+    const through = this.#chosen !== null;
+    if (!through && !this.#isShut()) return null;
+    return {
+      wireguardPort: own.wireguardPort,
+      addresses: addresses().map(({ address }) => address as IpAddress),
+      ipv6: own.meshIpv6 !== null,
+      ...{ sources, through, only: this.#isShut() },
+    };
   }
 
   async #offerExit(own: LocalNodeSnapshot): Promise<void> {

@@ -4,10 +4,11 @@
  * Three locks, all the kernel's, so that a kill leaves none behind: the interface name within the network namespace, then
  * `<state-dir>/<iface>.lock`, then `<run-dir>/<iface>.lock`. The PID file only informs.
  */
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import { writeFileAtomic } from "../core/files.ts";
+import { makeFolderSync } from "../core/folder.ts";
 import type { InterfaceName } from "../core/types.ts";
 
 export interface HeldLock {
@@ -118,7 +119,7 @@ function alreadyRunning(interfaceName: string, pid: number | null): WgmeshError 
 /** Missing folders are made with this mode; one that exists is left as its owner set it up. */
 function makeFolder(path: string, mode: number): void {
   try {
-    mkdirSync(path, { recursive: true, mode });
+    makeFolderSync(path, mode);
   } catch (cause) {
     throw new WgmeshError("ERR_STATE_WRITE", `cannot make the folder ${path}: ${messageOf(cause)}`, {
       cause,

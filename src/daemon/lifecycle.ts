@@ -9,7 +9,7 @@ import { HealthTable } from "../mesh/health/table.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
 import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
 import { HostUnderlay } from "../mesh/underlay.ts";
-import { LocalNode } from "../peers/localNode.ts";
+import { LocalNode, NOTHING_LEARNED } from "../peers/localNode.ts";
 import { PathTable } from "../peers/paths.ts";
 import { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
@@ -29,7 +29,7 @@ import {
   type NodeTiming,
   reconcileSettings,
 } from "./parts.ts";
-import { keepPeerCache, loadPeerCache, RememberedPeers, savePeerCache } from "./peerCache.ts";
+import { keepPeerCache, loadPeerCache, RememberedPeers } from "./peerCache.ts";
 import { Pinger } from "./pinger.ts";
 import { recover } from "./recovery.ts";
 import { RouteHealth } from "./routeHealth.ts";
@@ -52,6 +52,7 @@ export interface RunningNode {
   readonly pinger: Pinger;
   readonly made: InterfaceSteps;
   readonly saveAddresses: Identity["save"];
+  readonly remembered: RememberedPeers;
   /** Of the mesh addresses; one list for good, to which those of the next mesh are added. */
   readonly meshNetworks: Cidr[];
 }
@@ -77,6 +78,7 @@ class Lifecycle {
   readonly #supervisor: Supervisor;
   readonly #timing: NodeTiming;
   readonly #meshNetworks: Cidr[];
+  readonly #health = new HealthTable();
   readonly #routeHealth: RouteHealth;
   readonly #routing: HostRouting;
   #drained: Promise<unknown> | null = null;
@@ -88,11 +90,11 @@ class Lifecycle {
     this.#layers = layers;
     this.#steps = steps;
     this.#supervisor = supervisor;
-    this.#routeHealth = new RouteHealth(parts);
+    this.#routeHealth = new RouteHealth(parts, this.#health);
     this.#timing = { ...defaultTiming, ...parts.timing };
     const { meshSubnet, meshIpv6Prefix } = parts.addresses;
     this.#meshNetworks = parts.options.ipv6 ? [meshSubnet, meshIpv6Prefix] : [meshSubnet];
-    this.#routing = new HostRouting(parts, this.#meshNetworks);
+    this.#routing = new HostRouting(parts, this.#meshNetworks, this.#health);
   }
 
   async start(): Promise<RunningNode> {
@@ -166,7 +168,7 @@ class Lifecycle {
     addressKeeper.follow(store);
     publishNode(metrics, store, self);
     const paths = new PathTable();
-    const health = new HealthTable();
+    const health = this.#health;
     tellEvents(events, { store, paths, self });
     store.subscribe((event) => {
       if (event.type === "removed") paths.forget(event.peer.publicKey);
@@ -196,7 +198,7 @@ class Lifecycle {
           onMended: (found) => events.emit("interface.mended", { data: { found } }),
           exitPeer: routing.exitPeer,
           keeps: () => routing.keeps(self.snapshot),
-          forward: () => routing.ensure(self.snapshot, () => underlay.addresses()),
+          forward: () => routing.ensure(self.snapshot, () => underlay.addresses(), made.addresses()),
           interface: this.#interfaceOptions(made, self),
           settings: this.#parts.reconcile ?? reconcileSettings(options),
           keptOut: (publicKey) => health.isOut(publicKey),
@@ -206,13 +208,14 @@ class Lifecycle {
         await undoRoutes(system.interfaceControl(options.interfaceName), routeTable, routing);
       },
     );
-    const remembered = new RememberedPeers(store);
+    const { mesh } = this.#parts;
+    const remembered = new RememberedPeers(store, { path: peerCachePath(options), mesh, clock });
     await this.#steps.step(
       "peers",
       () => this.#restorePeers(store),
       async () => {
         try {
-          await savePeerCache(peerCachePath(options), remembered, clock.wallMs());
+          await remembered.save();
         } finally {
           if (this.#leaves(backend)) await this.#leaveTo(store, self);
         }
@@ -220,12 +223,12 @@ class Lifecycle {
     );
     const pinger = new Pinger({ clock, metrics, store, self, mesh: this.#parts.mesh });
     const { prover, save: saveAddresses } = identity;
-    const moving = { made, saveAddresses, routing, meshNetworks: this.#meshNetworks };
+    const moving = { made, saveAddresses, remembered, routing, meshNetworks: this.#meshNetworks };
     const node = { backend, self, prover, store, paths, underlay, reconciler, health, pinger, ...moving };
     await this.#startDiscovery(node);
     await this.#steps.step(
       "tasks",
-      () => this.#startTasks(node, addressKeeper, remembered),
+      () => this.#startTasks(node, addressKeeper),
       (_, hurry) => this.#drain(hurry),
     );
     return node;
@@ -267,20 +270,15 @@ class Lifecycle {
   #localNode(identity: Identity, { backend, choice }: InterfaceSteps): LocalNode {
     const { options, system, random } = this.#parts;
     return new LocalNode({
+      ...NOTHING_LEARNED,
       publicKey: identity.publicKey,
       hostname: wireHostname(system.hostname()),
       meshIp: choice.meshIp,
       meshIpv6: choice.meshIpv6,
       wireguardPort: backend.listenPort(),
-      externalHost: null,
-      externalWireguardPort: null,
-      externalControl: null,
-      candidates: [],
       networks: options.advertiseRoutes,
       introducer: options.introducer,
-      relays: false,
       exitNode: options.advertiseExitNode,
-      natType: "unknown",
       instance: this.#left?.instance ?? random.bytes(8).toString("hex"),
     });
   }
@@ -298,10 +296,11 @@ class Lifecycle {
 
   /** A cache that cannot be used is no reason not to start: discovery finds the peers again. */
   async #restorePeers(store: PeerStore): Promise<void> {
-    const { options, clock, log } = this.#parts;
+    const { options, clock, log, mesh, rotation } = this.#parts;
+    const cached = { networkId: mesh.networkId, isMoved: rotation?.isMoved ?? false };
     try {
       if (this.#left !== null) restoreHandover(store, this.#left.peers);
-      await loadPeerCache(peerCachePath(options), store, clock.wallMs(), log);
+      await loadPeerCache(peerCachePath(options), store, cached, clock.wallMs(), log);
     } catch (error) {
       log.warn({ reason: messageOf(error) }, "peer cache not usable");
     }
@@ -328,7 +327,7 @@ class Lifecycle {
       wireguardPort: backend.wireguardPort,
       openManySockets: this.#parts.openManySockets(() => self.snapshot.wireguardPort),
       tunnelEndpoint: (publicKey: PublicKey) => node.reconciler.actual(publicKey)?.endpoint ?? null,
-      relayPlane: this.#parts.openRelayPlane(() => self.snapshot.wireguardPort),
+      relayPlane: this.#parts.openRelayPlane(() => self.snapshot.wireguardPort, backend.name),
       probe: (publicKey: PublicKey) => this.#probe(node, publicKey),
     };
     await this.#steps.step(
@@ -359,26 +358,17 @@ class Lifecycle {
     return (await probe(probePaths(self.snapshot, peer), mesh.probePort, clock)) !== null;
   }
 
-  #startTasks(node: RunningNode, addressKeeper: AddressKeeper, peers: RememberedPeers): void {
-    const { reconciler, store } = node;
-    const { clock, options, troubles } = this.#parts;
+  #startTasks(node: RunningNode, addressKeeper: AddressKeeper): void {
+    const { reconciler, remembered: peers, store } = node;
+    const { clock, troubles } = this.#parts;
     const supervisor = this.#supervisor;
     supervisor.start("reconcile", "critical", (signal) => reconciler.run(signal));
     const ask = (publicKey: PublicKey): Promise<boolean> => this.#probe(node, publicKey);
     const watch = startHealth(this.#parts, node, supervisor, this.#timing.expireMs);
-    this.#routeHealth.start(node, supervisor, ask);
+    this.#routeHealth.start(node, supervisor, { ...watch, ask });
     supervisor.start("own-addresses", "restart", (signal) => addressKeeper.run(signal));
-    startWatches(this.#parts, node, this.#layers.discovery, supervisor, {
-      ask,
-      silent: (peers) => watch.silent(peers),
-    });
-    const saving = {
-      clock,
-      troubles,
-      path: peerCachePath(options),
-      ...{ store, peers },
-      everyMs: this.#timing.cacheSaveMs,
-    };
+    startWatches(this.#parts, node, this.#layers.discovery, supervisor, { ...watch, ask });
+    const saving = { clock, troubles, store, peers, everyMs: this.#timing.cacheSaveMs };
     supervisor.start("peer-cache", "restart", (signal) => keepPeerCache(saving, signal));
   }
 

@@ -28,7 +28,7 @@ export const linuxSystem: System = {
   routes: () => os.routeList(),
   routeTable: (linkName) => ({
     list: () => os.routeList(linkName),
-    add: (destination, metric) => os.routeAdd(destination, linkName, metric),
+    add: (destination, metric, source) => os.routeAdd(destination, linkName, metric, source),
     remove: (destination, metric) => os.routeDelete(destination, linkName, metric),
   }),
   endLeftoverChild: os.endLeftoverChild,

@@ -106,8 +106,8 @@ export class LiveConfiguration {
     const session = new Map([...this.#session, ...(text === null ? [] : parseReloadFile(text, reloadFile))]);
     const { changed, restart } = await this.#apply(loaded, session);
     const hasFile = text !== null || loaded.file !== null;
-    const warning = hasFile ? null : `there is no ${reloadFile}: nothing was changed`;
-    if (warning !== null) log.warn({ path: reloadFile }, "no reload file, nothing changed");
+    const warning = hasFile ? null : `there is neither a configuration file nor ${reloadFile}`;
+    if (warning !== null) log.warn({ path: reloadFile }, "no configuration file and no reload file");
     events.emit("node.reloaded", { data: { changed } });
     return { changed, warning, restart };
   }

@@ -11,9 +11,9 @@ import type { LiveAppliers } from "./liveConfiguration.ts";
 
 export interface LiveTargets {
   readonly self: Pick<LocalNode, "update">;
-  readonly reconciler: Pick<Reconciler, "setRoutePolicy" | "setKeepalive" | "request">;
+  readonly reconciler: Pick<Reconciler, "setRoutePolicy" | "set" | "request">;
   readonly routing: Pick<HostRouting, "setExitNode">;
-  readonly discovery: Pick<Discovery, "setStaticPeers"> | null;
+  readonly discovery: Pick<Discovery, "setStaticPeers" | "tune"> | null;
   readonly setLogLevel: (levels: LogLevels) => void;
   readonly setLogLimits: (limits: Pick<DaemonOptions, "logMaxSize" | "logKeep">) => void;
 }
@@ -26,21 +26,25 @@ export function liveAppliers({
   setLogLevel,
   setLogLimits,
 }: LiveTargets): LiveAppliers {
+  const setExit = ({ exitNode, exitNodeOnly }: DaemonOptions): void => {
+    routing.setExitNode(exitNode, exitNodeOnly);
+    reconciler.request();
+  };
   return new Map<string, (options: DaemonOptions) => void>([
     ["log-level", ({ logLevel }) => setLogLevel(logLevel)],
     ["log-max-size", setLogLimits],
     ["log-keep", setLogLimits],
     ["advertise-routes", ({ advertiseRoutes }) => self.update({ networks: advertiseRoutes })],
     ["accept-routes", ({ acceptRoutes }) => reconciler.setRoutePolicy(acceptRoutes)],
-    [
-      "exit-node",
-      ({ exitNode }) => {
-        routing.setExitNode(exitNode);
-        reconciler.request();
-      },
-    ],
+    ["exit-node", setExit],
+    ["exit-node-only", setExit],
     ["advertise-exit-node", ({ advertiseExitNode }) => self.update({ exitNode: advertiseExitNode })],
-    ["keepalive", ({ keepaliveSeconds }) => reconciler.setKeepalive(keepaliveSeconds)],
+    ["keepalive", ({ keepaliveSeconds }) => reconciler.set({ keepaliveSeconds })],
+    ["reconcile-interval", ({ reconcileSeconds }) => reconciler.set({ sweepMs: reconcileSeconds * 1000 })],
     ["peer", ({ peers }) => discovery?.setStaticPeers(peers)],
+    ["introducer", ({ introducer }) => self.update({ introducer })],
+    ["gossip", ({ gossip }) => discovery?.tune({ gossip })],
+    ["advertise-endpoint", ({ advertiseEndpoint: advertised }) => discovery?.tune({ advertised })],
+    ["relay-limit", ({ relayLimit }) => discovery?.tune({ relayLimitBytesPerSecond: relayLimit })],
   ]);
 }

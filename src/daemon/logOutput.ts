@@ -16,6 +16,8 @@ export interface LogOutput {
   readonly isJournal: boolean;
   /** Somebody moved the file away (SIGUSR1). */
   reopen(): void;
+  /** Writes what waited for room on the disk, if there is some now. */
+  retry(): void;
   /** From now on. */
   readonly setLimits: (limits: Pick<DaemonOptions, "logMaxSize" | "logKeep">) => void;
 }
@@ -34,6 +36,7 @@ export function openLogOutput(options: DaemonOptions, onTrouble: (reason: string
       isFile: false,
       isJournal: isJournal(process.env.JOURNAL_STREAM),
       reopen: () => {},
+      retry: () => {},
       setLimits: () => {},
     };
   }
@@ -51,6 +54,7 @@ export function openLogOutput(options: DaemonOptions, onTrouble: (reason: string
     isFile: true,
     isJournal: false,
     reopen: () => file.reopen(),
+    retry: () => file.retry(),
     setLimits: ({ logMaxSize, logKeep }) => file.setLimits(logMaxSize, logKeep),
   };
 }

@@ -13,6 +13,8 @@ export interface MachineWatchOptions {
   readonly clock: Clock;
   readonly troubles: Troubles;
   readonly stateDir: string;
+  /** Called with each look: writes what waits for room on a disk. Must not throw. */
+  readonly retryFiles: () => void;
 }
 
 /** The folder is looked at in each so many. */
@@ -56,6 +58,7 @@ export class MachineWatch {
     try {
       for (let turn = 0; ; turn += 1) {
         this.#lookAtDescriptors();
+        this.#options.retryFiles();
         if (turn % FOLDER_EVERY === 0 && !this.#looking) void this.#lookAtFolder();
         const beforeMs = clock.monotonicMs();
         const dueMs = nextBeatMs(beforeMs);

@@ -199,7 +199,7 @@ export class MeshNode {
       // A task, so that the shutdown waits for it; one that fails is logged by the supervisor.
       this.#supervisor.start(`reload-${reloads}`, "once", async () => {
         await audited(this.#parts.audit, "SIGHUP", "daemon.reload", () =>
-          operations.run("daemon.reload", { cancellable: false }, reload),
+          operations.run("daemon.reload", reload),
         );
       });
     });

@@ -79,7 +79,8 @@ function dhtFinding(layer: LayerStatus | undefined): Finding {
 /** That the sockets are open says nothing about switches and access points: only a neighbour that was heard does. */
 function multicastFinding(layer: LayerStatus | undefined, peers: readonly Peer[]): Finding {
   const heard = peers.filter(({ methods }) => methods.includes("lan")).length;
-  if (heard > 0) return { state: "yes", detail: `${heard} peers were heard` };
+  if (heard > 0)
+    return { state: "yes", detail: heard === 1 ? "1 peer was heard" : `${heard} peers were heard` };
   if (layer?.state === "off") return { state: "unknown", detail: "switched off" };
   if (layer?.state === "degraded") return { state: "no", detail: layer.lastError ?? layer.detail };
   return { state: "unknown", detail: "no neighbour was heard" };

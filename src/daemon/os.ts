@@ -3,7 +3,7 @@
  * WgmeshErrors (the native error is the cause). Nothing else of the daemon imports the addon.
  */
 import * as native from "@wgmesh/native";
-import { translated } from "../wireguard/nativeErrors.ts";
+import { translated, translatedLater } from "../wireguard/nativeErrors.ts";
 
 export type { Address, Link, Route, RouteLookup } from "@wgmesh/native";
 
@@ -66,8 +66,13 @@ export function routeGet(destination: string): native.RouteLookup | null {
 }
 
 /** A unicast route of ours out of the link; ERR_SYSTEM with cause EEXIST when another's stands there. */
-export function routeAdd(destination: string, linkName: string, metric: number): void {
-  translated(() => native.routeAdd(destination, linkName, metric));
+export function routeAdd(
+  destination: string,
+  linkName: string,
+  metric: number,
+  source: string | null = null,
+): void {
+  translated(() => native.routeAdd(destination, linkName, source === null ? metric : { metric, source }));
 }
 
 /** Removes only ours; no error when it is gone already. */
@@ -96,11 +101,6 @@ export function lockNamespaceName(name: string): HeldLock | number {
 /** Who is at the other end of a Unix socket. */
 export function peerCredentials(fd: number): { pid: number; uid: number; gid: number } {
   return translated(() => native.peerCredentials(fd));
-}
-
-/** Keeps a socket to one link (SO_BINDTODEVICE). */
-export function bindToDevice(fd: number, linkName: string): void {
-  translated(() => native.bindToDevice(fd, linkName));
 }
 
 /** Tells the service manager (sd_notify(3)); false when there is none. */
@@ -142,22 +142,23 @@ export const exits = {
     rules: (): native.PolicyRule[] => translated(() => native.ruleList()),
     addRule: (rule: native.PolicyRule): void => translated(() => native.ruleAdd(rule)),
     removeRule: (rule: native.PolicyRule): void => translated(() => native.ruleDelete(rule)),
-    defaults: (linkName: string, table: number): (4 | 6)[] =>
-      translated(() => native.defaultRouteFamilies(linkName, table)),
-    addDefault: (linkName: string, table: number, family: 4 | 6): void =>
-      translated(() => native.defaultRouteAdd(linkName, table, family)),
+    defaults: (linkName: string, table: number): native.DefaultRoute[] =>
+      translated(() => native.defaultRouteList(linkName, table)),
+    addDefault: (linkName: string, table: number, family: 4 | 6, source: string | null): void =>
+      translated(() => native.defaultRouteAdd(linkName, table, family, source ?? undefined)),
     markSockets: (mark: number): void => void translated(() => native.markOwnSockets(mark)),
   },
   masquerade: {
-    families: (interfaceName: string): (4 | 6)[] =>
-      translated(() => native.masqueradeFamilies(interfaceName)),
-    set: (interfaceName: string, sources: readonly string[], except: readonly string[]): void =>
-      translated(() => native.masqueradeSet(interfaceName, sources, except)),
-    remove: (interfaceName: string): void => translated(() => native.masqueradeRemove(interfaceName)),
+    families: (interfaceName: string): Promise<(4 | 6)[]> =>
+      translatedLater(() => native.masqueradeFamilies(interfaceName)),
+    set: (interfaceName: string, sources: readonly string[], except: readonly string[]): Promise<void> =>
+      translatedLater(() => native.masqueradeSet(interfaceName, sources, except)),
+    remove: (interfaceName: string): Promise<void> =>
+      translatedLater(() => native.masqueradeRemove(interfaceName)),
   },
 };
 
 /** Chains and rules of the packet filter, as JSON of nft; some milliseconds where there are thousands. */
-export function packetFilter(): string {
-  return translated(() => native.packetFilter());
+export function packetFilter(): Promise<string> {
+  return translatedLater(() => native.packetFilter());
 }

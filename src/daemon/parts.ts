@@ -89,7 +89,7 @@ export interface NodeParts {
   /** What moves relayed packets; null where the system has none. `wireguardPort` is asked for each bridge. */
   /** Null where the system has none. `wireguardPort` tells where WireGuard listens. */
   readonly openManySockets: (wireguardPort: () => number) => OpenManySockets | null;
-  readonly openRelayPlane: (wireguardPort: () => number) => RelayPlane | null;
+  readonly openRelayPlane: (wireguardPort: () => number, backend: string) => RelayPlane | null;
   readonly timing?: Partial<NodeTiming>;
   readonly reconcile?: ReconcileSettings;
 }

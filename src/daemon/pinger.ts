@@ -20,7 +20,7 @@ export interface PingerOptions {
 }
 
 /** What `wgmesh ping` waits for one answer: a handshake that was lost is tried again after 5 s, a ping in a second. */
-export const PING_TIMEOUT_MS = 3_000;
+const PING_TIMEOUT_MS = 3_000;
 
 const byPeer = { peer_key: { atMost: MAX_PEERS } };
 const BOUNDS_SECONDS = [0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 3];

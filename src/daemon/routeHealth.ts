@@ -1,8 +1,12 @@
 /**
  * Watches for the sake of routes: which peers the networks that several advertise are left to, and whether what this node forwards
  * gets through (row E3).
+ *
+ * What counts is the health of a peer (row E4), told at once. The watch of holders sees sooner that something sent there is not
+ * answered: then the network moves, and the peer's health is looked at, too.
  */
 import type { PublicKey } from "../core/types.ts";
+import type { HealthTable } from "../mesh/health/table.ts";
 import { HolderWatch } from "../mesh/holderWatch.ts";
 import type { Reconciler } from "../mesh/reconciler.ts";
 import { Usability } from "../mesh/usability.ts";
@@ -13,6 +17,7 @@ import type { Backend } from "../wireguard/backend.ts";
 import { FirewallWatch } from "./firewallWatch.ts";
 import type { NodeParts } from "./parts.ts";
 import type { Supervisor } from "./supervisor.ts";
+import type { SilenceListener } from "./watches.ts";
 
 export interface RoutedNode {
   readonly backend: Pick<Backend, "read">;
@@ -22,22 +27,26 @@ export interface RoutedNode {
   readonly self: LocalNode;
 }
 
+type Parts = Pick<NodeParts, "clock" | "log" | "system" | "options" | "troubles">;
+
 export class RouteHealth {
   readonly #usability = new Usability();
-  readonly #parts: Pick<NodeParts, "clock" | "log" | "system" | "options" | "troubles">;
+  readonly #parts: Parts;
+  readonly #health: HealthTable;
 
-  constructor(parts: Pick<NodeParts, "clock" | "log" | "system" | "options" | "troubles">) {
+  constructor(parts: Parts, health: HealthTable) {
     this.#parts = parts;
+    this.#health = health;
   }
 
   readonly isUsable = (publicKey: PublicKey): boolean =>
+    !this.#health.isTroubled(publicKey) &&
     this.#usability.isUsable(publicKey, this.#parts.clock.monotonicMs());
 
-  /** `ask` sends the peer something through the tunnel that it answers if it is there. */
   start(
     { backend, reconciler, paths, store, self }: RoutedNode,
-    supervisor: Supervisor,
-    ask: (publicKey: PublicKey) => Promise<unknown>,
+    supervisor: Pick<Supervisor, "start">,
+    { ask, silent }: Pick<SilenceListener, "ask" | "silent">,
   ): void {
     const { clock, log, system, options, troubles } = this.#parts;
     const usability = this.#usability;
@@ -48,6 +57,12 @@ export class RouteHealth {
       reconciler.request();
     };
     const heard = (publicKey: PublicKey): void => usability.heard(publicKey, clock.monotonicMs());
+    this.#health.subscribe((publicKey, state, before) => {
+      // It may be the exit node, which is left by then and taken again.
+      if (state === "reconnecting" || before === "reconnecting") reconciler.request();
+      if (this.#health.isTroubled(publicKey)) failed(publicKey);
+      else if (state === "healthy") heard(publicKey);
+    });
     paths.onReport((report) => {
       if (report.kind === "silent") failed(report.publicKey);
       if (report.kind === "heard") heard(report.publicKey);
@@ -62,7 +77,10 @@ export class RouteHealth {
       sentBytes: () => system.sentBytes(options.interfaceName),
       // What counts is whether anything comes back, which the next look sees.
       ask: (publicKey) => void ask(publicKey).catch(() => {}),
-      failed,
+      failed: (publicKey) => {
+        failed(publicKey);
+        silent([publicKey]);
+      },
       heard,
     });
     reconciler.onRead(() => {

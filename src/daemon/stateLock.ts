@@ -4,10 +4,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { DaemonOptions } from "../config/options.ts";
+import { asOwnerOf } from "../core/asOwner.ts";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import * as os from "./os.ts";
 
-/** Makes the folder when it is missing. Throws ERR_ALREADY_RUNNING, ERR_STATE_WRITE. */
+/** Makes the folder when it is missing; in a folder of another user the lock is his. Throws ERR_ALREADY_RUNNING, ERR_STATE_WRITE. */
 export function lockStateFiles({
   interfaceName,
   stateDir,
@@ -16,7 +17,7 @@ export function lockStateFiles({
   let lock: os.HeldLock | null;
   try {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-    lock = os.lockFile(path);
+    lock = asOwnerOf(stateDir, () => os.lockFile(path));
   } catch (cause) {
     throw new WgmeshError("ERR_STATE_WRITE", `cannot lock ${path}: ${messageOf(cause)}`, { cause });
   }

@@ -25,7 +25,7 @@ export interface System {
   /** What exit nodes take, on both sides; absent where the system, or wgmesh on it, has no such thing. */
   readonly exits?: { readonly tables: ExitTables; readonly masquerade: Masquerade };
   /** The rules of the packet filter, as JSON of nft; absent where they cannot be read without another program. */
-  packetFilter?(): string;
+  packetFilter?(): Promise<string>;
   readonly pid: number;
   hostname(): string;
   interfaceControl(linkName: string): InterfaceControl;

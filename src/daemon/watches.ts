@@ -24,6 +24,8 @@ export interface SilenceListener {
   ask(publicKey: PublicKey): Promise<unknown>;
   /** Told whose traffic is not answered. */
   silent(peers: readonly PublicKey[]): void;
+  /** What the interface has sent that the listener itself watches, bytes. */
+  sentBytes(): number;
 }
 
 export function startWatches(
@@ -44,7 +46,11 @@ export function startWatches(
   const silence = new SilenceWatch({
     clock,
     read: async () => (await backend.read()).peers,
-    sentBytes: () => system.sentBytes(options.interfaceName),
+    // A kernel's interface counts what WireGuard adds, too: then a question is still looked at once.
+    sentBytes: () => {
+      const allBytes = system.sentBytes(options.interfaceName);
+      return allBytes === null ? null : allBytes - listener.sentBytes();
+    },
     ask: (peers) => {
       // What counts is whether anything comes back, which the next look sees.
       for (const publicKey of peers) listener.ask(publicKey).catch(() => {});

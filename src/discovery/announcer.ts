@@ -87,10 +87,14 @@ export class Announcer {
    * went in.
    */
   gossip(to: PublicKey, news: readonly PublicKey[], told: (publicKeys: PublicKey[]) => void): Buffer {
-    const all = new Map(this.#candidates(to).map((peer) => [peer.publicKey, peer]));
-    const first = news.flatMap((publicKey) => all.get(publicKey) ?? []).slice(0, NEWS_A_MESSAGE);
-    for (const { publicKey } of first) all.delete(publicKey);
-    const rest = [...all.values()];
+    const mentionable = this.#mentionable(to);
+    const known = news.map((publicKey) => (publicKey === to ? null : mentionable(publicKey)));
+    const first = known.filter((peer) => peer !== null).slice(0, NEWS_A_MESSAGE);
+    const isNews = new Set(first);
+    const rest = this.#candidates(to, (publicKey) => {
+      const peer = mentionable(publicKey);
+      return peer === null || isNews.has(peer) ? null : peer;
+    });
     const endpoint = ownEndpoint(this.#options.self.snapshot);
     return this.#seal("ANNOUNCE", [...first, ...rest], to, "", MAX_DATAGRAM_BYTES, endpoint, (used) => {
       told(first.slice(0, used).map(({ publicKey }) => publicKey));
@@ -98,23 +102,27 @@ export class Announcer {
     });
   }
 
+  #candidates(to: PublicKey | null, mentionable = this.#mentionable(to)): Peer[] {
+    return this.#rotation.next(to, this.#options.store.keysInOrder, mentionable, MOST_THAT_FIT);
+  }
+
   /**
    * Only peers that live: the dead must not circulate (weak point 23). Nodes of ours are also told of peers that only others have
    * heard lately, since the age goes with them; a Go peer would take those for fresh.
    */
-  #candidates(to: PublicKey | null): Peer[] {
+  #mentionable(to: PublicKey | null): (publicKey: PublicKey) => Peer | null {
     const { clock, namesNobody, store } = this.#options;
-    if (namesNobody) return [];
+    if (namesNobody) return () => null;
     const nowMs = clock.wallMs();
     const isOurs = to !== null && (store.get(to)?.instance ?? "") !== "";
     // Where so many strangers are that they may be invented, those with a tunnel would be lost among them.
     const counts = (peer: Peer): boolean => !store.isCrowded || isConnected(peer.lastHandshakeMs, nowMs);
     const lives = (peer: Peer): boolean =>
       isOurs ? store.heardAgoMs(peer.publicKey) < ACTIVE_MS : store.isActive(peer);
-    return this.#rotation.order(
-      to,
-      store.list().filter((peer) => peer.meshIp !== null && lives(peer) && counts(peer)),
-    );
+    return (publicKey) => {
+      const peer = store.get(publicKey);
+      return peer !== undefined && peer.meshIp !== null && lives(peer) && counts(peer) ? peer : null;
+    };
   }
 
   #seal(

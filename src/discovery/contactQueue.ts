@@ -3,6 +3,7 @@
  * the reasons (a member could mention a thousand victims, weak point 10). Pure: time comes in as an argument.
  */
 
+import { DueTimes } from "../core/dueTimes.ts";
 import { TokenBucket } from "../core/tokenBucket.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
 import type { HelloReason } from "./helloTable.ts";
@@ -39,6 +40,7 @@ interface Waiting {
 
 export class ContactQueue {
   readonly #waiting = new Map<string, Waiting>();
+  readonly #due = new DueTimes<string>();
   readonly #bucket: TokenBucket;
 
   constructor(nowMs: number) {
@@ -49,6 +51,12 @@ export class ContactQueue {
     return this.#waiting.size;
   }
 
+  /** True while the rate alone keeps a HELLO to there from going out. */
+  isHeldUp(to: Endpoint, nowMs: number): boolean {
+    const waiting = this.#waiting.get(endpointText(to));
+    return waiting !== undefined && waiting.atMs <= nowMs;
+  }
+
   /** False when too many wait already. Of two requests for one address the weightier stays, at the earlier time. */
   add(request: ContactRequest, atMs: number): boolean {
     const key = endpointText(request.to);
@@ -56,32 +64,39 @@ export class ContactQueue {
     if (!known && this.#waiting.size >= MAX_WAITING) return false;
     const keep = known !== undefined && WEIGHT[known.request.purpose] > WEIGHT[request.purpose];
     const kept = keep ? known.request : request;
-    this.#waiting.set(key, { request: kept, atMs: Math.min(atMs, known?.atMs ?? atMs) });
+    const dueMs = Math.min(atMs, known?.atMs ?? atMs);
+    this.#waiting.set(key, { request: kept, atMs: dueMs });
+    this.#due.set(key, dueMs);
     return true;
   }
 
   /** The requests whose time has come, as far as the rate allows. `open` tells whether one led to a HELLO. */
   take(nowMs: number, open: (request: ContactRequest) => boolean): void {
+    if ((this.#due.nextAtMs() ?? Number.POSITIVE_INFINITY) > nowMs || !this.#bucket.has(nowMs)) return;
     for (const [key, { request, atMs }] of this.#waiting) {
       if (atMs > nowMs) continue;
       if (!this.#bucket.has(nowMs)) return;
-      this.#waiting.delete(key);
+      this.#delete(key);
       if (open(request)) this.#bucket.take(nowMs);
     }
   }
 
   nextAtMs(nowMs: number): number | null {
-    let next: number | null = null;
-    for (const { atMs } of this.#waiting.values()) if (next === null || atMs < next) next = atMs;
+    const next = this.#due.nextAtMs();
     return next === null ? null : Math.max(next, this.#bucket.nextAtMs(nowMs));
   }
 
   forget(publicKey: PublicKey): void {
-    for (const [key, { request }] of this.#waiting)
-      if (request.publicKey === publicKey) this.#waiting.delete(key);
+    for (const [key, { request }] of this.#waiting) if (request.publicKey === publicKey) this.#delete(key);
+  }
+
+  #delete(key: string): void {
+    this.#waiting.delete(key);
+    this.#due.delete(key);
   }
 
   clear(): void {
     this.#waiting.clear();
+    this.#due.clear();
   }
 }

@@ -13,7 +13,6 @@ import type { LocalNode } from "../peers/localNode.ts";
 import type { DiscoveryMethod, Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import { exchangeEndpoint, lanEndpoint } from "../wire/endpointRules.ts";
-import type { Announcement } from "../wire/types.ts";
 import type { Announcer } from "./announcer.ts";
 import { Challenges } from "./challenges.ts";
 import { ContactQueue, type ContactRequest } from "./contactQueue.ts";
@@ -22,6 +21,7 @@ import { Crawl } from "./crawl.ts";
 import { type HelloReason, HelloTable, type OpenHello } from "./helloTable.ts";
 import type { ReceivedAnnouncement } from "./inbound.ts";
 import { storeMentions } from "./mentions.ts";
+import { isOnLan, mentionsUs, whoIsAt } from "./messageFacts.ts";
 import { Outbox } from "./outbox.ts";
 import { RefreshPlan } from "./refreshPlan.ts";
 import type { Underlay } from "./seams.ts";
@@ -108,6 +108,14 @@ export class Exchange {
     return this.#verified.isVerified(address, this.#options.clock.monotonicMs());
   }
 
+  /** True while a HELLO to that address waits for its REPLY. */
+  awaits = (from: Endpoint): boolean => this.#hellos.has(from);
+
+  /** True while a HELLO to there is held up by many others. */
+  isHeldUp(address: Endpoint): boolean {
+    return this.#contacts.isHeldUp(address, this.#options.clock.monotonicMs());
+  }
+
   /** The peer's clock in its newest word, Unix seconds; 0 for never. */
   lastWordSeconds(publicKey: PublicKey): number {
     return this.#plan.lastWordSeconds(publicKey);
@@ -123,7 +131,7 @@ export class Exchange {
         this.#receiveReply(message);
         break;
       case "ANNOUNCE":
-        if (!message.repeat) this.#observe(message, "gossip", mentionsUs(message.announcement, this.#ownKey));
+        if (!message.repeat) this.#observe(message, "gossip", mentionsUs(message, this.#options.self));
         break;
     }
     this.#pacemaker.wake();
@@ -216,7 +224,7 @@ export class Exchange {
     const { announcement, from, type } = message;
     const isInsideMesh = (ip: string): boolean => underlay.isInsideMesh(ip);
     const before = store.get(announcement.publicKey);
-    const method = isOnLan(before, message) ? "lan" : asMethod;
+    const method = isOnLan(before, message, underlay) ? "lan" : asMethod;
     const { wgEndpoint, wireguardPort } = announcement;
     const told =
       method === "lan"
@@ -280,10 +288,14 @@ export class Exchange {
       this.#contacts.forget(publicKey);
       this.#crawl.forget(publicKey);
       this.#plan.forget(publicKey);
-    } else if (event.changed.has("endpoint")) {
+    } else if (event.changed.has("endpoint") || this.#isReached(event)) {
       this.#sweepAtMs = Math.min(this.#sweepAtMs, nowMs + SWEEP_SOON_MS);
       this.#pacemaker.wake();
     }
+  }
+
+  #isReached({ changed, peer }: Exclude<PeerEvent, { type: "removed" }>): boolean {
+    return changed.has("lastHandshakeMs") && this.#isConnected(peer) && this.#plan.reached(peer.publicKey);
   }
 
   #act(nowMs: number): void {
@@ -336,7 +348,9 @@ export class Exchange {
   /** Opens a HELLO; false when there is no need. */
   #open(request: ContactRequest, nowMs: number): boolean {
     const { announcer, store } = this.#options;
-    const { to, publicKey, purpose } = request;
+    const { to, purpose } = request;
+    // Whom the DHT named by its address alone may have been met meanwhile: a HELLO without a proof would get no answer.
+    const publicKey = request.publicKey ?? whoIsAt(to, store.list());
     if (this.#hellos.has(to)) {
       if (purpose !== "tell") return false;
       this.#hellos.close(to);
@@ -348,7 +362,8 @@ export class Exchange {
       return false;
     }
     const justMet = publicKey !== null && nowMs - this.#plan.lastHelloAtMs(publicKey) < JUST_MET_MS;
-    if (purpose === "meet" && justMet && peer?.knowsUs) return false;
+    const isMet = justMet || (request.publicKey === null && peer !== undefined && store.isActive(peer));
+    if (purpose === "meet" && isMet && peer?.knowsUs) return false;
     const datagram = announcer.hello(publicKey, request.small);
     const brief = request.brief === true;
     this.#hellos.open({ to, publicKey, reason: request.reason, datagram, openedAtMs: nowMs, brief });
@@ -377,20 +392,7 @@ export class Exchange {
     const underWay = this.#contacts.size + this.#hellos.size;
     return underWay < FEW ? 0 : this.#options.random.unit() * SPREAD_MS;
   }
-
-  get #ownKey(): PublicKey {
-    return this.#options.self.snapshot.publicKey;
-  }
 }
 
 /** A node of this implementation: only those tell their run. */
 const isOurs = (peer: Peer): boolean => peer.instance !== "";
-
-function mentionsUs(announcement: Announcement, ownKey: PublicKey): boolean {
-  return announcement.knownPeers.some(({ publicKey }) => publicKey === ownKey);
-}
-
-/** A proven word from the very address that LAN discovery has found confirms it. */
-function isOnLan(before: Peer | undefined, { from, proven }: ReceivedAnnouncement): boolean {
-  return proven && before?.endpointMethod === "lan" && before.endpoint?.host === from.host;
-}

@@ -3,7 +3,7 @@
  * and of a few others, news first. So whatever one node knows reaches all, without multicast, DHT or a server.
  *
  * With `--gossip` it keeps the Go peer's pace and speaks to Go peers too. Otherwise it speaks to nodes of ours, at that pace while
- * there is news and ever more rarely when there is none.
+ * there is news and ever more rarely when there is none. With `--no-gossip` it listens only. The pace may change while it runs.
  */
 import type { Clock } from "../core/clock.ts";
 import type { Counter, Metrics } from "../core/metrics.ts";
@@ -15,7 +15,7 @@ import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Announcer } from "./announcer.ts";
 import { Rumours } from "./rumours.ts";
-import type { LayerStatus } from "./seams.ts";
+import type { GossipPace, LayerStatus } from "./seams.ts";
 
 export interface GossipOptions {
   readonly clock: Clock;
@@ -24,8 +24,10 @@ export interface GossipOptions {
   readonly announcer: Announcer;
   readonly metrics: Metrics;
   readonly gossipPort: number;
-  /** `--gossip`: the Go peer's pace, and Go peers as well. */
-  readonly steady: boolean;
+  /** `steady` with `--gossip`, `off` with `--no-gossip`. */
+  readonly pace: GossipPace;
+  /** A node that names no other to anybody (`--privacy`): its calm gossip would have nothing to tell. */
+  readonly namesNobody: boolean;
   send(data: Uint8Array, to: Endpoint): void;
 }
 
@@ -47,13 +49,15 @@ export class Gossip {
   readonly #rumours = new Rumours();
   readonly #pacemaker: Pacemaker;
   readonly #rounds: Counter<Record<never, never>>;
+  #wanted: GossipPace;
   #quietRounds = 0;
   #nextAtMs: number;
   #spoken = 0;
 
   constructor(options: GossipOptions) {
-    const { clock, metrics } = options;
+    const { clock, metrics, pace } = options;
     this.#options = options;
+    this.#wanted = pace;
     this.#rounds = metrics.counter("wgmesh_gossip_messages_total", "messages of in-mesh gossip sent");
     metrics.reading(
       "wgmesh_gossip_news",
@@ -62,7 +66,7 @@ export class Gossip {
     );
     this.#nextAtMs = clock.monotonicMs() + this.#pauseMs();
     this.#pacemaker = new Pacemaker(clock, {
-      nextAtMs: () => this.#nextAtMs,
+      nextAtMs: () => (this.#pace === "off" ? null : this.#nextAtMs),
       act: (nowMs) => this.#round(nowMs),
     });
   }
@@ -78,8 +82,21 @@ export class Gossip {
     }
   }
 
+  setPace(pace: GossipPace): void {
+    if (pace === this.#wanted) return;
+    this.#wanted = pace;
+    this.#quietRounds = 0;
+    this.#nextAtMs = this.#options.clock.monotonicMs() + this.#pauseMs();
+    if (this.#pace === "off") this.#rumours.clear();
+    this.#pacemaker.wake();
+  }
+
   status(): LayerStatus {
-    const pace = this.#options.steady ? "every 10 s" : `every ${Math.round(this.#baseMs() / 1000)} s`;
+    if (this.#pace === "off") {
+      const detail = this.#wanted === "off" ? "--no-gossip" : "--privacy";
+      return { name: "gossip", state: "off", detail, lastError: null };
+    }
+    const pace = this.#pace === "steady" ? "every 10 s" : `every ${Math.round(this.#baseMs() / 1000)} s`;
     return {
       name: "gossip",
       state: "running",
@@ -88,7 +105,12 @@ export class Gossip {
     };
   }
 
+  get #pace(): GossipPace {
+    return this.#wanted === "calm" && this.#options.namesNobody ? "off" : this.#wanted;
+  }
+
   #changed(event: PeerEvent): void {
+    if (this.#pace === "off") return;
     const { publicKey } = event.peer;
     if (event.type === "removed") {
       this.#rumours.forget(publicKey);
@@ -125,17 +147,17 @@ export class Gossip {
 
   /** A random peer whose tunnel works: to another the message would only wait in its queue. */
   #target(): Peer | null {
-    const { clock, random, steady, store } = this.#options;
+    const { clock, random, store } = this.#options;
     const nowMs = clock.wallMs();
     const peers = store
       .list()
-      .filter((peer) => peer.meshIp !== null && (steady || peer.instance !== ""))
+      .filter((peer) => peer.meshIp !== null && (this.#pace === "steady" || peer.instance !== ""))
       .filter((peer) => isConnected(peer.lastHandshakeMs, nowMs));
     return peers[Math.floor(random.unit() * peers.length)] ?? null;
   }
 
   #baseMs(): number {
-    return this.#options.steady ? ROUND_MS : ROUND_MS * 2 ** Math.min(this.#quietRounds, MAX_DOUBLINGS);
+    return this.#pace === "steady" ? ROUND_MS : ROUND_MS * 2 ** Math.min(this.#quietRounds, MAX_DOUBLINGS);
   }
 
   #pauseMs(): number {

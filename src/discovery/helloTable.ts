@@ -2,6 +2,7 @@
  * The HELLOs that wait for their REPLY (PROTOCOL.md section 6.1): one per address, the same sealed bytes sent again and
  * again, which also punches a hole through NATs. Pure: time comes in as an argument.
  */
+import { DueTimes } from "../core/dueTimes.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
 
 /** When the datagram goes out, counted from the first time. The Go peer's 100 ms would spend its own limiter (weak point 33). */
@@ -11,6 +12,9 @@ const SEND_BRIEFLY_AT_MS = [0, 1000] as const;
 /** What a HELLO costs that nobody answers. */
 export const DATAGRAMS_OF_HELLO = { full: SEND_AT_MS.length, brief: SEND_BRIEFLY_AT_MS.length } as const;
 const GIVE_UP_MS = 4000;
+/** So much later than it was due, and how long it is put off then. */
+const STALL_MS = 60;
+const PUT_OFF_MS = 30;
 /** HELLOs open at once; more wait for their turn elsewhere. */
 const MAX_OPEN = 2048;
 
@@ -32,10 +36,13 @@ interface Entry {
   readonly hello: OpenHello;
   /** Index into the schedule of the next send. */
   sends: number;
+  /** What is due has been put off once. */
+  isPutOff: boolean;
 }
 
 export class HelloTable {
   readonly #open = new Map<string, Entry>();
+  readonly #due = new DueTimes<string>();
   readonly #once: boolean;
 
   /** `once`: one send, then only waiting (`--no-punching`). */
@@ -57,35 +64,47 @@ export class HelloTable {
 
   /** The caller has checked `has` and `full`. */
   open(hello: OpenHello): void {
-    this.#open.set(endpointText(hello.to), { hello, sends: 0 });
+    const text = endpointText(hello.to);
+    const entry = { hello, sends: 0, isPutOff: false };
+    this.#open.set(text, entry);
+    this.#due.set(text, this.#dueAtMs(entry));
   }
 
   /** The HELLO that a REPLY from exactly this address answers; it is closed by that. */
   close(from: Endpoint): OpenHello | null {
     const text = endpointText(from);
     const entry = this.#open.get(text);
-    this.#open.delete(text);
+    this.#delete(text);
     return entry?.hello ?? null;
   }
 
   /** Forgets what is open towards a peer that has left. */
   forget(publicKey: PublicKey): void {
-    for (const [text, { hello }] of this.#open) if (hello.publicKey === publicKey) this.#open.delete(text);
+    for (const [text, { hello }] of this.#open) if (hello.publicKey === publicKey) this.#delete(text);
   }
 
   clear(): void {
     this.#open.clear();
+    this.#due.clear();
   }
 
   /** What is to be sent now, and what nobody answered; the latter is closed. */
   tick(nowMs: number): { readonly send: OpenHello[]; readonly unanswered: OpenHello[] } {
     const send: OpenHello[] = [];
     const unanswered: OpenHello[] = [];
+    if ((this.nextAtMs() ?? Number.POSITIVE_INFINITY) > nowMs) return { send, unanswered };
     for (const [text, entry] of this.#open) {
       const { openedAtMs } = entry.hello;
+      // The machine was busy, and the answer may be in what waits to be read: that has its turn first.
+      if (entry.sends > 0 && !entry.isPutOff && nowMs - this.#dueAtMs(entry) >= STALL_MS) {
+        entry.isPutOff = true;
+        this.#due.set(text, nowMs + PUT_OFF_MS);
+        continue;
+      }
+      if (this.#dueAtMs(entry) <= nowMs) entry.isPutOff = false;
       // The same sums as in nextAtMs: a difference could round to just under, and never be due.
       if (openedAtMs + GIVE_UP_MS <= nowMs) {
-        this.#open.delete(text);
+        this.#delete(text);
         unanswered.push(entry.hello);
         continue;
       }
@@ -93,18 +112,23 @@ export class HelloTable {
       while (openedAtMs + this.#sendAfterMs(entry) <= nowMs) entry.sends += 1;
       // After a stall several sends are due; one is enough.
       if (entry.sends > before) send.push(entry.hello);
+      this.#due.set(text, this.#dueAtMs(entry));
     }
     return { send, unanswered };
   }
 
   /** When `tick` has work next; null when nothing is open. */
   nextAtMs(): number | null {
-    let next: number | null = null;
-    for (const entry of this.#open.values()) {
-      const atMs = entry.hello.openedAtMs + this.#sendAfterMs(entry);
-      if (next === null || atMs < next) next = atMs;
-    }
-    return next;
+    return this.#due.nextAtMs();
+  }
+
+  #delete(text: string): void {
+    this.#open.delete(text);
+    this.#due.delete(text);
+  }
+
+  #dueAtMs(entry: Entry): number {
+    return entry.hello.openedAtMs + this.#sendAfterMs(entry);
   }
 
   /** When its next datagram is due, counted from its opening; its end when there is none. */

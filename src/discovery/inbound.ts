@@ -1,11 +1,13 @@
 /**
  * The receive path, the cheapest check first (row D10): size, limit of the source, limit of all, seal, fields, proof, replay,
- * and only then the message is acted on. Each stage has a counter; nothing here throws.
+ * and only then the message is acted on. From the seal on a burst is taken in turns, so that a flood keeps nobody else from the thread.
+ * Each stage has a counter; nothing here throws.
  */
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import { WorkTurns } from "../core/workTurns.ts";
 import { ReplayCache } from "../peers/replayCache.ts";
 import { decodeAnnouncement } from "../wire/announcement.ts";
 import { type OpenedEnvelope, openEnvelope } from "../wire/envelope.ts";
@@ -14,13 +16,14 @@ import { hourOf, type Membership } from "../wire/membership.ts";
 import { type Prover, splitProof } from "../wire/proof.ts";
 import type { Announcement, Goodbye } from "../wire/types.ts";
 import { ClockDifferences } from "./clockDifferences.ts";
+import { Copies } from "./copies.ts";
 import type { Counters } from "./counters.ts";
 import { GlobalLimiter, SourceLimiter } from "./rateLimiter.ts";
 import type { RotationTalk, Sealer } from "./seams.ts";
 import type { ReadSignal, SignalReaders } from "./signals.ts";
 
 /** Which socket a datagram came in on. */
-export type Door = "control" | "lan";
+export type Door = "control" | "lan" | "wireguard";
 
 export interface ReceivedAnnouncement {
   readonly type: "HELLO" | "REPLY" | "ANNOUNCE";
@@ -48,6 +51,8 @@ export interface InboundOptions {
   readonly rotation?: RotationTalk | undefined;
   readonly counters: Counters;
   readonly ownKey: PublicKey;
+  /** True while a HELLO to that address waits for its REPLY; others are not worth opening. */
+  awaits(source: Endpoint, door: Door): boolean;
   /** True for an address that answered us: it does not share a limit with invented ones. */
   isKnown(source: Endpoint): boolean;
   /** True for a key that has shown a proof: what comes in its name without one changes nothing. */
@@ -64,6 +69,11 @@ export interface InboundOptions {
 const MIN_BYTES = 100;
 /** What UDP can carry; the Go peer fills it in large meshes. */
 const MAX_BYTES = 65_507;
+/** Opening and acting, until whatever else waits has its turn: callers of RPC, timers of health and rendezvous. */
+const TURN_MS = 10;
+/** Two seconds of what all may send. */
+const MOST_WAITING = 4_000;
+const REPLY_HEAD = Buffer.from('{"type":"REPLY",');
 /** A flood of rejects must not become a flood of log lines (weak point 17). */
 const LOG_EVERY_MS = 60_000;
 
@@ -87,17 +97,39 @@ export class Inbound {
   readonly #replays: ReplayCache;
   readonly #clocks = new ClockDifferences();
   readonly #loggedAtMs = new Map<string, number>();
+  readonly #turns: WorkTurns;
+  readonly #copies = new Copies();
 
   constructor(options: InboundOptions) {
     this.#options = options;
+    this.#turns = new WorkTurns(options.clock, TURN_MS, MOST_WAITING);
+    options.counters.queue("datagrams", () => this.#turns.size);
     this.#global = new GlobalLimiter(options.clock.monotonicMs());
     this.#replays = new ReplayCache(options.clock);
   }
 
   /** Takes one datagram from a canonical source address. */
   receive(data: Buffer, from: Endpoint, door: Door): void {
+    this.#options.counters.add("received");
+    const refused = this.#admit(data, from);
+    if (refused !== null) this.#reject(refused, door, from, refused);
+    else if (!this.#turns.take(() => this.#look(data, from, door)))
+      this.#reject("limited", door, from, "crowd");
+  }
+
+  #look(data: Buffer, from: Endpoint, door: Door): void {
+    const { awaits, clock, counters } = this.#options;
+    // Who starts among many is answered late and so repeats itself: two in three of what comes then are copies and second answers.
+    if (this.#copies.has(data, from, clock.monotonicMs())) {
+      counters.add("replayed");
+      return;
+    }
+    if (data.subarray(0, REPLY_HEAD.length).equals(REPLY_HEAD) && !awaits(from, door)) {
+      counters.add("unsolicitedReplies");
+      return;
+    }
     try {
-      this.#receive(data, from, door);
+      this.#open(data, from, door);
     } catch (error) {
       this.#note("error", door, from, messageOf(error));
     }
@@ -108,14 +140,8 @@ export class Inbound {
     return this.#clocks.problem(this.#options.clock.monotonicMs());
   }
 
-  #receive(data: Buffer, from: Endpoint, door: Door): void {
+  #open(data: Buffer, from: Endpoint, door: Door): void {
     const { counters, ownKey } = this.#options;
-    counters.add("received");
-    const admitted = this.#admit(data, from);
-    if (admitted !== null) {
-      this.#reject(admitted, door, from, admitted);
-      return;
-    }
     const envelope = openEnvelope(data, this.#options.sealer, this.#options.clock.wallMs());
     if (!envelope.ok) {
       this.#reject("sealRejected", door, from, envelope.stage);
@@ -123,6 +149,7 @@ export class Inbound {
       return;
     }
     counters.add("sealOpened");
+    this.#copies.note(data, from, this.#options.clock.monotonicMs());
     const decoded = this.#decode(envelope, door);
     if (typeof decoded === "string") {
       this.#reject("fieldsRejected", door, from, decoded);
@@ -204,13 +231,15 @@ export class Inbound {
       case "HELLO":
       case "REPLY":
       case "ANNOUNCE": {
-        if (door === "lan" && type !== "ANNOUNCE") return `type ${type}`;
+        // To the LAN is announced and nothing else; on WireGuard's port peers greet.
+        if ((door === "lan" && type !== "ANNOUNCE") || (door === "wireguard" && type === "ANNOUNCE"))
+          return `type ${type}`;
         const decoded = decodeAnnouncement(payload);
         if (decoded.ok) return { kind: "announcement", type, value: decoded.value };
         return decoded.stage === "field" ? decoded.field : decoded.stage;
       }
       case "GOODBYE": {
-        if (door === "lan") return `type ${type}`;
+        if (door !== "control") return `type ${type}`;
         const decoded = decodeGoodbye(payload, this.#options.clock.wallMs());
         return decoded.ok ? { kind: "goodbye", value: decoded.value } : decoded.stage;
       }

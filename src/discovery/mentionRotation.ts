@@ -1,5 +1,6 @@
 import type { Random } from "../core/random.ts";
 import type { PublicKey } from "../core/types.ts";
+import { firstAfter } from "../peers/keyOrder.ts";
 import type { Peer } from "../peers/peer.ts";
 
 /** Destinations whose place in the list is remembered; the others start at a place by chance. */
@@ -16,18 +17,27 @@ export class MentionRotation {
   }
 
   /**
-   * The candidates in the order they should be mentioned: those after the last mentioned one first. A destination that
-   * was told nothing yet starts by chance, so that thirty nodes tell a newcomer thirty different things.
+   * The first `most` of those that may be mentioned, in the order they should be: those after the last mentioned one first. A
+   * destination that was told nothing yet starts by chance, so that thirty nodes tell a newcomer thirty different things.
+   *
+   * @param keys in order
+   * @param mentionable the peer of a key, null for one that is not to be mentioned
    */
-  order(destination: PublicKey | null, candidates: readonly Peer[]): Peer[] {
-    const others = candidates.filter((peer) => peer.publicKey !== destination);
-    others.sort((a, b) => (a.publicKey < b.publicKey ? -1 : 1));
+  next(
+    destination: PublicKey | null,
+    keys: readonly PublicKey[],
+    mentionable: (publicKey: PublicKey) => Peer | null,
+    most: number,
+  ): Peer[] {
     const last = destination === null ? undefined : this.#last.get(destination);
-    const start =
-      last === undefined
-        ? Math.floor(this.#random.unit() * others.length)
-        : others.findIndex((peer) => peer.publicKey > last);
-    return start <= 0 ? others : [...others.slice(start), ...others.slice(0, start)];
+    const start = last === undefined ? Math.floor(this.#random.unit() * keys.length) : firstAfter(keys, last);
+    const chosen: Peer[] = [];
+    for (let passed = 0; passed < keys.length && chosen.length < most; passed += 1) {
+      const publicKey = keys[(start + passed) % keys.length] as PublicKey;
+      const peer = publicKey === destination ? null : mentionable(publicKey);
+      if (peer !== null) chosen.push(peer);
+    }
+    return chosen;
   }
 
   /** Notes that the first `count` of `ordered` went out. */

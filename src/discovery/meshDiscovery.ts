@@ -1,7 +1,6 @@
 import { sleep } from "../core/clock.ts";
 import type { NatReport } from "../core/netReport.ts";
 import type { Endpoint } from "../core/types.ts";
-import type { LocalNodeSnapshot } from "../peers/localNode.ts";
 import { Addresses } from "./addresses.ts";
 import { Announcer } from "./announcer.ts";
 import { ControlSocket } from "./controlSocket.ts";
@@ -9,6 +8,7 @@ import { Counters } from "./counters.ts";
 import { DhtLayer } from "./dht/layer.ts";
 import { resolveAll, resolveByDns } from "./dnsResolver.ts";
 import { Exchange } from "./exchange.ts";
+import { farewellsOf } from "./farewell.ts";
 import { GoodbyeJudge } from "./goodbyeJudge.ts";
 import { Gossip } from "./gossip.ts";
 import { Inbound } from "./inbound.ts";
@@ -16,10 +16,12 @@ import { Lan } from "./lan.ts";
 import { LostPeers } from "./lostPeers.ts";
 import type { MeshDiscoveryOptions } from "./meshDiscoveryOptions.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
+import { PortGreetings } from "./portGreetings.ts";
 import { Registry } from "./registry/registry.ts";
 import { openRelayLayer, type RelayLayer, relayStatus } from "./relay/relayLayer.ts";
 import { Rendezvous } from "./rendezvous/rendezvous.ts";
-import type { Discovery, DiscoveryContext, LayerStatus, StaticPeer } from "./seams.ts";
+import type { Discovery, DiscoveryContext, DiscoveryTuning, LayerStatus, StaticPeer } from "./seams.ts";
+import { onSelfNews } from "./selfNews.ts";
 import type { SpreadLayer } from "./spreading.ts";
 import { StaticPeers } from "./staticPeers.ts";
 
@@ -34,7 +36,7 @@ interface Running {
   readonly inbound: Inbound;
   readonly announcer: Announcer;
   readonly exchange: Exchange;
-  readonly gossip: Gossip | null;
+  readonly gossip: Gossip;
   readonly registry: Registry | null;
   readonly lan: Lan | null;
   readonly statics: StaticPeers;
@@ -101,21 +103,18 @@ export class MeshDiscovery implements Discovery {
       reflected: (witness, observed) => addresses.keeper.observed(witness, observed),
       concluded: (hello, publicKey) => {
         statics.concluded(hello, publicKey);
-        dht?.concluded(hello, publicKey !== null);
+        dht?.concluded(hello, "control", publicKey !== null);
       },
       met: (publicKey) => rendezvous?.met(publicKey),
     });
-    const { gossip: pace = "calm" } = options;
-    const gossip =
-      pace === "off" || (namesNobody && pace === "calm")
-        ? null
-        : new Gossip({
-            ...context,
-            announcer,
-            gossipPort: options.gossipPort,
-            steady: pace === "steady",
-            send: (data, to) => this.#transmit(socket, data, to),
-          });
+    const gossip = new Gossip({
+      ...context,
+      announcer,
+      gossipPort: options.gossipPort,
+      pace: options.gossip ?? "calm",
+      namesNobody,
+      send: (data, to) => this.#transmit(socket, data, to),
+    });
     const lost = new LostPeers({
       ...context,
       places: (peer) => exchange.controlEndpoints(peer),
@@ -125,14 +124,14 @@ export class MeshDiscovery implements Discovery {
       ? null
       : new Rendezvous({
           context,
-          noIpv6: options.noIpv6,
+          ...{ noIpv6: options.noIpv6, gossipPort: options.gossipPort },
           trusted: options.introducerKeys ?? [],
-          gossipPort: options.gossipPort,
           send: (data, to) => {
             if (!this.#leaving) this.#transmit(socket, data, to);
           },
           contact: (request, delayMs) => exchange.contact(request, delayMs),
           isVerified: (control) => exchange.isVerified(control),
+          isHeldUp: (control) => exchange.isHeldUp(control),
           controlEndpoints: (peer) => exchange.controlEndpoints(peer),
         });
     const registry = options.registry
@@ -144,11 +143,21 @@ export class MeshDiscovery implements Discovery {
           contact: (request) => exchange.contact(request),
         })
       : null;
+    const greetings =
+      context.wireguardPort && rendezvous
+        ? new PortGreetings({
+            ...{ ...context, announcer, counters, port: context.wireguardPort, noIpv6: options.noIpv6 },
+            datagram: (data, from) => inbound.receive(data, from, "wireguard"),
+            met: (publicKey) => rendezvous.met(publicKey),
+            concluded: (hello, answered) => dht?.concluded(hello, "wireguard", answered),
+          })
+        : null;
     const dht = options.dht
       ? new DhtLayer({
           ...context,
           ...options.dht,
           gossipPort: options.gossipPort,
+          greet: greetings && ((to, brief) => greetings.greet(to, brief)),
           contact: (request) => exchange.contact(request, 0),
         })
       : null;
@@ -186,9 +195,11 @@ export class MeshDiscovery implements Discovery {
       counters,
       ownKey: self.snapshot.publicKey,
       isKnown: (source) => exchange.isVerified(source),
+      awaits: (source, door) => (door === "wireguard" ? greetings : exchange)?.awaits(source) ?? false,
       announced: (message, door) => {
         if (this.#leaving) return;
         if (door === "control") exchange.receive(message);
+        else if (door === "wireguard") greetings?.receive(message);
         else lan?.receive(message);
       },
       leaving: (message) => {
@@ -199,6 +210,7 @@ export class MeshDiscovery implements Discovery {
       unproven: (publicKey, message, door) => {
         if (this.#leaving) return;
         if (door === "lan" && message !== null) lan?.receiveUnproven(message);
+        else if (door === "wireguard" && message !== null) greetings?.challenge(publicKey, message.from);
         else exchange.challenge(publicKey, message?.from ?? null, "dht");
       },
     });
@@ -228,7 +240,7 @@ export class MeshDiscovery implements Discovery {
       body(AbortSignal.any([signal, abort.signal]));
     // Before others are told of us.
     const unsubscribes = relay ? [relay.start()] : [];
-    unsubscribes.push(this.#followSelf(self));
+    unsubscribes.push(onSelfNews(self, () => this.announce()));
     this.#running = {
       ...{
         context,
@@ -249,7 +261,16 @@ export class MeshDiscovery implements Discovery {
         unsubscribes,
       },
     };
-    const named = { exchange, goodbye: goodbyes, lost, registry, gossip, lan, punching: rendezvous };
+    const named = {
+      exchange,
+      goodbye: goodbyes,
+      lost,
+      registry,
+      gossip,
+      lan,
+      greetings,
+      punching: rendezvous,
+    };
     for (const [name, layer] of Object.entries(named))
       if (layer)
         scope.start(
@@ -272,6 +293,12 @@ export class MeshDiscovery implements Discovery {
     this.#running?.statics.replace(peers);
   }
 
+  tune({ gossip, relayLimitBytesPerSecond, advertised }: DiscoveryTuning): void {
+    if (gossip !== undefined) this.#running?.gossip.setPace(gossip);
+    if (relayLimitBytesPerSecond !== undefined) this.#running?.relay?.setLimit(relayLimitBytesPerSecond);
+    if (advertised !== undefined) this.#running?.addresses.keeper.advertise(advertised);
+  }
+
   doubt(): void {
     this.#running?.addresses.stun?.doubt();
   }
@@ -281,10 +308,7 @@ export class MeshDiscovery implements Discovery {
     if (!running || this.#leaving) return;
     this.#leaving = true;
     const { announcer, context, exchange, socket } = running;
-    const farewells = context.store.list().flatMap((peer) => {
-      const datagram = announcer.goodbye(peer.publicKey);
-      return exchange.controlEndpoints(peer).map((to) => ({ datagram, to }));
-    });
+    const farewells = farewellsOf(context, this.#options.gossipPort, announcer, exchange);
     running.relay?.close();
     running.abort.abort();
     exchange.clear();
@@ -309,16 +333,10 @@ export class MeshDiscovery implements Discovery {
 
   clockProblem = (): string | null => this.#running?.inbound.clockProblem() ?? null;
   layers(): LayerStatus[] {
-    const { dht, gossip, gossipPort, lan, noPunching } = this.#options;
+    const { dht, gossipPort, lan, noPunching } = this.#options;
     const running = this.#running;
     const state = running ? "running" : this.#leaving ? "stopped" : "starting";
     const lanOff: LayerStatus = { name: "lan", state: "off", detail: "--no-lan-discovery", lastError: null };
-    const gossipOff: LayerStatus = {
-      name: "gossip",
-      state: "off",
-      detail: gossip === "off" ? "--no-gossip" : "--privacy",
-      lastError: null,
-    };
     const problem = this.#lastSendError ?? this.clockProblem();
     const punchingOff: LayerStatus = { ...lanOff, name: "punching", detail: "--no-punching" };
     const dhtOff: LayerStatus = { ...lanOff, name: "dht", detail: "--no-dht" };
@@ -326,7 +344,7 @@ export class MeshDiscovery implements Discovery {
     return [
       { name: "exchange", state, detail: `UDP port ${gossipPort}`, lastError: problem },
       lan ? (running?.lan?.status() ?? idle("lan")) : lanOff,
-      running && !running.gossip ? gossipOff : (running?.gossip?.status() ?? idle("gossip")),
+      running?.gossip.status() ?? idle("gossip"),
       ...(this.#options.spreading ? [running?.spread?.status() ?? idle("privacy")] : []),
       running?.registry?.status() ?? { ...idle("registry"), state: "off", detail: "no --registry given" },
       running?.statics.status() ?? idle("static"),
@@ -378,19 +396,5 @@ export class MeshDiscovery implements Discovery {
     const { discoveryInterfaces, excludeInterfaces } = this.#options;
     if (excludeInterfaces?.includes(linkName)) return false;
     return discoveryInterfaces === undefined || discoveryInterfaces.includes(linkName);
-  }
-
-  /** Others hear at once of what they would otherwise learn at the next refresh. */
-  #followSelf(self: DiscoveryContext["self"]): () => void {
-    let told = self.snapshot;
-    return self.subscribe((snapshot) => {
-      // A first external address is no news: whoever heard us took it from the datagram's source.
-      const { externalHost, externalControl, settled } = snapshot;
-      // Where our control socket is seen is in no message, and being settled counts only where it is disputed.
-      const same = { ...told, externalControl, settled, externalHost: told.externalHost ?? externalHost };
-      told = snapshot;
-      const members = Object.keys(snapshot) as (keyof LocalNodeSnapshot)[];
-      if (members.some((member) => snapshot[member] !== same[member])) this.announce();
-    });
   }
 }

@@ -7,7 +7,7 @@ import type { DhtOptions } from "./dht/options.ts";
 import type { AdvertisedEndpoint } from "./ownAddressRules.ts";
 import type { RegistrySetting } from "./registry/registry.ts";
 import type { RelaySettings } from "./relay/relayLayer.ts";
-import type { StaticPeer } from "./seams.ts";
+import type { GossipPace, StaticPeer } from "./seams.ts";
 import type { Spreading } from "./spreading.ts";
 import type { Resolver } from "./staticPeers.ts";
 import type { StunServer } from "./stun/servers.ts";
@@ -25,7 +25,7 @@ export interface MeshDiscoveryOptions {
   /** Absent without `--registry`. */
   readonly registry?: RegistrySetting;
   /** In-mesh gossip: `steady` with `--gossip`, `off` with `--no-gossip`; `calm` when absent. */
-  readonly gossip?: "calm" | "steady" | "off";
+  readonly gossip?: GossipPace;
   /** Announcements by stem and fluff; absent in a node that neither makes nor passes on any. */
   readonly spreading?: Spreading;
   readonly noIpv6: boolean;

@@ -16,7 +16,7 @@ const MAX_WAITING = 4096;
 
 /**
  * What is sent to single addresses, at once or, when the destination's budget is spent, as soon as it allows. Several
- * reasons for the same kind of datagram become one (DESIGN.md, "Being polite to Go nodes").
+ * reasons for the same kind of datagram become one.
  */
 export class Outbox {
   readonly #budget = new OutboundBudget();

@@ -34,6 +34,7 @@ export class OwnAddressKeeper {
   #reflected: IpAddress | null = null;
   #findings = NO_FINDINGS;
   #settled: boolean;
+  #advertised: AdvertisedEndpoint | null;
   #interfaceAddresses: readonly IpAddress[] = [];
   #wireguardPort: number;
   readonly #unsubscribe: () => void;
@@ -41,6 +42,7 @@ export class OwnAddressKeeper {
   constructor(options: OwnAddressOptions) {
     this.#options = options;
     this.#settled = !options.stun;
+    this.#advertised = options.advertised ?? null;
     this.#wireguardPort = options.self.snapshot.wireguardPort;
     this.#readLinks();
     this.#publish();
@@ -70,6 +72,12 @@ export class OwnAddressKeeper {
   found(findings: StunFindings | null): void {
     this.#settled = true;
     if (findings !== null) this.#findings = this.#outsideMesh(findings);
+    this.#publish();
+  }
+
+  /** The operator says where we are reached; null leaves it to what is found. */
+  advertise(advertised: AdvertisedEndpoint | null): void {
+    this.#advertised = advertised;
     this.#publish();
   }
 
@@ -129,7 +137,7 @@ export class OwnAddressKeeper {
       reflected: this.#reflected,
       settled: this.#settled,
       interfaceAddresses: this.#interfaceAddresses,
-      advertised: this.#options.advertised ?? null,
+      advertised: this.#advertised,
     });
     const change = difference(before, after);
     if (change === null) return;

@@ -57,6 +57,17 @@ export class RefreshPlan {
     this.#contact(publicKey).lastAtMs = nowMs;
   }
 
+  /**
+   * A tunnel to the peer has come up. True when it is to be spoken to now: HELLOs that went unanswered fell into the time in which it
+   * could not be reached, and it may know nothing of this run of ours.
+   */
+  reached(publicKey: PublicKey): boolean {
+    const contact = this.#contacts.get(publicKey);
+    if (!contact || contact.unanswered === 0) return false;
+    contact.lastAtMs = null;
+    return true;
+  }
+
   unanswered(publicKey: PublicKey): void {
     const contact = this.#contacts.get(publicKey);
     if (contact) contact.unanswered += 1;
@@ -78,10 +89,14 @@ export class RefreshPlan {
   isDue(publicKey: PublicKey, connected: boolean, nowMs: number, peersOfOurs = 0): boolean {
     const contact = this.#contacts.get(publicKey);
     if (!contact || contact.lastAtMs === null) return true;
+    const { unanswered, share } = contact;
+    const restMs = Math.max(CONNECTED_MS, CONNECTED_MS_PER_PEER * peersOfOurs);
+    // A tunnel carries no word of ours: who did not answer is asked again as long as it may not have heard.
+    const connectedMs = unanswered === 0 ? restMs : Math.min(restMs, UNCONNECTED_MS * 2 ** (unanswered - 1));
     const intervalMs = connected
-      ? Math.max(CONNECTED_MS, CONNECTED_MS_PER_PEER * peersOfOurs)
-      : Math.min(CONNECTED_MS, UNCONNECTED_MS * 2 ** Math.min(contact.unanswered, 3));
-    return nowMs - contact.lastAtMs >= intervalMs * contact.share;
+      ? connectedMs
+      : Math.min(CONNECTED_MS, UNCONNECTED_MS * 2 ** Math.min(unanswered, 3));
+    return nowMs - contact.lastAtMs >= intervalMs * share;
   }
 
   /** When the peer's last HELLO came, -Infinity for never. */

@@ -17,6 +17,7 @@ import type { Prover } from "../wire/proof.ts";
 import type { RotationNotice } from "../wire/rotation.ts";
 import type { Sealer } from "../wire/sealer.ts";
 import type { WireguardPort } from "../wireguard/wireguardPort.ts";
+import type { AdvertisedEndpoint } from "./ownAddressRules.ts";
 import type { RelayPlane } from "./relay/plane.ts";
 import type { OpenManySockets } from "./rendezvous/birthday.ts";
 
@@ -105,6 +106,20 @@ export interface StaticPeer {
   readonly host: string;
   /** Control port; null for the mesh's own gossip port. */
   readonly port: number | null;
+  /** Who is there, when that is known: the HELLO proves us to it then. */
+  readonly publicKey?: PublicKey;
+}
+
+/** How often nodes tell each other through the tunnels what they know; see gossip.ts. */
+export type GossipPace = "calm" | "steady" | "off";
+
+/** What may be another while discovery runs (row C5); what is absent stays. */
+export interface DiscoveryTuning {
+  readonly gossip?: GossipPace;
+  /** Of all that this node relays for others, bytes per second. */
+  readonly relayLimitBytesPerSecond?: number;
+  /** Where the operator says that WireGuard is reached; null leaves it to what is found. */
+  readonly advertised?: AdvertisedEndpoint | null;
 }
 
 /** State of one layer for `status` (row D11). */
@@ -127,6 +142,8 @@ export interface Discovery {
   stop(): Promise<void>;
   /** From now on these are the peers that the operator names. */
   setStaticPeers(peers: readonly StaticPeer[]): void;
+  /** From now on these settings count. */
+  tune(tuning: DiscoveryTuning): void;
   /** Connected peers give no answer: our address outside may have changed. May be called often. */
   doubt(): void;
   layers(): LayerStatus[];

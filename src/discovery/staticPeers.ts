@@ -151,7 +151,9 @@ export class StaticPeers {
     const port = peer.port ?? this.#options.gossipPort;
     const hosts = await this.#addresses(peer.host, signal);
     if (hosts.length === 0) throw new Error("no usable address");
-    const answered = await Promise.all(hosts.map((host) => this.#hello({ host, port }, signal)));
+    const answered = await Promise.all(
+      hosts.map((host) => this.#hello({ host, port }, peer.publicKey ?? null, signal)),
+    );
     const publicKey = answered.find((key) => key !== null);
     if (!publicKey) throw new Error("no answer");
     return publicKey;
@@ -167,7 +169,7 @@ export class StaticPeers {
   }
 
   /** Asks one address; the key that answers, or null. */
-  #hello(to: Endpoint, signal: AbortSignal): Promise<PublicKey | null> {
+  #hello(to: Endpoint, publicKey: PublicKey | null, signal: AbortSignal): Promise<PublicKey | null> {
     const { clock, contact } = this.#options;
     const text = endpointText(to);
     const waiting = this.#waiting.get(text) ?? new Set();
@@ -184,7 +186,7 @@ export class StaticPeers {
       const cancel = clock.after(ANSWER_WITHIN_MS, giveUp);
       signal.addEventListener("abort", giveUp, { once: true });
       waiting.add(done);
-      contact({ to, publicKey: null, reason: "static", purpose: "ask", small: false }, 0);
+      contact({ to, publicKey, reason: "static", purpose: "ask", small: false }, 0);
     });
   }
 

@@ -8,7 +8,7 @@ import type { DoctorHost } from "./host.ts";
 import type { Patient } from "./patient.ts";
 
 /** From well to ill. `unknown` is never `ok`, nor a fault; `note` needs nobody to act. */
-export const SEVERITIES = ["ok", "unknown", "note", "warning", "error"] as const;
+const SEVERITIES = ["ok", "unknown", "note", "warning", "error"] as const;
 
 /** `warning`: it works, but less well than it could, or not for long; `error`: a node cannot run, or cannot do what it was told. */
 export type Severity = (typeof SEVERITIES)[number];
@@ -36,7 +36,7 @@ export interface CheckResult extends Judgement {
 }
 
 /** The longest any check may take. */
-export const CHECK_LIMIT_MS = 5_000;
+const CHECK_LIMIT_MS = 5_000;
 
 /** What others may not look at. */
 export const AS_ROOT = "run wgmesh doctor as root";

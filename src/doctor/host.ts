@@ -74,6 +74,8 @@ export interface DoctorHost {
   stalePidFile(path: string): string | null;
   /** The rules of the packet filter. Rejects where they cannot be read. */
   ruleset(signal: AbortSignal): Promise<Ruleset>;
+  /** Tables of iptables-legacy that may drop packets and that no ruleset shows: `ip filter`. */
+  legacyTables(): readonly string[];
   links(): readonly LinkFacts[];
   addresses(): readonly {
     readonly linkName: string;

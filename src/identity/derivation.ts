@@ -1,5 +1,5 @@
 /** What follows from the secret (PROTOCOL.md section 2), computed in the addon. */
-import { Membership, type MeshSecret, PresharedKey } from "@wgmesh/native";
+import { Membership, type MeshSecret } from "@wgmesh/native";
 import { type Cidr, type PublicKey, parseCidr } from "../core/types.ts";
 
 export type { Membership, MeshSecret };
@@ -24,11 +24,6 @@ export function meshAddresses(secret: MeshSecret, operatorSubnet: Cidr | null): 
         : secret.meshIpv4In(publicKey, operatorSubnet, nonce),
     meshIpv6: (publicKey) => secret.meshIpv6(publicKey),
   };
-}
-
-/** The preshared key of every pair of nodes, as a handle. */
-export function meshPresharedKey(secret: MeshSecret): PresharedKey {
-  return PresharedKey.derive(secret);
 }
 
 /** What its members sign (PROTOCOL.md section 13). */

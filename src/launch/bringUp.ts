@@ -2,10 +2,10 @@
  * One daemon for an interface, whoever asks for it and however many do at once (row F3): the one that answers, the one that is
  * starting, or a new one.
  */
-import { mkdirSync } from "node:fs";
 import { launchLockPath, pidFilePath, rpcSocketPath, startingPath } from "../config/paths.ts";
 import { sleep } from "../core/clock.ts";
 import { WgmeshError } from "../core/errors.ts";
+import { makeFolderSync } from "../core/folder.ts";
 import { tryLock } from "./native.ts";
 import { Patience, POLL_MS } from "./patience.ts";
 import { probeDaemon } from "./probeDaemon.ts";
@@ -53,7 +53,7 @@ export async function bringUp(request: BringUpRequest): Promise<BroughtUp> {
 }
 
 function lockLaunch({ options }: BringUpRequest): { release(): void } | null {
-  mkdirSync(options.runDir, { recursive: true, mode: 0o755 });
+  makeFolderSync(options.runDir, 0o755);
   return tryLock(launchLockPath(options));
 }
 

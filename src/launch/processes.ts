@@ -61,7 +61,7 @@ export function isBusy(pid: number): boolean {
 }
 
 /** The PID in a file, whatever it names now; null when there is none to be read. */
-export function readPidFile(path: string): number | null {
+function readPidFile(path: string): number | null {
   const text = readOrNull(path)?.trim() ?? "";
   return /^[1-9]\d{0,9}$/.test(text) ? Number(text) : null;
 }

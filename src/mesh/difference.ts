@@ -62,9 +62,10 @@ function changeOf(
   const { publicKey } = wanted;
   const keepalive = present.keepaliveSeconds !== wanted.keepaliveSeconds;
   const allowedIps = !sameSet(present.allowedIps, wanted.allowedIps);
-  const lacksKey = !present.hasPresharedKey;
-  // Which one it has cannot be read, so what was written counts. The running session stays; the next handshake takes the new key.
-  const presharedKey = lacksKey || (before !== undefined && before.presharedKey !== wanted.presharedKey);
+  const lacksKey = !hasOurKey(present);
+  // What a run before this one wrote is not known, and may be that of another secret. The running session stays; the next handshake takes
+  // the new key.
+  const presharedKey = lacksKey || before === undefined || before.presharedKey !== wanted.presharedKey;
   const endpoint = changedEndpoint(wanted, present, before);
   if (!keepalive && !allowedIps && !presharedKey && endpoint === null) return null;
 
@@ -86,12 +87,19 @@ function changeOf(
   };
 }
 
+/** Which key it has is never read, only whether it is the one that we gave it. */
+export const hasOurKey = ({ hasPresharedKey, presharedKeyChanged = false }: ActualPeer): boolean =>
+  hasPresharedKey && !presharedKeyChanged;
+
 function changedEndpoint(
   wanted: WantedPeer,
   present: ActualPeer,
   before: WantedPeer | undefined,
 ): Endpoint | null {
-  if (wanted.endpoint === null || sameEndpoint(wanted.endpoint, present.endpoint)) return null;
+  if (wanted.endpoint === null) return null;
+  // Also where WireGuard has roamed there already: the engine then follows nothing that is still in the bridge.
+  if (before?.pinned === true && wanted.pinned !== true) return wanted.endpoint;
+  if (sameEndpoint(wanted.endpoint, present.endpoint)) return null;
   const decided = before !== undefined && sameEndpoint(wanted.endpoint, before.endpoint);
   return decided && wanted.pinned !== true ? null : wanted.endpoint;
 }

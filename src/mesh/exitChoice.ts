@@ -11,7 +11,7 @@ const MIN_KEY_LENGTH = 6;
 export interface ChosenExit {
   /** Who has our way to the Internet now; null for nobody. */
   readonly publicKey: PublicKey | null;
-  /** Why nobody has, for the operator; null when somebody has, or nobody is meant to. */
+  /** Why nobody has, what follows "exit node X"; null when somebody has, or nobody is meant to. */
   readonly reason: string | null;
 }
 
@@ -41,21 +41,29 @@ export class ExitChoice {
     return this.#wanted;
   }
 
-  /** @param nowMs Unix time */
-  choose(peers: readonly Peer[], nowMs: number): ChosenExit {
+  /**
+   * @param nowMs Unix time
+   * @param isLost true for who has not answered for so long that it is looked for elsewhere (row E4); its session may still count.
+   */
+  choose(
+    peers: readonly Peer[],
+    nowMs: number,
+    isLost: (publicKey: PublicKey) => boolean = () => false,
+  ): ChosenExit {
     const wanted = this.#wanted;
     if (wanted === null) return NOBODY;
     const meant = peers.filter((peer) =>
       this.#pinned === null ? isMeant(peer, wanted) : peer.publicKey === this.#pinned,
     );
     const [peer, second] = meant;
-    if (peer === undefined) return refused(wanted, "is not known now");
-    if (second !== undefined) return refused(wanted, "is the name of several peers: write a key");
+    if (peer === undefined) return refused("is not known now");
+    if (second !== undefined) return refused("is the name of several peers: write a key");
     // Who does not prove its key, or offers nothing, is not remembered: nothing went there.
-    if (!peer.proven) return refused(wanted, "has not proved its key");
-    if (!peer.exitNode) return refused(wanted, "does not offer to be one (--advertise-exit-node)");
+    if (!peer.proven) return refused("has not proved its key");
+    if (!peer.exitNode) return refused("does not offer to be one (--advertise-exit-node)");
     this.#pinned = peer.publicKey;
-    if (!isConnected(peer.lastHandshakeMs, nowMs)) return refused(wanted, "has no tunnel to this node");
+    if (!isConnected(peer.lastHandshakeMs, nowMs)) return refused("has no tunnel to this node");
+    if (isLost(peer.publicKey)) return refused("does not answer");
     return { publicKey: peer.publicKey, reason: null };
   }
 }
@@ -70,7 +78,4 @@ function isMeant(peer: Peer, wanted: string): boolean {
   );
 }
 
-const refused = (wanted: string, why: string): ChosenExit => ({
-  publicKey: null,
-  reason: `exit node ${wanted} ${why}: what goes to the Internet leaves as without one`,
-});
+const refused = (reason: string): ChosenExit => ({ publicKey: null, reason });

@@ -3,13 +3,13 @@
  */
 import type { Cidr } from "../core/types.ts";
 
-/** A table of the packet filter that is ours alone; every method throws what cannot be done. */
+/** A table of the packet filter that is ours alone; every method rejects with what cannot be done. */
 export interface Masquerade {
   /** Families that it has something for now. */
-  families(interfaceName: string): readonly (4 | 6)[];
+  families(interfaceName: string): Promise<readonly (4 | 6)[]>;
   /** Makes it anew. Packets from `sources` are translated where they leave by another link, those to `except` are not. */
-  set(interfaceName: string, sources: readonly Cidr[], except: readonly Cidr[]): void;
-  remove(interfaceName: string): void;
+  set(interfaceName: string, sources: readonly Cidr[], except: readonly Cidr[]): Promise<void>;
+  remove(interfaceName: string): Promise<void>;
 }
 
 /** That there may be a table; so a start does not have the kernel load its packet filter to find none. */
@@ -40,18 +40,22 @@ export class ExitOffer {
     const text = `${sources.join()} ${except.join()}`;
     const families = new Set(sources.map((network) => (network.includes(":") ? 6 : 4)));
     // A firewall that loads its rules anew empties everybody's.
-    if (text === this.#made && this.#masquerade.families(this.#interfaceName).length === families.size)
+    if (
+      text === this.#made &&
+      (await this.#masquerade.families(this.#interfaceName)).length === families.size
+    )
       return;
     if (!this.#record.exists()) await this.#record.make();
-    this.#masquerade.set(this.#interfaceName, sources, except);
+    await this.#masquerade.set(this.#interfaceName, sources, except);
     this.#made = text;
   }
 
   /** Without effect when nothing was made, by this run or one before it. */
-  async undo(): Promise<void> {
-    if (!this.#record.exists()) return;
-    this.#masquerade.remove(this.#interfaceName);
+  async undo(): Promise<boolean> {
+    if (!this.#record.exists()) return false;
+    await this.#masquerade.remove(this.#interfaceName);
     this.#made = null;
     await this.#record.remove();
+    return true;
   }
 }

@@ -6,6 +6,8 @@
  * interface's name: so what a killed run left is found by its looks, without a record, and foreign rules are never taken for ours.
  */
 import type { IpAddress } from "../core/types.ts";
+import { nativeCode } from "../wireguard/nativeErrors.ts";
+import type { RouteSources } from "./routeSources.ts";
 
 type Family = 4 | 6;
 
@@ -14,6 +16,7 @@ export interface PolicyRule {
   readonly family: Family;
   /** Lower is asked first. */
   readonly priority: number;
+  /** 0 for none: what it matches is unreachable. */
   readonly table: number;
   /** Routes of the table this short or shorter do not count. */
   readonly suppressPrefixLength: number | null;
@@ -21,6 +24,12 @@ export interface PolicyRule {
   /** CIDR. */
   readonly source: string | null;
   readonly udpSourcePort: number | null;
+}
+
+export interface DefaultRoute {
+  readonly family: Family;
+  /** The address packets go out from; null where the kernel chooses. */
+  readonly source: string | null;
 }
 
 /** What is asked of the operating system; every method throws what cannot be done. */
@@ -31,9 +40,10 @@ export interface ExitTables {
   rules(): readonly PolicyRule[];
   addRule(rule: PolicyRule): void;
   removeRule(rule: PolicyRule): void;
-  /** Families of which the table has a default route of ours out of the link. */
-  defaults(linkName: string, table: number): readonly Family[];
-  addDefault(linkName: string, table: number, family: Family): void;
+  /** The default routes of ours out of the link in the table. */
+  defaults(linkName: string, table: number): readonly DefaultRoute[];
+  /** In place of one with another source, without a moment in which there is none. */
+  addDefault(linkName: string, table: number, family: Family, source: string | null): void;
   /** Marks all Internet sockets that this process has now. */
   markSockets(mark: number): void;
 }
@@ -44,6 +54,12 @@ export interface ExitWish {
   /** Of this host, on the network below the tunnel: answers from them leave as before, so it stays reachable. */
   readonly addresses: readonly IpAddress[];
   readonly ipv6: boolean;
+  /** What goes into the tunnel goes out from these. */
+  readonly sources: RouteSources;
+  /** False while there is nobody to lead to, which counts with `only` alone. */
+  readonly through: boolean;
+  /** What is not led into the tunnel does not leave at all, IPv6 included; that outlasts a crash. */
+  readonly only: boolean;
 }
 
 /** linux/rtnetlink.h */
@@ -52,7 +68,9 @@ const MAIN_TABLE = 254;
 const FIRST_PRIORITY = 20_000;
 const FIRST_TABLE = 1_110_000;
 const SLOTS = 1_000;
-const STEPS = 3;
+const STEPS = 4;
+/** What a rule says that leads nowhere. */
+const NO_TABLE = 0;
 /** A host with more has them by a program, and few of them are those it is reached at. */
 const MAX_ADDRESSES = 64;
 
@@ -70,7 +88,7 @@ export function placeOf(interfaceName: string): { readonly priority: number; rea
 export function wantedRules(interfaceName: string, wish: ExitWish, mark: number): PolicyRule[] {
   const { priority, table } = placeOf(interfaceName);
   const none = { suppressPrefixLength: null, fwmark: null, source: null, udpSourcePort: null };
-  const families: Family[] = wish.ipv6 ? [4, 6] : [4];
+  const families: Family[] = wish.ipv6 || wish.only ? [4, 6] : [4];
   const addresses = wish.addresses.slice(0, MAX_ADDRESSES);
   return families.flatMap((family) => {
     const past = { ...none, family, priority, table: MAIN_TABLE };
@@ -82,7 +100,10 @@ export function wantedRules(interfaceName: string, wish: ExitWish, mark: number)
       { ...past, udpSourcePort: wish.wireguardPort },
       ...sources,
       { ...past, priority: priority + 1, suppressPrefixLength: 0 },
-      { ...none, family, priority: priority + 2, table },
+      ...(wish.through && (family === 4 || wish.ipv6)
+        ? [{ ...none, family, priority: priority + 2, table }]
+        : []),
+      ...(wish.only ? [{ ...none, family, priority: priority + 3, table: NO_TABLE }] : []),
     ];
   });
 }
@@ -107,17 +128,20 @@ export class ExitRoutes {
     tables.markSockets(tables.mark);
     this.#mayHold = true;
     let changes = 0;
-    const defaults = new Set(tables.defaults(this.#interfaceName, table));
+    const defaults = new Map(
+      tables.defaults(this.#interfaceName, table).map(({ family, source }) => [family, source]),
+    );
     for (const family of wish.ipv6 ? ([4, 6] as const) : ([4] as const)) {
-      if (defaults.has(family)) continue;
-      tables.addDefault(this.#interfaceName, table, family);
+      const source = family === 6 ? wish.sources.ipv6 : wish.sources.ipv4;
+      if (defaults.has(family) && [null, defaults.get(family)].includes(source)) continue;
+      tables.addDefault(this.#interfaceName, table, family, source);
       changes += 1;
     }
     const wanted = new Map(
       wantedRules(this.#interfaceName, wish, tables.mark).map((rule) => [textOf(rule), rule]),
     );
     const obsolete = this.#ours().filter((rule) => !wanted.delete(textOf(rule)));
-    for (const rule of wanted.values()) tables.addRule(rule);
+    for (const rule of wanted.values()) this.#add(rule, wish);
     for (const rule of obsolete) tables.removeRule(rule);
     return changes + wanted.size + obsolete.length;
   }
@@ -130,6 +154,16 @@ export class ExitRoutes {
     for (const rule of ours) this.#tables.removeRule(rule);
     this.#mayHold = false;
     return ours.length;
+  }
+
+  #add(rule: PolicyRule, { ipv6 }: ExitWish): void {
+    try {
+      this.#tables.addRule(rule);
+    } catch (error) {
+      // Where the kernel has no IPv6 none leaves.
+      const code = error instanceof Error ? nativeCode(error.cause) : null;
+      if (ipv6 || rule.family === 4 || code !== "EAFNOSUPPORT") throw error;
+    }
   }
 
   #ours(): PolicyRule[] {

@@ -50,13 +50,14 @@ export class Forwarding {
     this.#options = options;
   }
 
-  /** Undoes what a run that was killed left behind. */
-  async recover(): Promise<void> {
+  /** Undoes what a run that was killed left behind; resolves to whether there was anything. */
+  async recover(): Promise<boolean> {
     const left = await this.#options.record.load();
-    if (left === null) return;
+    if (left === null) return false;
     for (const [setting, change] of Object.entries(left)) this.#changes.set(setting, change);
     this.#options.log.info({ settings: [...this.#changes.keys()] }, "forwarding of an earlier run undone");
     await this.undo();
+    return true;
   }
 
   /** Goes on with what the daemon before this one made and left to it. */

@@ -5,7 +5,8 @@
  * Looked at is what is sent: who sends nothing there misses nothing. A peer that got something and gave nothing back is asked
  * through the tunnel, three times at most, since one datagram may be lost, and who only listens owes no answer.
  */
-import { type Clock, sleep } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
+import { Pacemaker } from "../core/pacemaker.ts";
 import type { PublicKey } from "../core/types.ts";
 import type { Traffic } from "./silenceWatch.ts";
 
@@ -86,36 +87,39 @@ export interface HolderWatchOptions {
 export class HolderWatch {
   readonly #options: HolderWatchOptions;
   readonly #holders = new Holders();
-  #wake: (() => void) | null = null;
+  readonly #pacemaker: Pacemaker;
+  #everyMs = LOOK_EVERY_MS;
+  #nextLookMs = 0;
+  #sentBefore: number | null = null;
 
   constructor(options: HolderWatchOptions) {
     this.#options = options;
+    this.#pacemaker = new Pacemaker(options.clock, {
+      nextAtMs: () => (options.watched().size === 0 ? null : this.#nextLookMs),
+      act: () => this.#act(),
+    });
   }
 
   /** Some peer is to be watched now, or none any more. */
   changed(): void {
-    this.#wake?.();
+    this.#pacemaker.wake();
   }
 
   /** The body of its task. Rejects with what `read` rejects with. */
-  async run(signal: AbortSignal): Promise<void> {
-    const { clock, watched, read, sentBytes } = this.#options;
-    let sentBefore: number | null = null;
-    let everyMs = LOOK_EVERY_MS;
-    while (!signal.aborted) {
-      if (watched().size === 0) {
-        await this.#untilChanged(signal);
-        continue;
-      }
-      const sent = sentBytes();
-      if (sent === null || sent !== sentBefore || this.#holders.isWaiting) {
-        sentBefore = sent;
-        const peers = await read();
-        everyMs = peers.length > MANY_PEERS ? LOOK_AT_MANY_EVERY_MS : LOOK_EVERY_MS;
-        this.#look(peers);
-      }
-      await sleep(clock, everyMs, signal).catch(() => {});
+  run(signal: AbortSignal): Promise<void> {
+    return this.#pacemaker.run(signal);
+  }
+
+  async #act(): Promise<void> {
+    const { clock, read, sentBytes } = this.#options;
+    const sent = sentBytes();
+    if (sent === null || sent !== this.#sentBefore || this.#holders.isWaiting) {
+      const peers = await read();
+      this.#sentBefore = sent;
+      this.#everyMs = peers.length > MANY_PEERS ? LOOK_AT_MANY_EVERY_MS : LOOK_EVERY_MS;
+      this.#look(peers);
     }
+    this.#nextLookMs = clock.monotonicMs() + this.#everyMs;
   }
 
   #look(peers: readonly Traffic[]): void {
@@ -124,18 +128,5 @@ export class HolderWatch {
     for (const publicKey of look.heard) heard(publicKey);
     for (const publicKey of look.ask) ask(publicKey);
     for (const publicKey of look.failed) failed(publicKey);
-  }
-
-  #untilChanged(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        signal.removeEventListener("abort", done);
-        this.#wake = null;
-        resolve();
-      };
-      if (signal.aborted) return done();
-      signal.addEventListener("abort", done, { once: true });
-      this.#wake = done;
-    });
   }
 }

@@ -61,7 +61,7 @@ const SOUND_MS = 30_000;
 const LINK = "interface";
 const PORT = "listen port";
 /** As it is to be. */
-export const UNTOUCHED: InterfaceState = { present: true, remade: false, found: [] };
+const UNTOUCHED: InterfaceState = { present: true, remade: false, found: [] };
 const ABSENT: InterfaceState = { present: false, remade: false, found: [] };
 
 export class InterfaceSync {

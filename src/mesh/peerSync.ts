@@ -62,9 +62,9 @@ export class PeerSync {
    * The interface is a new one, without peers: nothing was written to it yet. `before` is what the old one showed last: a
    * peer that roamed is best reached where its packets came from.
    */
-  interfaceRemade(before: ReadonlyMap<PublicKey, ActualPeer>): void {
+  interfaceRemade(before: readonly ActualPeer[]): void {
     const nowMs = this.#options.clock.wallMs();
-    const live = [...before.values()].filter((peer) => isConnected(peer.lastHandshakeMs, nowMs));
+    const live = before.filter((peer) => isConnected(peer.lastHandshakeMs, nowMs));
     this.#roamed = new Map(
       live.flatMap(({ publicKey, endpoint }) => (endpoint === null ? [] : [[publicKey, endpoint]])),
     );

@@ -6,7 +6,7 @@ import type { Clock } from "../core/clock.ts";
 import type { IpAddress } from "../core/types.ts";
 
 /** Long enough for a packet around the world and back, and for one WireGuard handshake before it. */
-export const PROBE_TIMEOUT_MS = 600;
+const PROBE_TIMEOUT_MS = 600;
 
 /** From one of our mesh addresses to one of the peer's: the source keeps the packets inside the tunnel's routes. */
 export interface ProbePath {

@@ -19,6 +19,7 @@ import type { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
 import { Calm, isRelevant } from "./calm.ts";
 import { Crowds, crowdText } from "./crowds.ts";
 import { desiredPeers } from "./desired.ts";
+import { DeviceReading } from "./deviceReading.ts";
 import { type Failure, FailureBook } from "./failures.ts";
 import type { InterfaceAddress } from "./interfaceDifference.ts";
 import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
@@ -94,9 +95,9 @@ export class Reconciler {
   readonly #crowds = new Crowds();
   readonly #calm: Calm;
   #moving: Moving | null = null;
-  readonly #readers: ((peers: readonly ActualPeer[]) => void)[] = [];
+  readonly #readers = new Set<(peers: readonly ActualPeer[]) => void>();
 
-  #actual: ReadonlyMap<PublicKey, ActualPeer> = new Map();
+  readonly #actual = new DeviceReading();
   #lastReport: ReconcileReport | null = null;
 
   /** The cycle that runs, or ran last: cycles never overlap. */
@@ -174,9 +175,9 @@ export class Reconciler {
     this.#calm.end();
   }
 
-  /** Seconds, 0 for none; from the next cycle on. */
-  setKeepalive(keepaliveSeconds: number): void {
-    this.#settings = { ...this.#settings, keepaliveSeconds };
+  /** Keepalives in seconds, 0 for none, and the pause between looks; from the next cycle on. */
+  set(changed: Pick<Partial<ReconcileSettings>, "keepaliveSeconds" | "sweepMs">): void {
+    this.#settings = { ...this.#settings, ...changed };
     this.#calm.end();
   }
 
@@ -207,9 +208,10 @@ export class Reconciler {
     return cycle;
   }
 
-  /** Has `reader` told of the peers each time they are read, so that others need not read them too. */
-  onRead(reader: (peers: readonly ActualPeer[]) => void): void {
-    this.#readers.push(reader);
+  /** Has `reader` told of the peers each time they are read, so that others need not read them too; returns what ends that. */
+  onRead(reader: (peers: readonly ActualPeer[]) => void): () => void {
+    this.#readers.add(reader);
+    return () => this.#readers.delete(reader);
   }
 
   /** Like {@link runOnce}, and what fails is tried again whatever its pause: that peer, or all. */
@@ -281,7 +283,7 @@ export class Reconciler {
 
   #forgetInterface(found: readonly string[]): void {
     this.#options.onMended?.(found);
-    this.#peers.interfaceRemade(this.#actual);
+    this.#peers.interfaceRemade(this.#actual.peers);
     this.#routes.interfaceRemade();
   }
 
@@ -304,7 +306,7 @@ export class Reconciler {
       const peers = await this.#peers.sync(wanted, device);
       found.push(...peers.found);
       // After the peers: a packet that follows a new route finds its peer.
-      const routes = this.#routes.sync(networks);
+      const routes = this.#routes.sync(networks, this.#options.interface.addresses());
       found.push(...routes.found);
       await this.#forward(self.snapshot.networks);
       this.#failures.succeeded("interface");
@@ -346,9 +348,8 @@ export class Reconciler {
   }
 
   #noteActual(device: ActualDevice): void {
-    this.#actual = new Map(device.peers.map((peer) => [peer.publicKey, peer]));
-    const { store } = this.#options;
-    for (const peer of device.peers) store.noteHandshake(peer.publicKey, peer.lastHandshakeMs);
+    this.#actual.note(device.peers);
+    for (const peer of device.peers) this.#options.store.noteHandshake(peer.publicKey, peer.lastHandshakeMs);
     for (const reader of this.#readers) reader(device.peers);
   }
 

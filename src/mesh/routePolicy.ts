@@ -50,7 +50,14 @@ export interface AcceptedNetworks {
 const MAX_NETWORKS = 2_000;
 
 /** Loopback, link-local and multicast: never behind a router. */
-const SPECIAL_NETWORKS = ["127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "::1/128", "fe80::/10", "ff00::/8"];
+const SPECIAL_NETWORKS = new NetworkSet([
+  "127.0.0.0/8",
+  "169.254.0.0/16",
+  "224.0.0.0/4",
+  "::1/128",
+  "fe80::/10",
+  "ff00::/8",
+]);
 
 /**
  * Decides for all peers at once. A network that several advertise, or that overlaps another's, goes to one of them, in the
@@ -97,7 +104,6 @@ export function acceptNetworks(input: RoutePolicyInput): AcceptedNetworks {
 
 /** The reason to refuse a network whoever else advertises it, or null. */
 function refusalRules(input: RoutePolicyInput): (peer: Peer, network: Cidr) => string | null {
-  const special = new NetworkSet(SPECIAL_NETWORKS);
   const mesh = new NetworkSet(input.meshNetworks);
   const own = new NetworkSet(input.ownNetworks);
   const underlay = new NetworkSet(input.underlayNetworks);
@@ -106,7 +112,7 @@ function refusalRules(input: RoutePolicyInput): (peer: Peer, network: Cidr) => s
     if (input.policy === "none") return "no routes are accepted";
     if (network.endsWith("/0")) return "a default route is never accepted";
     if (!input.ipv6 && network.includes(":")) return "IPv6 is off";
-    if (special.overlaps(network)) return "it is a reserved network";
+    if (SPECIAL_NETWORKS.overlaps(network)) return "it is a reserved network";
     if (mesh.overlaps(network)) return "it overlaps the mesh";
     if (own.overlaps(network)) return "it overlaps one this node advertises";
     if (underlay.overlaps(network)) return "it overlaps one this host is connected to";

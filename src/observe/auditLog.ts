@@ -34,6 +34,11 @@ export class AuditLog implements Audit {
     this.#open()?.write(redact(`${JSON.stringify({ time, ...entry })}\n`));
   }
 
+  /** Writes what waited for room on the disk, if there is some now. Never throws. */
+  retry(): void {
+    this.#file?.retry();
+  }
+
   close(): void {
     this.#file?.close();
     this.#file = null;

@@ -1,7 +1,7 @@
 /**
  * Health as data: one entry a check, and what they say together. Pure; daemon/views/health.ts makes the checks.
  */
-export const HEALTH_STATES = ["ok", "warn", "fail", "unknown"] as const;
+const HEALTH_STATES = ["ok", "warn", "fail", "unknown"] as const;
 
 /** `warn`: it works, but somebody should look; `fail`: a tunnel cannot be expected to work. */
 export type HealthState = (typeof HEALTH_STATES)[number];

@@ -16,7 +16,7 @@ export interface LogOptions {
   readonly format: "auto" | "text" | "json";
   /** Whether the lines end on a terminal, which gets text and, unless `noColour`, colours. */
   readonly terminal: boolean;
-  /** $NO_COLOR is set (no-color.org). */
+  /** See `core/terminalKind.ts`. */
   readonly noColour: boolean;
   /** Puts each line's priority before it, as systemd's journal takes it (sd-daemon(3)). */
   readonly priorities?: boolean;

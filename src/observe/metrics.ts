@@ -50,6 +50,8 @@ class Metric<T> {
   /** Values in use of labels that are bounded by number, with how many cells have them. */
   readonly #inUse = new Map<string, Map<string, number>>();
   readonly #initial: () => T;
+  /** Of metrics with one label whose values are listed: counted with each datagram. */
+  readonly #listed = new Map<string, { readonly labels: AnyLabels; value: T }>();
 
   constructor(
     kind: MetricKind,
@@ -70,6 +72,17 @@ class Metric<T> {
   }
 
   cell(given: AnyLabels): { value: T } {
+    const [only, another] = this.#labels;
+    if (only === undefined || another !== undefined || "atMost" in only[1]) return this.#cell(given);
+    const value = given[only[0]] ?? OTHER;
+    const known = this.#listed.get(value);
+    if (known !== undefined) return known;
+    const cell = this.#cell(given);
+    if (only[1].includes(value)) this.#listed.set(value, cell);
+    return cell;
+  }
+
+  #cell(given: AnyLabels): { readonly labels: AnyLabels; value: T } {
     const labels = this.#bounded(given);
     const key = keyOf(labels);
     let cell = this.#cells.get(key);
@@ -89,6 +102,7 @@ class Metric<T> {
     const labels = this.#bounded(given);
     // The rest, which shares a cell, is nobody's to remove.
     const isShared = this.#labels.some(([name]) => labels[name] === OTHER && given[name] !== OTHER);
+    this.#listed.clear();
     if (!isShared && this.#cells.delete(keyOf(labels))) this.#count(labels, -1);
   }
 

@@ -89,6 +89,11 @@ export class RotatingFile {
     }
   }
 
+  /** Writes what waits, if it can be written now: the next line may be long in coming. Never throws. */
+  retry(): void {
+    if (this.#fd !== null) this.#flush();
+  }
+
   /** Writes what waits, if it can be written now. Safe to call again. */
   close(): void {
     if (this.#fd === null) return;

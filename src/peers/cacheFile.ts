@@ -16,7 +16,7 @@ export const MAX_AGE_MS = 24 * 3_600_000;
 /** 1,000 peers with 100 networks each take about 5 MB. */
 const MAX_LENGTH = 8 * 1024 * 1024;
 
-const readFileMembers = memberReader({ peers: "objects", updated_at: "integer" });
+const readFileMembers = memberReader({ peers: "objects", updated_at: "integer", mesh: "string" });
 const readPeerMembers = memberReader({
   wg_pubkey: "string",
   hostname: "string",
@@ -30,11 +30,16 @@ const readPeerMembers = memberReader({
   proven: "boolean",
 });
 
-/** The file's text for the peers that have ever spoken or shaken hands; `nowMs` is Unix time. */
-export function encodePeerCache(peers: readonly Peer[], nowMs: number): string {
+/**
+ * The file's text for the peers that have ever spoken or shaken hands; `nowMs` is Unix time.
+ *
+ * @param mesh the network id of their mesh, a member of ours that other implementations pass over; "" leaves it out.
+ */
+export function encodePeerCache(peers: readonly Peer[], nowMs: number, mesh = ""): string {
   const entries = peers.filter((peer) => lastHeardMs(peer) > 0).map(peerText);
   const list = entries.length === 0 ? "null" : `[\n${entries.join(",\n")}\n  ]`;
-  return `{\n  "peers": ${list},\n  "updated_at": ${toSeconds(nowMs)}\n}`;
+  const tag = mesh === "" ? "" : `,\n  "mesh": ${goString(mesh)}`;
+  return `{\n  "peers": ${list},\n  "updated_at": ${toSeconds(nowMs)}${tag}\n}`;
 }
 
 function peerText(peer: Peer): string {
@@ -68,6 +73,8 @@ function toSeconds(ms: number): number {
 export interface DecodedPeerCache {
   /** Of method `cache`; entries older than 24 h are left out. */
   readonly sightings: readonly Sighting[];
+  /** The network id of the mesh they are of, "" when the file does not say. */
+  readonly mesh: string;
   /** What was wrong with the file, for the log; null when all of it could be read. */
   readonly problem: string | null;
 }
@@ -78,9 +85,9 @@ export interface DecodedPeerCache {
  */
 export function decodePeerCache(text: string, nowMs: number): DecodedPeerCache {
   const json = readJson(text, MAX_LENGTH);
-  if (json === undefined) return { sightings: [], problem: "not JSON" };
+  if (json === undefined) return { sightings: [], mesh: "", problem: "not JSON" };
   const file = readFileMembers(json);
-  if (file === undefined) return { sightings: [], problem: "not a peer cache" };
+  if (file === undefined) return { sightings: [], mesh: "", problem: "not a peer cache" };
   const sightings: Sighting[] = [];
   let damaged = 0;
   for (const object of file.peers) {
@@ -91,6 +98,7 @@ export function decodePeerCache(text: string, nowMs: number): DecodedPeerCache {
   }
   return {
     sightings,
+    mesh: file.mesh,
     problem: damaged === 0 ? null : `${damaged} of ${file.peers.length} entries are damaged`,
   };
 }

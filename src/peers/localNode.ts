@@ -35,6 +35,19 @@ export interface LocalNodeSnapshot {
   readonly settled?: boolean;
 }
 
+/** Of a node that has learned nothing of itself yet, and does nothing for others. */
+export const NOTHING_LEARNED = {
+  externalHost: null,
+  externalWireguardPort: null,
+  externalControl: null,
+  candidates: [],
+  networks: [],
+  introducer: false,
+  relays: false,
+  exitNode: false,
+  natType: "unknown",
+} as const satisfies Partial<LocalNodeSnapshot>;
+
 /** The one owner of that snapshot. Writers replace it whole, so readers always see one consistent state. */
 export class LocalNode {
   #snapshot: LocalNodeSnapshot;

@@ -18,7 +18,7 @@ import { endpointRank, isMention } from "./rank.ts";
 export const ENDPOINT_STALE_MS = 60_000;
 
 /** The same for a peer that proves itself: it is told again by HELLO and REPLY only, under four minutes apart. */
-export const PROVEN_ENDPOINT_STALE_MS = 5 * 60_000;
+const PROVEN_ENDPOINT_STALE_MS = 5 * 60_000;
 
 const NONE: readonly never[] = Object.freeze([]);
 

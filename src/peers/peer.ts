@@ -112,4 +112,4 @@ export type PeerEvent =
     }
   | { readonly type: "removed"; readonly peer: Peer; readonly reason: RemovalReason };
 
-export type RemovalReason = "goodbye" | "expired" | "evicted" | "replaced";
+export type RemovalReason = "goodbye" | "expired" | "evicted" | "replaced" | "left-behind";

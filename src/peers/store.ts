@@ -5,6 +5,7 @@ import { type AddressHolder, type AddressRules, acceptsAddress } from "./address
 import type { Rival } from "./collision.ts";
 import { SESSION_LIFETIME_MS } from "./connected.ts";
 import { type Entry, newEntry } from "./entry.ts";
+import { KeyOrder } from "./keyOrder.ts";
 import type { LocalNode } from "./localNode.ts";
 import { changedFields, mergeSighting, withoutLeftAddress } from "./merge.ts";
 import type { DiscoveryMethod, Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
@@ -52,6 +53,7 @@ export class PeerStore {
   readonly #onSighting: (method: DiscoveryMethod) => void;
   readonly #onListenerError: (error: unknown) => void;
   readonly #entries = new Map<PublicKey, Entry>();
+  readonly #order = new KeyOrder();
   /** Which peer has a mesh address, of either family. */
   readonly #holders = new Map<IpAddress, PublicKey>();
   readonly #waiting = new WaitingClaims();
@@ -99,6 +101,11 @@ export class PeerStore {
     return Array.from(this.#entries.values(), (entry) => entry.peer);
   }
 
+  /** The keys of all records in order; not to be kept, since it changes with them. */
+  get keysInOrder(): readonly PublicKey[] {
+    return this.#order.keys;
+  }
+
   /** True when the key has shown a proof, also when its record was removed since. */
   hasProven(publicKey: PublicKey): boolean {
     return this.#proven.has(publicKey);
@@ -120,7 +127,10 @@ export class PeerStore {
     const peer = withoutLeftAddress(merged, sighting);
     if (proven) this.#proven.add(sighting.publicKey);
     const entry = known ?? newEntry(peer, sighting.source ?? "", nowMs);
-    if (known === undefined && isStranger(peer)) this.#strangers += 1;
+    if (known === undefined) {
+      this.#order.add(peer.publicKey);
+      if (isStranger(peer)) this.#strangers += 1;
+    }
     const wasActive = this.#isAlive(entry, nowMs);
     this.#stamp(entry, sighting, peer, nowMs);
     this.#entries.set(peer.publicKey, entry);
@@ -168,6 +178,7 @@ export class PeerStore {
     if (entry === undefined) return;
     const { peer } = entry;
     this.#entries.delete(publicKey);
+    this.#order.delete(publicKey);
     if (isStranger(peer)) this.#strangers -= 1;
     for (const address of [peer.meshIp, peer.meshIpv6]) this.#release(address, publicKey);
     if (reason === "goodbye" || reason === "evicted") {

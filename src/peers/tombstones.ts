@@ -6,7 +6,7 @@ import { isMention } from "./rank.ts";
 const AGE_MARGIN_MS = 5_000;
 
 /** As long as other nodes may go on mentioning a peer they have not heard leave. */
-const KEEP_MS = 10 * 60_000;
+export const TOMBSTONE_MS = 10 * 60_000;
 
 const MAX_TOMBSTONES = 1024;
 
@@ -46,7 +46,7 @@ export class Tombstones {
   blocks(sighting: Sighting, nowMs: number): boolean {
     const stone = this.#stones.get(sighting.publicKey);
     if (stone === undefined) return false;
-    if (nowMs - stone.atMs <= KEEP_MS) {
+    if (nowMs - stone.atMs <= TOMBSTONE_MS) {
       if (isMention(sighting.method)) {
         const heardAtMs = nowMs - (sighting.ageSeconds ?? Number.POSITIVE_INFINITY) * 1000;
         // The stone stays: it still tells the peer's old words from new ones.
@@ -62,7 +62,7 @@ export class Tombstones {
 
   forgetOld(nowMs: number): void {
     for (const [publicKey, { atMs }] of this.#stones) {
-      if (nowMs - atMs <= KEEP_MS) return;
+      if (nowMs - atMs <= TOMBSTONE_MS) return;
       this.#stones.delete(publicKey);
     }
   }

@@ -10,7 +10,7 @@ import type { Log } from "../core/log.ts";
 import type { Counter, Metrics } from "../core/metrics.ts";
 import { Pacemaker } from "../core/pacemaker.ts";
 import type { Random } from "../core/random.ts";
-import { type Endpoint, endpointText, type PublicKey } from "../core/types.ts";
+import { type Endpoint, endpointText, type IpAddress, type PublicKey } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
 import { type LocalNode, type LocalNodeSnapshot, ownEndpoint } from "../peers/localNode.ts";
 import type { Peer, PeerEvent } from "../peers/peer.ts";
@@ -61,6 +61,9 @@ const OUTCOMES = [
   "refused",
   "dropped",
 ] as const;
+
+/** What becomes of an announcement here: a label of its counter. */
+export type Outcome = (typeof OUTCOMES)[number];
 
 export class Spreader {
   readonly #options: SpreaderOptions;
@@ -294,9 +297,9 @@ export class Spreader {
 
   /** WireGuard takes a mesh address from the peer alone that has it. */
   #neighbourAt(host: string): PublicKey | null {
-    const peer = this.#options.store
-      .list()
-      .find(({ meshIp, meshIpv6 }) => meshIp === host || meshIpv6 === host);
+    const { store } = this.#options;
+    const holder = store.holderOf(host as IpAddress);
+    const peer = holder === undefined ? undefined : store.get(holder);
     return peer !== undefined && this.#isConnected(peer) ? peer.publicKey : null;
   }
 
@@ -304,7 +307,7 @@ export class Spreader {
     return isConnected(lastHandshakeMs, this.#options.clock.wallMs());
   }
 
-  #count(outcome: (typeof OUTCOMES)[number]): void {
+  #count(outcome: Outcome): void {
     this.#outcomes.add(1, { outcome });
   }
 }

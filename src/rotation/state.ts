@@ -174,5 +174,5 @@ const withClosed = (state: RotationState, closed: Closed): readonly Closed[] =>
   [...state.closed.filter(({ commitment }) => commitment !== closed.commitment), closed].slice(-MAX_CLOSED);
 
 /** Whole seconds from 0 to {@link MAX_GRACE_SECONDS}. */
-export const boundedGrace = (seconds: number): number =>
+const boundedGrace = (seconds: number): number =>
   Math.min(MAX_GRACE_SECONDS, Math.max(0, Math.trunc(seconds)));

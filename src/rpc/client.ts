@@ -23,6 +23,8 @@ export type ClientOptions = Place & {
   /** How long connecting is tried again while no daemon answers, such as one that restarts; 0 unless told. */
   readonly retryMs?: number;
   readonly clock?: Clock;
+  /** Around each wait for the daemon, such as to show that it takes long; the first answer of what is followed included. */
+  readonly waiting?: <T>(run: () => Promise<T>) => Promise<T>;
 };
 
 interface Answer {
@@ -49,6 +51,7 @@ export class RpcClient {
   readonly #timeoutMs: number;
   readonly #waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
   readonly #notifications: Notifications;
+  readonly #around: NonNullable<ClientOptions["waiting"]>;
   #nextId = FIRST_ID;
   #unread = "";
 
@@ -58,6 +61,7 @@ export class RpcClient {
     this.#path = placeText(options);
     this.#clock = options.clock ?? systemClock;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#around = options.waiting ?? ((run) => run());
     socket.setEncoding("utf8");
     socket.on("data", (text: string) => this.#take(text));
     socket.on("error", () => {});
@@ -73,6 +77,11 @@ export class RpcClient {
    * ours to open), ERR_TIMEOUT.
    */
   static async connect(options: ClientOptions): Promise<RpcClient> {
+    const open = (): Promise<RpcClient> => RpcClient.#open(options);
+    return await (options.waiting?.(open) ?? open());
+  }
+
+  static async #open(options: ClientOptions): Promise<RpcClient> {
     const { clock = systemClock, timeoutMs = DEFAULT_TIMEOUT_MS, retryMs = 0 } = options;
     const deadlineMs = clock.monotonicMs() + retryMs;
     for (;;) {
@@ -90,7 +99,8 @@ export class RpcClient {
   /** One call. Errors: what the daemon answered, ERR_TIMEOUT, ERR_NOT_RUNNING when it goes away meanwhile. */
   async call<Name extends MethodName>(method: Name, params?: Params): Promise<MethodResults[Name]> {
     const id = this.#nextId++;
-    const answer = await this.#exchange(id, { jsonrpc: "2.0", method, ...(params && { params }), id });
+    const request = { jsonrpc: "2.0", method, ...(params && { params }), id };
+    const answer = await this.#around(() => this.#exchange(id, request));
     if (answer.error !== undefined) throw errorFromBody(answer.error);
     return answer.result as MethodResults[Name];
   }

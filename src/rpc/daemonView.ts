@@ -13,7 +13,7 @@ import type { RotationView } from "./views/rotation.ts";
 import type { SeeingView } from "./views/seeing.ts";
 import type { StatusView } from "./views/status.ts";
 
-export type { PeerView, PingOutcome } from "./views/peers.ts";
+export type { DepartedView, PeerView, PingOutcome } from "./views/peers.ts";
 export type { DaemonStatus } from "./views/status.ts";
 
 /** Functions that need no `this`: the daemon joins the areas by spreading them. */

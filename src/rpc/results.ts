@@ -3,7 +3,7 @@
  * docs/rpc.md describes each member.
  */
 import { endpointText } from "../core/types.ts";
-import type { DaemonStatus, DaemonView, PeerView, PingOutcome } from "./daemonView.ts";
+import type { DaemonStatus, DaemonView, DepartedView, PeerView, PingOutcome } from "./daemonView.ts";
 
 export interface PingResult {
   readonly pong: true;
@@ -28,7 +28,7 @@ export interface StatusResult {
   readonly nat_type: string;
   readonly network_id: string;
   readonly advertised_networks: readonly string[];
-  readonly peers: { readonly total: number; readonly active: number; readonly connected: number };
+  readonly peers: DaemonStatus["peers"];
   readonly memory_bytes: number;
   readonly open_files: number;
   readonly last_reconcile: {
@@ -57,6 +57,14 @@ export interface StatusResult {
   readonly warnings: readonly string[];
   readonly mtu: number | null;
   readonly health: DaemonStatus["health"];
+  /** Null when none is asked for. */
+  readonly exit_node: {
+    readonly wanted: string;
+    readonly state: "active" | "waiting";
+    readonly pubkey: string | null;
+    readonly reason: string | null;
+    readonly only: boolean;
+  } | null;
 }
 
 export interface PeerResult {
@@ -99,8 +107,20 @@ export interface PeerPingResult
   readonly address: string | null;
 }
 
+/** A peer that is known no more, as it was last. */
+export interface DepartedResult
+  extends Pick<PeerResult, "pubkey" | "hostname" | "mesh_ip" | "endpoint" | "last_seen" | "mesh_ipv6"> {
+  readonly reason: DepartedView["reason"];
+  /** RFC 3339, seconds. */
+  readonly since: string;
+  /** RFC 3339, seconds: until then only its own word brings back who left or was evicted. */
+  readonly until: string;
+}
+
 export interface PeersResult {
   readonly peers: readonly PeerResult[];
+  /** With `all`: who left, was evicted or expired in the last ten minutes. The oldest first. */
+  readonly departed?: readonly DepartedResult[];
 }
 
 export interface CountResult {
@@ -134,7 +154,7 @@ export function timeText(unixMs: number): string {
 }
 
 export function statusResult(status: DaemonStatus): StatusResult {
-  const { lastReconcile } = status;
+  const { exitNode, lastReconcile } = status;
   return {
     mesh_ip: status.meshIp,
     pubkey: status.publicKey,
@@ -184,6 +204,13 @@ export function statusResult(status: DaemonStatus): StatusResult {
     warnings: status.warnings,
     mtu: status.mtu,
     health: status.health,
+    exit_node: exitNode && {
+      wanted: exitNode.wanted,
+      state: exitNode.publicKey === null ? "waiting" : "active",
+      pubkey: exitNode.publicKey,
+      reason: exitNode.reason,
+      only: exitNode.only,
+    },
   };
 }
 
@@ -210,6 +237,21 @@ export function peerResult(peer: PeerView): PeerResult {
     relay: "via" in peer.path ? peer.path.via : null,
     path_reason: "reason" in peer.path ? peer.path.reason : null,
     health: peer.health,
+  };
+}
+
+export function departedResult({ peer, reason, sinceMs, untilMs }: DepartedView): DepartedResult {
+  const { publicKey, hostname, meshIp, meshIpv6, endpoint, lastSeenMs } = peer;
+  return {
+    pubkey: publicKey,
+    ...(hostname === "" ? {} : { hostname }),
+    mesh_ip: meshIp ?? "",
+    endpoint: endpoint === null ? "" : endpointText(endpoint),
+    last_seen: timeText(lastSeenMs),
+    mesh_ipv6: meshIpv6,
+    reason,
+    since: timeText(sinceMs),
+    until: timeText(untilMs),
   };
 }
 

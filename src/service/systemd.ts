@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { messageOf, WgmeshError } from "../core/errors.ts";
 import type { InterfaceName } from "../core/types.ts";
 import type { ServiceHost } from "./host.ts";
+import { keepOthersOff, letOthersBack } from "./otherManagers.ts";
 import type { Programs } from "./programs.ts";
 import { SERVICE_USER, sysusersText, UNIT_FILE, unitName, unitText } from "./unit.ts";
 
@@ -17,6 +18,8 @@ const STATE = "/var/lib/wgmesh";
 
 export const configPath = (interfaceName: InterfaceName): string => `${CONFIG}/${interfaceName}.toml`;
 export const secretPath = (interfaceName: InterfaceName): string => `${CONFIG}/${interfaceName}.secret`;
+/** Of systemd-creds(1), which an operator may make in the place of the secret's file. */
+const encryptedPath = (interfaceName: InterfaceName): string => `${CONFIG}/${interfaceName}.cred`;
 const dropInFolder = (interfaceName: InterfaceName): string => `${UNITS}/${unitName(interfaceName)}.d`;
 const dropInPath = (interfaceName: InterfaceName): string =>
   `${dropInFolder(interfaceName)}/capabilities.conf`;
@@ -44,6 +47,8 @@ export async function installSystemd(host: ServiceHost, installation: Installati
   }
   if (capabilities === null) host.remove(dropInPath(interfaceName));
   else await host.write(dropInPath(interfaceName), capabilities, 0o644);
+  // Before the interface is there.
+  await keepOthersOff(host, interfaceName);
   // As 'systemctl enable' does; so also in another machine's files.
   host.link(`${WANTS}/${unitName(interfaceName)}`, `${UNITS}/${UNIT_FILE}`);
   host.run("systemd-sysusers", SYSUSERS);
@@ -63,6 +68,8 @@ function start(host: ServiceHost, interfaceName: InterfaceName): void {
     });
   }
 }
+
+const KEPT = [configPath, secretPath, encryptedPath];
 
 export interface Removal {
   /** False when there was no such service. */
@@ -85,25 +92,26 @@ export function uninstallSystemd(host: ServiceHost, interfaceName: InterfaceName
   host.succeeds("systemctl", "reset-failed", unit);
   host.remove(dropInPath(interfaceName));
   if (host.list(dropInFolder(interfaceName)).length === 0) host.remove(dropInFolder(interfaceName));
+  letOthersBack(host, interfaceName);
   const ofNode = (name: string): boolean => isOf(interfaceName, name);
   if (purge) {
-    host.remove(configPath(interfaceName));
-    host.remove(secretPath(interfaceName));
+    for (const pathOf of KEPT) host.remove(pathOf(interfaceName));
     for (const name of host.list(STATE).filter(ofNode)) host.remove(`${STATE}/${name}`);
   }
   for (const name of host.list("/run/wgmesh").filter(ofNode)) host.remove(`/run/wgmesh/${name}`);
   const others = host.list(WANTS).some((name) => name.startsWith("wgmesh@"));
   if (!others) removeShared(host);
   host.run("systemctl", "daemon-reload");
-  const kept = [configPath(interfaceName), secretPath(interfaceName)].filter((path) => host.exists(path));
+  const kept = KEPT.map((pathOf) => pathOf(interfaceName)).filter((path) => host.exists(path));
   const state = host.list(STATE).some(ofNode) ? [STATE] : [];
   return { installed, kept: [...kept, ...state] };
 }
 
-/** The files of one interface: `wg0.json`, `wg0-peers.json`, `wg0-<network>-dht.nodes`; not those of `wg0-b`. */
+/** The files of one interface: `wg0.json`, `wg0-peers.json`, `wg0-<network>-dht.nodes`, `.wg0.json.<chance>.tmp`; not those of `wg0-b`. */
 function isOf(interfaceName: InterfaceName, name: string): boolean {
-  if (!name.startsWith(interfaceName)) return false;
-  return /^(\.|-peers\.json|-[0-9a-f]{16}-dht\.nodes)/.test(name.slice(interfaceName.length));
+  const visible = name.startsWith(".") ? name.slice(1) : name;
+  if (!visible.startsWith(interfaceName)) return false;
+  return /^(\.|-peers\.json|-[0-9a-f]{16}-dht\.nodes)/.test(visible.slice(interfaceName.length));
 }
 
 function removeShared(host: ServiceHost): void {

@@ -12,7 +12,7 @@ import { type Endpoint, type IpAddress, parseIp } from "../core/types.ts";
 import { readPort, splitHostPort } from "./hostPort.ts";
 
 /** WireGuard's port when the sender's own word gives none (PROTOCOL.md section 5.1). */
-const DEFAULT_WIREGUARD_PORT = 51820;
+export const DEFAULT_WIREGUARD_PORT = 51820;
 
 const UNUSABLE: ReadonlySet<IpKind> = new Set<IpKind>([
   "unspecified",

@@ -6,7 +6,7 @@ import { memberReader } from "./members.ts";
 import type { Goodbye } from "./types.ts";
 
 /** A GOODBYE may be this far from our clock, in seconds (PROTOCOL.md section 5). */
-export const MAX_GOODBYE_AGE_SECONDS = 60;
+const MAX_GOODBYE_AGE_SECONDS = 60;
 
 const readGoodbye = memberReader({ wg_pubkey: "string", timestamp: "integer" });
 

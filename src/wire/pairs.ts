@@ -53,11 +53,3 @@ export function isPairWindow(seed: bigint, unixSeconds: number): boolean {
   const phase = (BigInt(unixSeconds) % WINDOW_SECONDS) - (seed % WINDOW_SECONDS) + WINDOW_SECONDS;
   return phase % WINDOW_SECONDS < OPEN_SECONDS;
 }
-
-/** Seconds from this second of Unix time until the window opens; 0 while it is open. */
-export function secondsToPairWindow(seed: bigint, unixSeconds: number): number {
-  if (isPairWindow(seed, unixSeconds)) return 0;
-  const phase =
-    ((BigInt(unixSeconds) % WINDOW_SECONDS) - (seed % WINDOW_SECONDS) + WINDOW_SECONDS) % WINDOW_SECONDS;
-  return Number(WINDOW_SECONDS - phase);
-}

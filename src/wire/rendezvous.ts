@@ -18,7 +18,7 @@ import type { NatType } from "./types.ts";
 /** An end never waits longer than this for the start (weak point 10). */
 export const MAX_LEAD_MS = 5_000;
 /** The side that goes second waits at most this long more. */
-export const MAX_DELAY_MS = 1_000;
+const MAX_DELAY_MS = 1_000;
 
 export interface Offer {
   readonly from: PublicKey;

@@ -16,7 +16,10 @@ export interface WantedPeer {
   readonly keepaliveSeconds: number;
   /** The endpoint is written again when WireGuard followed a packet from elsewhere: it is a socket of ours. */
   readonly pinned?: true;
-  /** `next` while the mesh moves to a new secret, for a peer that has it too; else the preshared key of the mesh. */
+  /**
+   * `next` while the mesh moves to a new secret, for a peer that has it too; else the preshared key of the mesh. After the move, when
+   * there is no next one, both are the same.
+   */
   readonly presharedKey?: "next";
 }
 
@@ -24,6 +27,8 @@ export interface WantedPeer {
 export interface ActualPeer {
   readonly publicKey: PublicKey;
   readonly hasPresharedKey: boolean;
+  /** It has another one than it was given last: somebody else's. Absent is false. */
+  readonly presharedKeyChanged?: boolean;
   readonly endpoint: Endpoint | null;
   readonly allowedIps: readonly string[];
   readonly keepaliveSeconds: number;

@@ -2,7 +2,8 @@
  * Many UDP sockets of the addon at once, as discovery sees them (discovery/rendezvous/birthday.ts).
  */
 import { Bridge } from "@wgmesh/native";
-import { type Endpoint, endpointText, parseEndpoint } from "../core/types.ts";
+import { type Endpoint, endpointText } from "../core/types.ts";
+import { bridgeEndpoint } from "./bridgeEndpoint.ts";
 import { translated } from "./nativeErrors.ts";
 
 interface Wish {
@@ -37,13 +38,8 @@ function open({ to, data, sockets, packetsPerSecond, onDatagram }: Wish, wiregua
 }
 
 function bridgeOf(bridge: Bridge) {
-  const endpoint = parseEndpoint(bridge.endpoint);
-  if (endpoint === null) {
-    bridge.close();
-    throw new TypeError("the addon gave an endpoint that is none");
-  }
   return {
-    endpoint,
+    endpoint: bridgeEndpoint(bridge),
     send: (data: Uint8Array): void => {
       bridge.send(data);
     },

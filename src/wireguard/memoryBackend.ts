@@ -168,7 +168,10 @@ export class MemoryBackend implements Backend {
     if (peer === undefined) return;
     if (change.endpoint !== undefined) peer.endpoint = change.endpoint;
     if (change.keepaliveSeconds !== undefined) peer.keepaliveSeconds = change.keepaliveSeconds;
-    if (change.presharedKey !== undefined) peer.hasPresharedKey = true;
+    if (change.presharedKey !== undefined) {
+      peer.hasPresharedKey = true;
+      peer.presharedKeyChanged = false;
+    }
     if (change.allowedIps !== undefined) this.#setAllowedIps(peer, change.allowedIps);
   }
 

@@ -31,3 +31,12 @@ export function translated<T>(call: () => T): T {
     throw fromNative(error);
   }
 }
+
+/** The same of a call that is made on another thread. */
+export async function translatedLater<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}

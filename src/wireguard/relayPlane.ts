@@ -2,7 +2,8 @@
  * The threads of the addon that move relayed packets, as discovery sees them (discovery/relay/plane.ts).
  */
 import { Bridge, RelayServer } from "@wgmesh/native";
-import { type Endpoint, endpointText, parseEndpoint } from "../core/types.ts";
+import { type Endpoint, endpointText } from "../core/types.ts";
+import { bridgeEndpoint } from "./bridgeEndpoint.ts";
 import { translated } from "./nativeErrors.ts";
 
 /** More than discovery/relay/allocations.ts ever asks for. */
@@ -14,16 +15,23 @@ interface BridgeWish {
   readonly onDatagram: (data: Buffer) => void;
 }
 
-interface ServerWish {
-  readonly port: number;
+interface Limits {
   readonly limitBytesPerSecond: number;
   readonly pairBytesPerSecond: number;
 }
 
-/** Null where the addon has none: it needs Linux. `wireguardPort` tells where WireGuard listens when a bridge is opened. */
-export function relayPlane(wireguardPort: () => number) {
+interface ServerWish extends Limits {
+  readonly port: number;
+}
+
+/**
+ * Null where the addon has none: it needs Linux. `wireguardPort` tells where WireGuard listens when a bridge is opened. Only the embedded
+ * engine does not follow what is left in a bridge (native/src/wireguard/embedded/tunnel.rs).
+ */
+export function relayPlane(wireguardPort: () => number, backend: string) {
   if (process.platform !== "linux") return null;
   return {
+    empties: backend === "embedded",
     openBridge: (wish: BridgeWish) => translated(() => openBridge(wish, wireguardPort())),
     openServer: (wish: ServerWish) => translated(() => openServer(wish)),
   };
@@ -33,13 +41,8 @@ function openBridge({ relay, token, onDatagram }: BridgeWish, wireguardPort: num
   const bridge = Bridge.open({ wireguardPort, remote: endpointText(relay), token });
   bridge.setDelivery(false);
   bridge.onDatagram(onDatagram);
-  const endpoint = parseEndpoint(bridge.endpoint);
-  if (endpoint === null) {
-    bridge.close();
-    throw new TypeError("the addon gave an endpoint that is none");
-  }
   return {
-    endpoint,
+    endpoint: bridgeEndpoint(bridge),
     send: (data: Uint8Array): void => {
       bridge.send(data);
     },
@@ -49,8 +52,10 @@ function openBridge({ relay, token, onDatagram }: BridgeWish, wireguardPort: num
   };
 }
 
-function openServer({ port, limitBytesPerSecond, pairBytesPerSecond }: ServerWish) {
-  const server = RelayServer.open({ port, bytesPerSecond: limitBytesPerSecond, maxSessions: MAX_SESSIONS });
+function openServer({ port, ...limits }: ServerWish) {
+  const { limitBytesPerSecond: bytesPerSecond } = limits;
+  const server = RelayServer.open({ port, bytesPerSecond, maxSessions: MAX_SESSIONS });
+  let { pairBytesPerSecond } = limits;
   const numbers = new Map<string, number>();
   return {
     port: server.port,
@@ -60,6 +65,11 @@ function openServer({ port, limitBytesPerSecond, pairBytesPerSecond }: ServerWis
         id,
         translated(() => server.addSession(first, second, limits)),
       );
+    },
+    setLimits: (changed: Limits): void => {
+      pairBytesPerSecond = changed.pairBytesPerSecond;
+      const bytesPerSecond = changed.limitBytesPerSecond;
+      translated(() => server.setLimits({ bytesPerSecond, sessionBytesPerSecond: pairBytesPerSecond }));
     },
     removeSession: (id: string): void => {
       const number = numbers.get(id);

@@ -1,6 +1,6 @@
 /** Whether all live nodes see the same mesh, and have it in their interfaces and routes. */
 import type { PeerJson } from "../harness/node.ts";
-import { allowanceMs, delay, nowMs } from "../harness/time.ts";
+import { allowanceMs, delay, isEmulated, nowMs } from "../harness/time.ts";
 import type { Churned } from "./churned.ts";
 
 interface Listed extends PeerJson {
@@ -13,6 +13,9 @@ interface RouteJson {
 }
 
 const inOrder = (values: Iterable<string>): string => [...values].sort().join(" ");
+
+/** A ping on an emulated machine takes a second to begin. */
+const PATIENCE = isEmulated ? ["-w", "5"] : ["-w", "1"];
 
 /** What is not as it should be, in words. */
 type Complaints = string[];
@@ -83,7 +86,7 @@ async function complaintsOf(
 }
 
 async function unanswered(from: Churned, to: Churned): Promise<Complaints> {
-  const { code } = await from.node.exec(["ping", "-n", "-q", "-c", "1", "-w", "1", to.known.mesh_ip]);
+  const { code } = await from.node.exec(["ping", "-n", "-q", "-c", "1", ...PATIENCE, to.known.mesh_ip]);
   return code === 0 ? [] : [`${from.name} gets no answer from ${to.name}`];
 }
 

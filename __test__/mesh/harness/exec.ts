@@ -1,4 +1,8 @@
 import { type ChildProcess, execFile, execFileSync } from "node:child_process";
+import { allowanceMs } from "./time.ts";
+
+/** A command that takes so long hangs. */
+const LIMIT_MS = allowanceMs(6_000);
 
 export interface Outcome {
   /** Exit code; null when a signal ended it. */
@@ -16,7 +20,7 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
       file,
       args,
       {
-        timeout: options.limitMs ?? 60_000,
+        timeout: options.limitMs ?? LIMIT_MS,
         killSignal: "SIGKILL",
         maxBuffer: 64 << 20,
         ...(options.env && { env: { ...process.env, ...options.env } }),
@@ -47,7 +51,7 @@ export interface RunOptions {
 /** Runs a command that must succeed, blocking; for set-up and clean-up. */
 export function must(command: readonly string[], input = ""): string {
   const [file = "", ...args] = command;
-  return execFileSync(file, args, { input, stdio: ["pipe", "pipe", "pipe"], timeout: 60_000 }).toString();
+  return execFileSync(file, args, { input, stdio: ["pipe", "pipe", "pipe"], timeout: LIMIT_MS }).toString();
 }
 
 /** The same, for clean-up that has nothing to do any more when it fails. */

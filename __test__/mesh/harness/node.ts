@@ -5,7 +5,7 @@ import { createConnection } from "node:net";
 import path from "node:path";
 import { ended, type Outcome, type RunOptions, run } from "./exec.ts";
 import type { Host } from "./lab.ts";
-import { allowanceMs, nowMs, until } from "./time.ts";
+import { allowanceMs, isEmulated, nowMs, until } from "./time.ts";
 
 // npm scripts and vitest run in the folder of package.json; bench/ bundles this file to another place.
 export const daemonProgram = path.resolve("dist/wgmeshd.js");
@@ -13,6 +13,9 @@ export const clientProgram = path.resolve("dist/wgmesh.js");
 
 /** What the tests run on: the VM sets `kernel`. */
 export const testBackend = process.env.WGMESH_TEST_BACKEND ?? "embedded";
+
+/** An emulated machine needs longer to start a ping than one would last. */
+const PING_PACE = isEmulated ? ["-w", "10", "-i", "0.5"] : ["-w", "1", "-i", "0.1"];
 
 export interface NodeOptions {
   /** Null gives none. */
@@ -241,7 +244,7 @@ export class MeshNode {
   async pingUntilAnswered(target: string, limitMs: number): Promise<number> {
     const start = nowMs();
     await until(`${this.name} gets an answer from ${target}`, limitMs, async () => {
-      const { code } = await this.exec(["ping", "-n", "-q", "-c", "1", "-w", "1", "-i", "0.1", target]);
+      const { code } = await this.exec(["ping", "-n", "-q", "-c", "1", ...PING_PACE, target]);
       return code === 0;
     });
     return nowMs() - start;

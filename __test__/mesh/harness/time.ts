@@ -4,12 +4,17 @@ export const nowMs = (): number => performance.now();
 export const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** An emulated machine (the VM) is many times slower, and its speed says nothing about wgmesh. */
-const slack = process.env.WGMESH_TEST_BACKEND === "kernel" ? 100 : 10;
+export const isEmulated = process.env.WGMESH_TEST_BACKEND === "kernel";
+
+const slack = isEmulated ? 100 : 10;
 
 /** How long a test waits for something promised within `promisedMs`: tests assert outcomes, bench/ measures speed. */
 export const allowanceMs = (promisedMs: number): number => promisedMs * slack;
 
-/** Asks every 20 ms until `probe` gives something other than false, null or undefined, and returns that. */
+/** To ask costs an emulated machine more than it has to spare for those that are asked. */
+const POLL_MS = isEmulated ? 100 : 20;
+
+/** Asks again and again until `probe` gives something other than false, null or undefined, and returns that. */
 export async function until<T>(
   what: string,
   limitMs: number,
@@ -22,7 +27,7 @@ export async function until<T>(
       return value as Exclude<T, false | null | undefined>;
     }
     if (nowMs() - start > limitMs) throw new Error(`not within ${limitMs} ms: ${what}`);
-    await delay(20);
+    await delay(POLL_MS);
   }
 }
 

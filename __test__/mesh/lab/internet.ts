@@ -3,6 +3,7 @@
  * documentation; nothing leads out. All of it belongs to a `Lab` and goes with it.
  */
 import { type Host, Lab } from "../harness/lab.ts";
+import type { MeshNode } from "../harness/node.ts";
 import { Core } from "./core.ts";
 import type { KindName } from "./kinds.ts";
 import { dhtPort, startDhtNodes, startStunServer, stunPort } from "./servers.ts";
@@ -56,6 +57,13 @@ export class Internet {
     const site = new Site(this.lab, this.core, name, kind, options);
     this.sites.push(site);
     return site;
+  }
+
+  /** A node at a place of its own, which uses the servers but for the DHT: it finds whom `flags` name. */
+  addNode(name: string, kind: KindName, ...flags: string[]): { site: Site; node: MeshNode } {
+    const site = this.addSite(name, kind);
+    const all = [...this.discoveryFlags, "--no-dht", ...flags];
+    return { site, node: this.lab.addNode(name, { flags: all }, site.addHost(name)) };
   }
 
   /** A public host that is nobody's. */

@@ -8,7 +8,7 @@ import { useInternet } from "./useInternet.ts";
 
 const allKinds: readonly KindName[] = [...punchKinds, "MM", "Q"];
 const pairs = allKinds.flatMap((one, index) => allKinds.slice(index).map((other) => [one, other] as const));
-/** Of a punch that works (NAT-LAB saw 105 ms), and of one that never will. */
+/** Of a punch that works (105 ms were seen), and of one that never will. */
 const limitMs = 3000;
 const hopelessMs = 1200;
 const leadMs = 500;

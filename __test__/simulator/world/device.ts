@@ -3,6 +3,7 @@
  * (section 6), roaming, cryptokey routing. A session stands when both ends have each other's key and a packet of each has reached the
  * other. Packets are counted and not encrypted.
  */
+import { DueTimes } from "../../../src/core/dueTimes.ts";
 import type { Endpoint, InterfaceName, PublicKey } from "../../../src/core/types.ts";
 import type {
   ActualDevice,
@@ -14,6 +15,7 @@ import type {
   WantedPeer,
 } from "../../../src/wireguard/backend.ts";
 import type { DatagramListener, WireguardPort } from "../../../src/wireguard/wireguardPort.ts";
+import { type DevicePeer, pictureOf, type Session } from "./devicePeer.ts";
 import type { EventQueue } from "./eventQueue.ts";
 import type { Host, Network } from "./network.ts";
 import type { NodeClock } from "./nodeClock.ts";
@@ -30,37 +32,10 @@ const REKEY_AFTER_MS = 120_000;
 const REJECT_AFTER_MS = 180_000;
 const REKEY_TIMEOUT_MS = 5_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
+/** A keepalive and a handshake's pause. */
+const SILENT_MS = KEEPALIVE_TIMEOUT_MS + REKEY_TIMEOUT_MS;
 /** How often a device looks at its timers. */
 const TICK_MS = 1_000;
-
-interface Session {
-  readonly id: number;
-  readonly initiator: boolean;
-  readonly atMs: number;
-}
-
-interface DevicePeer {
-  readonly publicKey: PublicKey;
-  endpoint: Endpoint | null;
-  allowedIps: readonly string[];
-  keepaliveSeconds: number;
-  lastHandshakeMs: number;
-  rxBytes: number;
-  txBytes: number;
-  session: Session | null;
-  /** Its packets are taken for a while after the next one began. */
-  previousId: number;
-  /** Of an initiation of ours that waits for its response; 0 for none. */
-  initiatedId: number;
-  initiatedAtMs: number;
-  /** Of an initiation that we answered; the first packet under it makes the session. */
-  answeredId: number;
-  sentAtMs: number;
-  /** When data came that nothing was sent after; null when nothing is owed. */
-  owesSinceMs: number | null;
-  /** When data was sent that nothing came after. */
-  unansweredSinceMs: number | null;
-}
 
 /** What a datagram through a tunnel does where it arrives. */
 type Arrive = (at: SimDevice) => void;
@@ -92,8 +67,11 @@ export class SimDevice implements Backend {
   /** Told the mesh address of a node that asked us something through the tunnel. */
   asked: (from: string) => void = () => {};
   readonly #byAllowedIp = new Map<string, DevicePeer>();
+  /** Which peers have a timer that comes due. */
+  readonly #timers = new DueTimes<DevicePeer>();
   readonly #besideListeners = new Set<DatagramListener>();
   #listenPort = 0;
+  #sentBytes = 0;
   #isUp = false;
 
   constructor(options: DeviceOptions) {
@@ -113,6 +91,7 @@ export class SimDevice implements Backend {
 
   async reset(): Promise<void> {
     this.peers.clear();
+    this.#timers.clear();
     this.#byAllowedIp.clear();
   }
 
@@ -128,10 +107,11 @@ export class SimDevice implements Backend {
     host.tunnel = this;
     const tick = (): void => {
       if (!this.#isUp) return;
-      for (const peer of this.peers.values()) this.#keep(peer);
-      clock.after(TICK_MS, tick);
+      const { nowMs } = this.options.queue;
+      for (const peer of this.#timers.due(nowMs)) this.#keep(peer);
+      clock.afterOfKernel(TICK_MS, tick);
     };
-    clock.after(TICK_MS, tick);
+    clock.afterOfKernel(TICK_MS, tick);
   }
 
   async apply(changes: readonly PeerChange[]): Promise<PeerFailure[]> {
@@ -143,11 +123,8 @@ export class SimDevice implements Backend {
   async read(): Promise<ActualDevice> {
     const peers: ActualPeer[] = [];
     for (const peer of this.peers.values()) {
-      const { publicKey, endpoint, allowedIps, keepaliveSeconds, lastHandshakeMs, rxBytes, txBytes } = peer;
-      peers.push({
-        ...{ publicKey, endpoint, allowedIps, keepaliveSeconds, lastHandshakeMs, rxBytes, txBytes },
-        hasPresharedKey: true,
-      });
+      peer.picture ??= pictureOf(peer);
+      peers.push(peer.picture);
     }
     return { publicKey: this.options.publicKey, listenPort: this.#listenPort, fwmark: 0, peers };
   }
@@ -157,6 +134,7 @@ export class SimDevice implements Backend {
   close(): void {
     this.#isUp = false;
     this.peers.clear();
+    this.#timers.clear();
     this.#byAllowedIp.clear();
     const { host } = this.options;
     if (listening.get(host) !== this) return;
@@ -166,9 +144,7 @@ export class SimDevice implements Backend {
 
   /** Bytes sent to all peers. */
   sentBytes(): number {
-    let bytes = 0;
-    for (const { txBytes } of this.peers.values()) bytes += txBytes;
-    return bytes;
+    return this.#sentBytes;
   }
 
   /** The session that packets to the peer go out under, or null. */
@@ -180,7 +156,9 @@ export class SimDevice implements Backend {
   /** Whether packets under that session are taken, or will be once the first has come. */
   knowsSession(publicKey: PublicKey, id: number): boolean {
     const peer = this.peers.get(publicKey);
-    return peer !== undefined && [peer.session?.id, peer.previousId, peer.answeredId].includes(id);
+    return (
+      peer !== undefined && (peer.session?.id === id || peer.previousId === id || peer.answeredId === id)
+    );
   }
 
   send(to: { readonly host: string; readonly port: number }, fromPort: number, data: Buffer): void {
@@ -209,6 +187,8 @@ export class SimDevice implements Backend {
     else {
       const peer = this.peers.get(change.publicKey);
       if (peer === undefined) return;
+      this.#timers.set(peer, 0);
+      peer.picture = null;
       if (change.endpoint !== undefined) peer.endpoint = change.endpoint;
       if (change.keepaliveSeconds !== undefined) peer.keepaliveSeconds = change.keepaliveSeconds;
       if (change.allowedIps !== undefined) this.#setAllowedIps(peer, change.allowedIps);
@@ -220,6 +200,7 @@ export class SimDevice implements Backend {
     if (peer === undefined) return;
     this.#setAllowedIps(peer, []);
     this.peers.delete(publicKey);
+    this.#timers.delete(peer);
   }
 
   #add({ publicKey, endpoint, allowedIps, keepaliveSeconds }: WantedPeer): void {
@@ -229,8 +210,10 @@ export class SimDevice implements Backend {
       ...{ publicKey, endpoint, keepaliveSeconds, allowedIps: [], session: null },
       ...{ lastHandshakeMs: 0, rxBytes: 0, txBytes: 0, previousId: 0, initiatedId: 0, answeredId: 0 },
       ...{ initiatedAtMs: never, sentAtMs: never, owesSinceMs: null, unansweredSinceMs: null },
+      picture: null,
     };
     this.peers.set(publicKey, peer);
+    this.#timers.set(peer, 0);
     this.#setAllowedIps(peer, allowedIps);
     if (keepaliveSeconds > 0) this.#initiate(peer);
   }
@@ -240,23 +223,41 @@ export class SimDevice implements Backend {
     for (const ip of peer.allowedIps) if (this.#byAllowedIp.get(ip) === peer) this.#byAllowedIp.delete(ip);
     for (const ip of allowedIps) {
       const holder = this.#byAllowedIp.get(ip);
-      if (holder !== undefined && holder !== peer)
+      if (holder !== undefined && holder !== peer) {
         holder.allowedIps = holder.allowedIps.filter((other) => other !== ip);
+        holder.picture = null;
+      }
       this.#byAllowedIp.set(ip, peer);
     }
     peer.allowedIps = [...allowedIps];
+    peer.picture = null;
   }
 
   #keep(peer: DevicePeer): void {
     const { nowMs } = this.options.queue;
     const session = this.#valid(peer);
-    const isSilent = peer.unansweredSinceMs !== null && nowMs - peer.unansweredSinceMs >= 15_000;
+    const isSilent = peer.unansweredSinceMs !== null && nowMs - peer.unansweredSinceMs >= SILENT_MS;
     const isOld = session?.initiator === true && nowMs - session.atMs >= REKEY_AFTER_MS;
     if (isSilent) peer.unansweredSinceMs = null;
     if (isSilent || (peer.keepaliveSeconds > 0 && (session === null || isOld))) this.#initiate(peer);
     const owes = peer.owesSinceMs !== null && nowMs - peer.owesSinceMs >= KEEPALIVE_TIMEOUT_MS;
     const isDue = peer.keepaliveSeconds > 0 && nowMs - peer.sentAtMs >= peer.keepaliveSeconds * 1000;
     if (session !== null && (owes || isDue)) this.#transport(peer, session, KEEPALIVE_BYTES, null);
+    this.#timers.set(peer, this.#restsUntilMs(peer));
+  }
+
+  /** Nothing comes due before, whatever is sent or received meanwhile: what begins to wait meanwhile waits at least as long as a keepalive that is owed. */
+  #restsUntilMs({ keepaliveSeconds, session, sentAtMs, owesSinceMs, unansweredSinceMs }: DevicePeer): number {
+    const { nowMs } = this.options.queue;
+    if (session === null) return nowMs;
+    const { initiator, atMs } = session;
+    return Math.min(
+      nowMs + KEEPALIVE_TIMEOUT_MS,
+      (owesSinceMs ?? nowMs) + KEEPALIVE_TIMEOUT_MS,
+      (unansweredSinceMs ?? nowMs) + SILENT_MS,
+      keepaliveSeconds > 0 ? sentAtMs + keepaliveSeconds * 1000 : Number.POSITIVE_INFINITY,
+      atMs + (initiator ? REKEY_AFTER_MS : REJECT_AFTER_MS),
+    );
   }
 
   #valid({ session }: DevicePeer): Session | null {
@@ -278,6 +279,7 @@ export class SimDevice implements Backend {
     const { publicKey } = this.options;
     peer.endpoint = source;
     peer.rxBytes += INITIATION_BYTES;
+    peer.picture = null;
     peer.answeredId = id;
     this.#transmit(peer, RESPONSE_BYTES, (at, back) => at.#receiveResponse(publicKey, back, id));
   }
@@ -288,6 +290,7 @@ export class SimDevice implements Backend {
     peer.initiatedId = 0;
     peer.endpoint = source;
     peer.rxBytes += RESPONSE_BYTES;
+    peer.picture = null;
     this.#transport(peer, this.#establish(peer, id, true), KEEPALIVE_BYTES, null);
   }
 
@@ -297,6 +300,8 @@ export class SimDevice implements Backend {
     const session = { id, initiator, atMs: queue.nowMs };
     peer.session = session;
     peer.lastHandshakeMs = clock.wallMs();
+    peer.picture = null;
+    this.#timers.set(peer, 0);
     shookHands(peer.publicKey);
     return session;
   }
@@ -337,6 +342,7 @@ export class SimDevice implements Backend {
     } else if (id !== peer.session?.id && id !== peer.previousId) return;
     peer.endpoint = source;
     peer.rxBytes += sizeBytes;
+    peer.picture = null;
     peer.unansweredSinceMs = null;
     if (arrive === null) return;
     peer.owesSinceMs ??= this.options.queue.nowMs;
@@ -360,6 +366,8 @@ export class SimDevice implements Backend {
     const { endpoint } = peer;
     if (endpoint === null) return;
     peer.txBytes += sizeBytes;
+    this.#sentBytes += sizeBytes;
+    peer.picture = null;
     host.traffic.tunnelDatagrams += 1;
     host.traffic.tunnelBytes += sizeBytes;
     const port = this.#listenPort;

@@ -20,8 +20,14 @@ export function memberKey(index: number): PublicKey {
   return key;
 }
 
+const indices = new Map<PublicKey, number>();
+
 export function indexOf(publicKey: PublicKey): number {
-  return Buffer.from(publicKey.slice(0, 8), "base64").readUInt32BE(0);
+  const known = indices.get(publicKey);
+  if (known !== undefined) return known;
+  const index = Buffer.from(publicKey.slice(0, 8), "base64").readUInt32BE(0);
+  indices.set(publicKey, index);
+  return index;
 }
 
 /** Members whose numbers differ by `clashEvery` derive the same first IPv4 address; 0 for none. */

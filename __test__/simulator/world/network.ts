@@ -49,6 +49,8 @@ export class Host {
   tunnel: TunnelDoor | null = null;
   readonly sockets = new Map<number, Bound[]>();
   traffic: Traffic = noTraffic();
+  /** Told of each datagram of discovery that leaves. */
+  watch: ((data: Buffer, to: string) => void) | null = null;
 
   constructor(index: number, ip: string) {
     this.index = index;
@@ -186,6 +188,7 @@ export class Network {
   #send({ host, port }: Bound, data: Buffer, toPort: number, toIp: string): void {
     host.traffic.datagrams += 1;
     host.traffic.bytes += data.length;
+    host.watch?.(data, toIp);
     if (isMeshAddress(toIp)) {
       host.tunnel?.send({ host: toIp, port: toPort }, port, data);
       return;

@@ -8,9 +8,11 @@ import { silentLog } from "../../../src/core/log.ts";
 import type { Random } from "../../../src/core/random.ts";
 import type { Cidr, IpAddress, PublicKey } from "../../../src/core/types.ts";
 import type { NodeParts } from "../../../src/daemon/parts.ts";
+import { spreading } from "../../../src/daemon/spreading.ts";
 import { Supervisor } from "../../../src/daemon/supervisor.ts";
 import { startWatches } from "../../../src/daemon/watches.ts";
 import { MeshDiscovery, type MeshDiscoveryOptions } from "../../../src/discovery/meshDiscovery.ts";
+import type { Spreading } from "../../../src/discovery/spreading.ts";
 import { otherPlaces } from "../../../src/mesh/health/places.ts";
 import { HealthTable } from "../../../src/mesh/health/table.ts";
 import { HealthWatch } from "../../../src/mesh/health/watch.ts";
@@ -33,6 +35,7 @@ import type { EventQueue } from "./eventQueue.ts";
 import { memberKey, memberProver, memberSealer } from "./identities.ts";
 import { type Host, type Network, noTraffic } from "./network.ts";
 import { NodeClock } from "./nodeClock.ts";
+import { heardSpreading } from "./spreading.ts";
 
 export const GOSSIP_PORT = 52_000;
 const WIREGUARD_PORT = 51_820;
@@ -58,6 +61,7 @@ export interface Faults {
   readonly backend?: (device: SimDevice) => Backend;
   readonly routes?: () => FakeRoutes;
   readonly discovery?: (discovery: MeshDiscovery, clock: NodeClock) => void;
+  readonly spreading?: (spreading: Spreading, node: SimNode) => Spreading;
 }
 
 /** Told of what a run does, as it does it. */
@@ -66,11 +70,17 @@ export interface Observer {
   applied(node: SimNode, changes: readonly PeerChange[]): void;
   shookHands(node: SimNode, peer: PublicKey): void;
   failed(node: SimNode, error: unknown): void;
+  /** A datagram of discovery leaves, to an address of the network or of the mesh. */
+  readonly sent?: ((node: SimNode, data: Buffer, to: string) => void) | undefined;
+  /** An announcement by stem and fluff came in, by its nonce. */
+  readonly passedOn?: ((node: SimNode, nonce: string) => void) | undefined;
 }
 
 export interface NodeSettings {
   readonly networks: readonly Cidr[];
   readonly discovery: Pick<MeshDiscoveryOptions, "lan" | "staticPeers"> & { readonly dht: boolean };
+  /** `--privacy`; absent where no member knows of stem and fluff. */
+  readonly isPrivate?: boolean | undefined;
 }
 
 /** A node between its start and its end. */
@@ -115,6 +125,8 @@ export class SimNode {
     this.key = memberKey(index);
     this.host = host;
     this.settings = settings;
+    const { sent } = observer;
+    if (sent !== undefined) host.watch = (data, to) => sent(this, data, to);
     this.#bootMs = Math.floor(world.random(`boot ${index}`).unit() * 86_400_000);
   }
 
@@ -164,6 +176,7 @@ export class SimNode {
       ...{ gossipPort: GOSSIP_PORT, multicastGroup: "239.192.7.9", multicastPort: 51_830 },
       ...{ noIpv6: false, noPunching: false, stunServers: [], bind: network.factory(this.host) },
       resolve: () => Promise.reject(new Error("no names here")),
+      ...this.#spreading(),
       ...(this.settings.discovery.dht ? { dht: this.#world.dht.optionsFor(this.host, clock) } : {}),
     } as MeshDiscoveryOptions);
     faults.discovery?.(discovery, clock);
@@ -245,6 +258,7 @@ export class SimNode {
     startWatches(parts, { backend, reconciler, paths, underlay }, discovery, supervisor, {
       ask: (publicKey) => this.#ping(run, publicKey),
       silent: (peers) => watch.silent(peers),
+      sentBytes: () => 0,
     });
     this.#every(run, EXPIRE_MS, () => store.expire());
     this.#every(run, CACHE_SAVE_MS, () => this.#save(run));
@@ -253,6 +267,7 @@ export class SimNode {
   #healthWatch({ clock, store, health, device, reconciler, underlay }: Run, paths: PathTable): HealthWatch {
     return new HealthWatch({
       ...{ clock, store, paths, table: health, ownKey: this.key },
+      random: this.#world.random(`health ${this.#runs} of ${this.index}`),
       ask: async ({ meshIp }, _thorough, timeoutMs) =>
         meshIp !== null && (await device.ping(meshIp, timeoutMs)),
       otherPlaces: (peer) =>
@@ -312,6 +327,17 @@ export class SimNode {
         },
       },
     });
+  }
+
+  /** Stem and fluff as the daemon has them, listened to. */
+  #spreading(): Pick<MeshDiscoveryOptions, "spreading"> {
+    const { isPrivate } = this.settings;
+    if (isPrivate === undefined) return {};
+    const { faults } = this.#world;
+    const heard = heardSpreading(spreading(isPrivate, GOSSIP_PORT), (nonce) =>
+      this.#observer.passedOn?.(this, nonce),
+    );
+    return { spreading: faults.spreading?.(heard, this) ?? heard };
   }
 
   #localNode(instance: string): LocalNode {

@@ -10,6 +10,9 @@ export class NodeClock implements Clock {
   /** Hosts were started at different times. */
   readonly #bootMs: number;
   #ended = false;
+  /** At how many instants a timer called back: so often an idle process would have been woken by its own timers. */
+  wakes = 0;
+  #wokeAtMs = -1;
   /** How far the wall clock is ahead of the world, in milliseconds; negative when it is behind. */
   errorMs: number;
 
@@ -28,6 +31,15 @@ export class NodeClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): () => void {
+    return this.afterOfKernel(delayMs, () => {
+      if (this.#queue.nowMs !== this.#wokeAtMs) this.wakes += 1;
+      this.#wokeAtMs = this.#queue.nowMs;
+      callback();
+    });
+  }
+
+  /** A timer that wakes no process. */
+  afterOfKernel(delayMs: number, callback: () => void): () => void {
     if (this.#ended) return () => {};
     return this.#queue.after(delayMs, () => {
       if (!this.#ended) callback();

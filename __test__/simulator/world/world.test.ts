@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Cidr, PublicKey } from "../../../src/core/types.ts";
 import type { WantedPeer } from "../../../src/wireguard/backend.ts";
-import { seededRandom } from "../../unit/discovery/memoryMesh.ts";
+import { seededRandom } from "../../unit/support/seededRandom.ts";
 import { SimDevice } from "./device.ts";
 import { EventQueue } from "./eventQueue.ts";
 import { memberKey, meshAddresses } from "./identities.ts";

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { root } from "../layout/repository.ts";
+import { wgmesh } from "./run.ts";
 
 /** The real binaries, in a folder from which the addon cannot be found. */
 let folder = "";
@@ -36,9 +37,8 @@ describe.each(["wgmeshd", "wgmesh"])("%s", (name) => {
   });
 
   test("loads next to nothing for that", () => {
-    const files = [...loadedAtOnce(path.join(folder, `${name}.js`))];
-    expect(files.length).toBeGreaterThan(1);
-    expect(files.reduce((sum, file) => sum + statSync(file).size, 0)).toBeLessThan(10_000);
+    expect(loadedAtOnce(path.join(folder, `${name}.js`)).size).toBe(1);
+    expect(statSync(path.join(folder, `${name}.js`)).size).toBeLessThan(10_000);
   });
 
   test("--help is complete without the addon", () => {
@@ -61,4 +61,40 @@ describe.each(["wgmeshd", "wgmesh"])("%s", (name) => {
     expect(readFileSync(file, "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
     expect(readdirSync(folder)).toContain(`${name}.js.map`);
   });
+});
+
+/** The files of the bundle, and the parts of Node.js, that are loaded before `command` runs its first line. */
+function neededBy(command: string): { files: Set<string>; builtins: Set<string> } {
+  const files = loadedAtOnce(path.join(folder, `chunks/wgmesh/${command}.js`));
+  const found = [...files].flatMap((file) => [
+    ...readFileSync(file, "utf8").matchAll(/^(?:import|\} from) .*?"(node:[^"]+)"/gm),
+  ]);
+  return { files, builtins: new Set(found.map(([, name = ""]) => name)) };
+}
+
+test("what is asked often loads three files, and neither the other verbs nor what only these need", () => {
+  const often = neededBy("oftenCommand");
+  const all = neededBy("wgmeshCommand");
+  expect(often.files.size).toBeLessThanOrEqual(3);
+  expect(all.files.size).toBeGreaterThan(10);
+  for (const builtin of ["node:child_process", "node:zlib"]) {
+    expect(all.builtins).toContain(builtin);
+    expect(often.builtins).not.toContain(builtin);
+  }
+  expect(often.builtins).not.toContain("node:crypto");
+});
+
+// Both parsers must say the same, or a verb would change with the file it is loaded from.
+test.each([
+  [["status", "--help"]],
+  [["peers"]],
+  [["peers", "--help"]],
+  [["peers", "list", "--help"]],
+  [["peers", "lsit"]],
+  [["status", "--wath"]],
+  [["status", "--iface", "not a name"]],
+  [["peers", "get"]],
+])("wgmesh %j says the same as with all verbs loaded", async (args) => {
+  const { code, out, err } = await wgmesh(args);
+  expect(run("wgmesh", ...args)).toMatchObject({ status: code, stdout: out, stderr: err });
 });

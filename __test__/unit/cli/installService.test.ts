@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -59,6 +59,22 @@ describe("install-service --root", () => {
     expect(err).toContain("/etc/wgmesh/wg0.toml is there already");
     expect((await install()).code).toBe(0);
     expect(readFileSync(at("/etc/wgmesh/wg0.toml"), "utf8")).toBe(before);
+  });
+
+  test("keeps systemd-networkd, and NetworkManager where there is one, off the interface", async () => {
+    const networkd = at("/etc/systemd/network/00-wgmesh-wg0.network");
+    const networkManager = at("/etc/NetworkManager/conf.d/wgmesh-wg0.conf");
+    await install();
+    expect(readFileSync(networkd, "utf8")).toContain("[Match]\nName=wg0\n\n[Link]\nUnmanaged=yes\n");
+    expect(existsSync(networkManager)).toBe(false);
+    mkdirSync(at("/etc/NetworkManager/conf.d"), { recursive: true });
+    await install();
+    expect(readFileSync(networkManager, "utf8")).toContain(
+      "[keyfile]\nunmanaged-devices+=interface-name:wg0\n",
+    );
+    await wgmesh(["uninstall-service", "--root", root]);
+    expect([networkd, networkManager].filter((path) => existsSync(path))).toEqual([]);
+    expect(existsSync(at("/etc/NetworkManager/conf.d"))).toBe(true);
   });
 
   test("keeps the secret that is there", async () => {

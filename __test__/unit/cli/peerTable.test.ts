@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { choosePeers, type PeerChoice, peerTable } from "../../../src/cli/peerTable.ts";
+import { choosePeers, departedTable, type PeerChoice, peerTable } from "../../../src/cli/peerTable.ts";
 import { NEVER, type PeerResult } from "../../../src/rpc/client.ts";
 import { keyOf } from "../support/announcements.ts";
 
@@ -68,4 +68,26 @@ test.each([40, 60, 80, 120])("fits %d columns, with something of every column fr
   expect(lines).toHaveLength(4);
   for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns);
   if (columns >= 80) expect(lines[0]).toMatch(/HOST.*MESH IP.*STATE.*PATH.*RTT.*ENDPOINT.*HAND.*PUBLIC/);
+});
+
+test("who is gone has a table of its own: why, and for how long it is remembered", () => {
+  const gone = {
+    ...{ pubkey: keyOf(3), hostname: "gone", mesh_ip: "10.9.0.3", mesh_ipv6: null, endpoint: "" },
+    ...{
+      last_seen: NEVER,
+      reason: "evicted" as const,
+      since: "2026-01-01T00:00:00Z",
+      until: "2026-01-01T00:10:00Z",
+    },
+  } as const;
+  const nowMs = Date.parse("2026-01-01T00:02:30Z");
+  expect(departedTable([gone], nowMs, null)).toBe(
+    [
+      "",
+      "GONE  MESH IP   WHY                   FORGOTTEN    PUBLIC KEY",
+      `gone  10.9.0.3  evicted 2 m 30 s ago  in 7 m 30 s  ${keyOf(3)}`,
+      "",
+    ].join("\n"),
+  );
+  expect(departedTable([], nowMs, null)).toBe("");
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { withProgress } from "../../../src/cli/progress.ts";
+import { withNotice, withProgress } from "../../../src/cli/progress.ts";
 import { parseSince } from "../../../src/cli/since.ts";
 import type { Terminal } from "../../../src/cli/terminal.ts";
 import { drawAgain } from "../../../src/cli/watch.ts";
@@ -82,6 +82,40 @@ describe("the progress line", () => {
     expect(await result).toBe(7);
     expect(screen.shown.at(-1)).toBe("\r\x1b[K");
     expect(screen.clock.pendingTimers).toBe(0);
+  });
+
+  test("is one alone, and makes room for a question", async () => {
+    const screen = terminal();
+    const lines: string[] = [];
+    await withProgress(screen, "starting", async (quietly) => {
+      await withProgress(screen, "waiting", async () => screen.clock.advance(600));
+      lines.push(...screen.shown.splice(0));
+      await quietly(async () => screen.clock.advance(60_000));
+      lines.push("asked", ...screen.shown.splice(0));
+      screen.clock.advance(500);
+    });
+    lines.push("answered", ...screen.shown);
+    expect(lines).toEqual([
+      "\r\x1b[Kstarting … 0.5 s",
+      "asked",
+      "\r\x1b[K",
+      "answered",
+      "\r\x1b[Kstarting … 1 m 1 s",
+      "\r\x1b[K",
+    ]);
+    expect(screen.clock.pendingTimers).toBe(0);
+  });
+
+  test("of what lets no timer run is there from the beginning", async () => {
+    const [screen, file] = [terminal(), terminal({ showsProgress: false })];
+    await expect(withNotice(screen, "installing", () => Promise.reject(new Error("no")))).rejects.toThrow(
+      "no",
+    );
+    expect([screen.shown, await withNotice(file, "installing", () => 3), file.shown]).toEqual([
+      ["installing …", "\r\x1b[K"],
+      3,
+      [],
+    ]);
   });
 
   test("is not for files and pipes, nor for what is quick", async () => {

@@ -118,6 +118,11 @@ describe("wgmeshd refuses", () => {
     expect((await daemon(["--exclude-iface", "eth0"])).err).toContain(
       `--exclude-iface: "eth0" is also in ${file}:5`,
     );
+    write('[rpc]\nrpc-listen = "7443"\nsocket-group-admin = true\n');
+    expect((await daemon()).err).toContain(`${file}:6: socket-group-admin: there is no group (and 1 more`);
+    expect((await daemon(["--socket-group", "0"])).err).toContain(
+      `${file}:5: rpc-listen: there are no tokens`,
+    );
   });
 
   test("a relative path in a file, since it would depend on where it is started", async () => {

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { checkRpcOptions, isLoopback, type RpcOptions, rpcOptions } from "../../../src/config/rpcOptions.ts";
+import {
+  isLoopback,
+  type RpcOptions,
+  rpcContradictions,
+  rpcOptions,
+} from "../../../src/config/rpcOptions.ts";
 
 const defaults = Object.fromEntries(
   Object.entries(rpcOptions).map(([name, row]) => [name, row.default]),
@@ -7,6 +12,9 @@ const defaults = Object.fromEntries(
 const outside = { host: "192.0.2.1", port: 7000 };
 const inside = { host: "127.0.0.1", port: 7000 };
 const certificate = { rpcCert: "/c.pem", rpcKey: "/k.pem" };
+
+const problems = (options: Partial<RpcOptions>): string[] =>
+  rpcContradictions({ ...defaults, ...options }, (key) => `file:1: ${key}`).map(({ message }) => message);
 
 describe("what guards a listener", () => {
   test.each<[string, Partial<RpcOptions>]>([
@@ -18,21 +26,25 @@ describe("what guards a listener", () => {
     ["HTTP with TLS and tokens", { httpListen: outside, rpcTokens: "/t", ...certificate }],
     ["a group", { socketGroup: "wheel", socketGroupAdmin: true }],
   ])("%s is enough", (_what, options) => {
-    expect(() => checkRpcOptions({ ...defaults, ...options })).not.toThrow();
+    expect(problems(options)).toEqual([]);
   });
 
   test.each<[string, Partial<RpcOptions>, RegExp]>([
-    ["no TLS beyond loopback", { rpcListen: outside, rpcTokens: "/t" }, /192\.0\.2\.1:7000.*outside/],
+    [
+      "no TLS beyond loopback",
+      { rpcListen: outside, rpcTokens: "/t" },
+      /file:1: rpc-listen: 192\.0\.2\.1:7000.*outside/,
+    ],
     [
       "HTTP beyond loopback with tokens and no TLS",
       { httpListen: outside, rpcTokens: "/t" },
-      /--http-listen.*outside/,
+      /file:1: http-listen.*outside/,
     ],
-    ["no tokens", { rpcListen: inside, ...certificate }, /--rpc-tokens/],
-    ["a certificate without its key", { rpcCert: "/c.pem" }, /--rpc-key/],
-    ["rights for no group", { socketGroupAdmin: true }, /--socket-group/],
+    ["no tokens", { rpcListen: inside, ...certificate }, /file:1: rpc-listen: there are no tokens/],
+    ["a certificate without its key", { rpcCert: "/c.pem" }, /file:1: rpc-cert: .*--rpc-key/],
+    ["rights for no group", { socketGroupAdmin: true }, /file:1: socket-group-admin: there is no group/],
   ])("%s is refused", (_what, options, message) => {
-    expect(() => checkRpcOptions({ ...defaults, ...options })).toThrow(message);
+    expect(problems(options)).toEqual([expect.stringMatching(message)]);
   });
 
   test.each([

@@ -6,7 +6,7 @@ test("an operation is seen while it runs, with how far it is, and after its end"
   const clock = new ManualClock();
   const operations = new Operations(clock);
   let finish = (_value: number): void => {};
-  const result = operations.run("net.check", { cancellable: false }, ({ report }) => {
+  const result = operations.run("daemon.reload", ({ report }) => {
     report(0.5, "half way");
     return new Promise<number>((resolve) => {
       finish = resolve;
@@ -16,7 +16,7 @@ test("an operation is seen while it runs, with how far it is, and after its end"
   expect(operations.list()).toEqual([
     {
       id: 1,
-      kind: "net.check",
+      kind: "daemon.reload",
       state: "running",
       progress: 0.5,
       detail: "half way",
@@ -33,7 +33,7 @@ test("an operation is seen while it runs, with how far it is, and after its end"
 
 test("one that fails says why", async () => {
   const operations = new Operations(new ManualClock());
-  const failing = operations.run("x", { cancellable: true }, () => Promise.reject(new Error("no disk")));
+  const failing = operations.run("net.check", () => Promise.reject(new Error("no disk")));
   await expect(failing).rejects.toThrow("no disk");
   expect(operations.list()).toMatchObject([{ state: "failed", detail: "no disk", cancellable: false }]);
 });
@@ -41,12 +41,11 @@ test("one that fails says why", async () => {
 test("one that can be cancelled ends when it is told to; others say that they cannot", async () => {
   const operations = new Operations(new ManualClock());
   const endless = operations.run(
-    "x",
-    { cancellable: true },
+    "net.check",
     ({ signal }) =>
       new Promise<never>((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
   );
-  const firm = operations.run("y", { cancellable: false }, () => new Promise<never>(() => {}));
+  const firm = operations.run("daemon.reload", () => new Promise<never>(() => {}));
   operations.cancel(1);
   await expect(endless).rejects.toMatchObject({ code: "ERR_OPERATION" });
   expect(operations.list()).toMatchObject([{ state: "cancelled" }, { state: "running" }]);
@@ -58,10 +57,10 @@ test("one that can be cancelled ends when it is told to; others say that they ca
 
 test("of those that ended the last 32 are kept, of those that run all", async () => {
   const operations = new Operations(new ManualClock());
-  void operations.run("long", { cancellable: false }, () => new Promise<never>(() => {}));
-  for (let i = 0; i < 40; i += 1) await operations.run("short", { cancellable: false }, async () => i);
+  void operations.run("net.check", () => new Promise<never>(() => {}));
+  for (let i = 0; i < 40; i += 1) await operations.run("daemon.reload", async () => i);
   const listed = operations.list();
   expect(listed).toHaveLength(33);
-  expect(listed[0]).toMatchObject({ id: 1, kind: "long", state: "running" });
+  expect(listed[0]).toMatchObject({ id: 1, kind: "net.check", state: "running" });
   expect(listed.at(-1)?.id).toBe(41);
 });

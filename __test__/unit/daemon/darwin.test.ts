@@ -1,18 +1,21 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
-import { interfaceNames } from "../../../src/daemon/darwinNames.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type InterfaceNames, interfaceNames } from "../../../src/daemon/darwinNames.ts";
 import { darwinSettings } from "../../../src/daemon/darwinSettings.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "wgmesh-names-"));
-afterAll(() => rmSync(folder, { recursive: true }));
-
 describe("names of interfaces on macOS", () => {
-  const names = interfaceNames(folder);
-  writeFileSync(join(folder, "wg0.name"), "utun5\n");
-  writeFileSync(join(folder, "wg1.name"), "../../etc/passwd\n");
-  writeFileSync(join(folder, "utun5.sock"), "");
+  let folder: string;
+  let names: InterfaceNames;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "wgmesh-names-"));
+    names = interfaceNames(folder);
+    writeFileSync(join(folder, "wg0.name"), "utun5\n");
+    writeFileSync(join(folder, "wg1.name"), "../../etc/passwd\n");
+    writeFileSync(join(folder, "utun5.sock"), "");
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
 
   test("lead from the operator's to the kernel's and back", () => {
     expect(names.kernelName("wg0")).toBe("utun5");

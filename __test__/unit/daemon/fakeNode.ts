@@ -30,17 +30,18 @@ import { FakeSettings } from "../mesh/fakeSettings.ts";
 import { keyOf } from "../mesh/peers.ts";
 import { testDerivation } from "../support/derivation.ts";
 import { MemoryLog } from "../support/memoryLog.ts";
+import { OrderedLocks } from "../support/orderedLocks.ts";
 import { testProver } from "../support/prover.ts";
 
 /** A host: what several nodes share, or do not. */
 export class FakeHost {
-  readonly folder = mkdtempSync(join(tmpdir(), "wgmesh-node-"));
+  readonly folder: string;
   readonly names = new Map<string, number>();
   readonly lockedFiles: Set<string>;
 
   /** @param other a host whose disk this one shares, as two network namespaces of one machine do. */
   constructor(other?: FakeHost) {
-    if (other !== undefined) this.folder = other.folder;
+    this.folder = other?.folder ?? mkdtempSync(join(tmpdir(), "wgmesh-node-"));
     this.lockedFiles = other?.lockedFiles ?? new Set();
   }
 
@@ -151,7 +152,7 @@ export class FakeNode {
       }),
       logRing: new LogRing(),
       troubles,
-      machine: new MachineWatch({ clock: systemClock, troubles, stateDir }),
+      machine: new MachineWatch({ clock: systemClock, troubles, stateDir, retryFiles: () => {} }),
       setLogLevel: (level) => this.levels.push(level),
       setLogLimits: ({ logMaxSize, logKeep }) => this.did(`log files ${logMaxSize} ${logKeep}`),
       system,
@@ -193,19 +194,22 @@ export class FakeNode {
     const { names, lockedFiles } = this.#host;
     return {
       pid,
-      locks: {
-        acquireName: (name) => {
-          const holder = names.get(name);
-          if (holder !== undefined) return holder;
-          names.set(name, pid);
-          return { release: () => void names.delete(name) };
+      locks: new OrderedLocks(
+        {
+          acquireName: (name) => {
+            const holder = names.get(name);
+            if (holder !== undefined) return holder;
+            names.set(name, pid);
+            return { release: () => void names.delete(name) };
+          },
+          acquireFile: (path) => {
+            if (lockedFiles.has(path)) return null;
+            lockedFiles.add(path);
+            return { release: () => void lockedFiles.delete(path) };
+          },
         },
-        acquireFile: (path) => {
-          if (lockedFiles.has(path)) return null;
-          lockedFiles.add(path);
-          return { release: () => void lockedFiles.delete(path) };
-        },
-      },
+        (path) => (path.startsWith(this.#host.runDir) ? "run files" : "state files"),
+      ),
       host: {
         links: () => [],
         addresses: () => [],
@@ -281,6 +285,7 @@ export class FakeNode {
       goodbye: async () => this.did("goodbye"),
       stop: async () => this.did("discovery stop"),
       doubt: () => this.did("doubt"),
+      tune: (tuning) => this.did(`tune ${JSON.stringify(tuning)}`),
       setStaticPeers: (peers) => this.did(`peers ${peers.map(({ host }) => host).join()}`),
       clockProblem: () => null,
       layers: () => [],

@@ -25,7 +25,7 @@ function make() {
   } as unknown as LocalNodeSnapshot);
   const path = { gateway: null, source: null, linkName: "lan0", mtu: 1500, type: "unicast" };
   const system = {
-    packetFilter: () => {
+    packetFilter: async () => {
       state.reads += 1;
       return state.rules;
     },
@@ -56,13 +56,13 @@ describe("FirewallWatch", () => {
     await ended;
   });
 
-  test("names the Internet where an exit node's packets are dropped, and counts the others", () => {
+  test("names the Internet where an exit node's packets are dropped, and counts the others", async () => {
     const { troubles, self, watch } = make();
     self.update({ networks: ["192.168.1.0/24", "192.168.2.0/24"] as Cidr[], exitNode: true });
-    watch.look();
+    await watch.look();
     expect(troubles.list()[0]?.text).toContain("and to 2 of the other networks");
     self.update({ networks: [] });
-    watch.look();
+    await watch.look();
     expect(troubles.list()[0]?.text).toContain("what the mesh sends to the Internet is dropped");
   });
 });

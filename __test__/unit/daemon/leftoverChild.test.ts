@@ -1,8 +1,11 @@
-import { afterAll, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeHost, FakeNode } from "./fakeNode.ts";
 
-const host = new FakeHost();
-afterAll(() => host.remove());
+let host: FakeHost;
+beforeEach(() => {
+  host = new FakeHost();
+});
+afterEach(() => host.remove());
 
 async function started(options: ConstructorParameters<typeof FakeNode>[1]): Promise<FakeNode> {
   const fake = new FakeNode(host, options);

@@ -32,14 +32,20 @@ beforeEach(() => {
   write("");
   const load = (kept?: string) => loadConfiguration({ flags: new Map(), env: {}, configFile: file }, kept);
   const targets = liveAppliers({
-    self: { update: ({ networks }) => void told.push(`networks ${networks?.join()}`) },
+    self: {
+      update: ({ networks, introducer }) =>
+        void told.push(networks === undefined ? `introducer ${introducer}` : `networks ${networks.join()}`),
+    },
     reconciler: {
       setRoutePolicy: (policy) => void told.push(`routes ${policy}`),
-      setKeepalive: (seconds) => void told.push(`keepalive ${seconds}`),
+      set: ({ keepaliveSeconds, sweepMs }) => void told.push(`reconciler ${keepaliveSeconds} ${sweepMs}`),
       request: () => {},
     },
     routing: { setExitNode: (wanted) => void told.push(`exit node ${wanted}`) },
-    discovery: { setStaticPeers: (peers) => void told.push(`peers ${peers.map(({ host }) => host).join()}`) },
+    discovery: {
+      setStaticPeers: (peers) => void told.push(`peers ${peers.map(({ host }) => host).join()}`),
+      tune: (tuning) => void told.push(`tune ${JSON.stringify(tuning)}`),
+    },
     setLogLimits: ({ logMaxSize, logKeep }) => void told.push(`log files ${logMaxSize} ${logKeep}`),
     setLogLevel: (levels) => void told.push(`log ${levels}`),
   });
@@ -73,7 +79,7 @@ const setting = (key: string) => live.shown().settings.find((shown) => shown.key
 test("every live setting has what makes it true, and nothing else has", () => {
   const nothing = {
     self: { update: () => {} },
-    reconciler: { setRoutePolicy: () => {}, setKeepalive: () => {}, request: () => {} },
+    reconciler: { setRoutePolicy: () => {}, set: () => {}, request: () => {} },
     routing: { setExitNode: () => {} },
     discovery: null,
   };
@@ -127,6 +133,25 @@ describe("a change", () => {
 test("the size and number of log files are live", async () => {
   expect(await live.set({ "log-max-size": "20000", "log-keep": 1 }, false)).toMatchObject({ restart: [] });
   expect(told).toEqual(["log files 20000 1", "log files 20000 1", "settle"]);
+});
+
+test("what discovery and the reconciler do is live", async () => {
+  const settings = {
+    gossip: "off",
+    introducer: "true",
+    "relay-limit": "1000000",
+    "reconcile-interval": "2",
+    "advertise-endpoint": "198.51.100.7:443",
+  };
+  expect(await live.set(settings, false)).toMatchObject({ restart: [] });
+  expect([...told].sort()).toEqual([
+    "introducer true",
+    "reconciler undefined 2000",
+    "settle",
+    'tune {"advertised":{"host":"198.51.100.7","port":443}}',
+    'tune {"gossip":"off"}',
+    'tune {"relayLimitBytesPerSecond":1000000}',
+  ]);
 });
 
 describe("what is taken back", () => {

@@ -17,7 +17,9 @@ function watch(stateDir: string, busy = { byMs: 0 }) {
     after: (delayMs, callback) => clock.after(delayMs + busy.byMs, callback),
   };
   const troubles = new TroubleRegistry(clock, new MemoryLog());
-  const machine = new MachineWatch({ clock: late, troubles, stateDir });
+  const retried: number[] = [];
+  const retryFiles = (): void => void retried.push(clock.monotonicMs());
+  const machine = new MachineWatch({ clock: late, troubles, stateDir, retryFiles });
   const abort = new AbortController();
   const ended = machine.run(abort.signal).catch(() => {});
   onTestFinished(async () => {
@@ -28,7 +30,7 @@ function watch(stateDir: string, busy = { byMs: 0 }) {
     await expect.poll(() => clock.pendingTimers).toBe(1);
     clock.advance(ms);
   };
-  return { troubles, machine, turn };
+  return { troubles, machine, retried, turn };
 }
 
 function folder(): string {
@@ -51,6 +53,13 @@ test("a folder that is gone is a trouble", async () => {
   await expect
     .poll(() => troubles.list())
     .toMatchObject([{ id: "state-directory", text: expect.stringContaining(gone) }]);
+});
+
+test("files that wait for room on a disk are tried with each look", async () => {
+  const { retried, turn } = watch(folder());
+  await turn();
+  await turn();
+  await expect.poll(() => retried.length).toBe(3);
 });
 
 test("how late the event loop was is kept for a minute", async () => {

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import type { NodeEvent } from "../../../src/core/events.ts";
 import { tellEvents } from "../../../src/daemon/tellEvents.ts";
 import { EventLog } from "../../../src/observe/events.ts";
-import { LocalNode } from "../../../src/peers/localNode.ts";
+import { LocalNode, NOTHING_LEARNED } from "../../../src/peers/localNode.ts";
 import { PathTable } from "../../../src/peers/paths.ts";
 import type { Sighting } from "../../../src/peers/peer.ts";
 import { EXPIRE_MS, PeerStore } from "../../../src/peers/store.ts";
@@ -25,20 +25,12 @@ beforeEach(() => {
   store = new PeerStore({ clock, ownKey: OWN, ...options });
   paths = new PathTable();
   self = new LocalNode({
+    ...NOTHING_LEARNED,
     publicKey: OWN,
     hostname: "own",
     meshIp: ip("10.7.0.1"),
     meshIpv6: null,
     wireguardPort: 51820,
-    externalHost: null,
-    externalWireguardPort: null,
-    externalControl: null,
-    candidates: [],
-    networks: [],
-    introducer: false,
-    relays: false,
-    exitNode: false,
-    natType: "unknown",
     instance: "0123456789abcdef",
   });
   log = new EventLog({ clock });

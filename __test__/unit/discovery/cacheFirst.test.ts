@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { seededRandom } from "../support/seededRandom.ts";
 import { FakeClock } from "./fakeClock.ts";
-import { GOSSIP_PORT, seededRandom, TestNode, testKey } from "./memoryMesh.ts";
+import { GOSSIP_PORT, TestNode, testKey } from "./memoryMesh.ts";
 import { MemoryNetwork } from "./memoryNetwork.ts";
 
 test("the first datagrams of a node go to the peers of its cache, before LAN, STUN and peers of the operator", async () => {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { IpAddress } from "../../../src/core/types.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import { FakeClock } from "./fakeClock.ts";
-import { seededRandom, TestNode, testAddresses, testKey } from "./memoryMesh.ts";
+import { TestNode, testAddresses, testKey } from "./memoryMesh.ts";
 import { MemoryNetwork } from "./memoryNetwork.ts";
 
 test("a peer whose mesh address is contested is greeted again soon, though it has a tunnel; others are not", async () => {
@@ -25,15 +26,20 @@ test("a peer whose mesh address is contested is greeted again soon, though it ha
     });
     node.store.noteHandshake(publicKey, clock.wallMs());
   }
+  // It answers; who does not is greeted again as well.
+  const other = new TestNode(clock, network, hosts[1], hosts[1], { lan: false });
+  await other.start();
   await node.start();
   await clock.advance(15_000);
+  other.store.noteHandshake(testKey("starter"), clock.wallMs());
   network.sent.length = 0;
   await clock.advance(75_000);
   // Gossip goes through the tunnel, to mesh addresses.
   const greeted = new Set(
-    network.sent.map(({ to }) => to.split(":")[0]).filter((to) => to?.startsWith("192.")),
+    network.sent.map(({ to }) => to.split(":")[0]).filter((to) => to?.startsWith("192.0.2.1")),
   );
   expect([...greeted]).toEqual([hosts[0]]);
+  await other.crash();
   await node.crash();
   expect(node.failures).toEqual([]);
 });

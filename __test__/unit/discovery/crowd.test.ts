@@ -10,8 +10,9 @@ import { decodeAnnouncement } from "../../../src/wire/announcement.ts";
 import { openEnvelope } from "../../../src/wire/envelope.ts";
 import { keyOf } from "../support/announcements.ts";
 import { testProver } from "../support/prover.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import { FakeClock } from "./fakeClock.ts";
-import { ownWords, seededRandom, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
+import { ownWords, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
 
 test("a reply tells of those with a tunnel alone once there are many strangers", () => {
   const clock = new FakeClock();

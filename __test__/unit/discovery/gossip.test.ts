@@ -1,40 +1,20 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import type { GossipPace } from "../../../src/discovery/seams.ts";
 import type { Peer } from "../../../src/peers/peer.ts";
 import { EXPIRE_MS, MAX_PEERS } from "../../../src/peers/store.ts";
 import { decodeAnnouncement, MAX_DATAGRAM_BYTES } from "../../../src/wire/announcement.ts";
 import { openEnvelope } from "../../../src/wire/envelope.ts";
 import type { Announcement } from "../../../src/wire/types.ts";
 import { ip } from "../support/announcements.ts";
-import { FakeClock } from "./fakeClock.ts";
-import {
-  isMesh,
-  type NodeOptions,
-  seededRandom,
-  TestNode,
-  testAddresses,
-  testKey,
-  testSealer,
-} from "./memoryMesh.ts";
-import { MemoryNetwork, type Sent } from "./memoryNetwork.ts";
+import { isMesh, type NodeOptions, type TestNode, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
+import type { Sent } from "./memoryNetwork.ts";
 import { Phantom } from "./phantoms.ts";
+import { useMemoryMesh } from "./useMemoryMesh.ts";
 
-let clock: FakeClock;
-let network: MemoryNetwork;
-let nodes: TestNode[];
+const mesh = useMemoryMesh();
 
-function lab(): void {
-  clock = new FakeClock();
-  const chance = seededRandom("network");
-  network = new MemoryNetwork({ clock, unit: () => chance.unit() });
-  nodes = [];
-}
-
-async function addNode(index: number, options: NodeOptions = {}): Promise<TestNode> {
-  const node = new TestNode(clock, network, `n${index}`, `192.0.2.${index + 1}`, options);
-  nodes.push(node);
-  await node.start();
-  return node;
-}
+const addNode = (index: number, options: NodeOptions = {}): Promise<TestNode> =>
+  mesh.start(`n${index}`, `192.0.2.${index + 1}`, options);
 
 /** Nodes that know the first one and learn the rest from it: without multicast, which would drown what is looked at. */
 async function addNodes(count: number, options: NodeOptions = {}): Promise<void> {
@@ -45,30 +25,29 @@ async function addNodes(count: number, options: NodeOptions = {}): Promise<void>
 }
 
 /** WireGuard's part: those that know each other keep a tunnel. Then time passes, a minute at most. */
-async function passTime(ms: number, alive: readonly { key: Peer["publicKey"] }[] = nodes): Promise<void> {
+async function passTime(
+  ms: number,
+  alive: readonly { key: Peer["publicKey"] }[] = mesh.nodes,
+): Promise<void> {
   for (let left = ms; left > 0; left -= 60_000) {
-    for (const node of nodes) {
-      for (const { key } of alive) if (node.store.get(key)) node.store.noteHandshake(key, clock.wallMs());
+    for (const node of mesh.nodes) {
+      for (const { key } of alive)
+        if (node.store.get(key)) node.store.noteHandshake(key, mesh.clock.wallMs());
       node.store.expire();
     }
-    await clock.advance(Math.min(left, 60_000));
+    await mesh.clock.advance(Math.min(left, 60_000));
   }
 }
 
 /** Datagrams through the tunnels. */
-const gossip = (): Sent[] => network.sent.filter(({ to }) => to.startsWith("10.77."));
+const gossip = (): Sent[] => mesh.network.sent.filter(({ to }) => to.startsWith("10.77."));
 
 function opened({ data }: Sent): Announcement {
-  const envelope = openEnvelope(data, testSealer(), clock.wallMs());
+  const envelope = openEnvelope(data, testSealer(), mesh.clock.wallMs());
   const decoded = envelope.ok ? decodeAnnouncement(envelope.payload) : null;
   if (!decoded?.ok) throw new Error("not an announcement");
   return decoded.value;
 }
-
-afterEach(async () => {
-  for (const node of nodes) await node.crash();
-  expect(nodes.flatMap(({ failures }) => failures)).toEqual([]);
-});
 
 /** A peer only `witness` has heard, once; nobody can reach it. */
 function rumour(witness: TestNode, name: string): Peer["publicKey"] {
@@ -85,24 +64,24 @@ function rumour(witness: TestNode, name: string): Peer["publicKey"] {
 
 describe("news", () => {
   test("of one node reaches a calm mesh of 12 in a minute and a half, with its age, and is forgotten in time", async () => {
-    lab();
     await addNodes(12);
     await passTime(900_000);
-    expect(isMesh(nodes)).toBe(true);
-    const lost = rumour(nodes[3] as TestNode, "lost");
-    const heardAtMs = clock.monotonicMs();
-    const know = (): TestNode[] => nodes.filter(({ store }) => store.get(lost) !== undefined);
-    while (know().length < nodes.length && clock.monotonicMs() - heardAtMs < 150_000) await passTime(5_000);
-    const tookMs = clock.monotonicMs() - heardAtMs;
-    expect(know()).toHaveLength(nodes.length);
+    expect(isMesh(mesh.nodes)).toBe(true);
+    const lost = rumour(mesh.nodes[3] as TestNode, "lost");
+    const heardAtMs = mesh.clock.monotonicMs();
+    const know = (): TestNode[] => mesh.nodes.filter(({ store }) => store.get(lost) !== undefined);
+    while (know().length < mesh.nodes.length && mesh.clock.monotonicMs() - heardAtMs < 150_000)
+      await passTime(5_000);
+    const tookMs = mesh.clock.monotonicMs() - heardAtMs;
+    expect(know()).toHaveLength(mesh.nodes.length);
     expect(tookMs).toBeLessThanOrEqual(90_000);
     // Ages are rounded up at each telling, and never fall behind the truth.
-    for (const { store } of nodes) {
+    for (const { store } of mesh.nodes) {
       const agoMs = store.heardAgoMs(lost);
       expect(agoMs).toBeGreaterThanOrEqual(tookMs - 1);
       expect(agoMs).toBeLessThan(tookMs + 12_000);
     }
-    expect(nodes.filter(({ store }) => store.isActive(store.get(lost) as Peer))).toHaveLength(1);
+    expect(mesh.nodes.filter(({ store }) => store.isActive(store.get(lost) as Peer))).toHaveLength(1);
     // It was never heard again: mentions do not keep it.
     await passTime(EXPIRE_MS + 70_000 - tookMs);
     expect(know()).toEqual([]);
@@ -111,35 +90,32 @@ describe("news", () => {
   }, 120_000);
 
   test("of a peer that said goodbye to some brings it back to none of them", async () => {
-    lab();
     await addNodes(8);
-    const lost = rumour(nodes[0] as TestNode, "leaver");
+    const lost = rumour(mesh.nodes[0] as TestNode, "leaver");
     await passTime(120_000);
-    const told = nodes.filter(({ store }) => store.get(lost));
+    const told = mesh.nodes.filter(({ store }) => store.get(lost));
     expect(told.length).toBeGreaterThanOrEqual(7);
     for (const { store } of told.slice(0, 4)) store.remove(lost, "goodbye");
     await passTime(900_000);
-    expect(nodes.filter(({ store }) => store.get(lost))).toEqual([]);
+    expect(mesh.nodes.filter(({ store }) => store.get(lost))).toEqual([]);
   }, 120_000);
 });
 
 describe("the pace", () => {
   test("is calm between nodes of ours that have nothing to tell", async () => {
-    lab();
     await addNodes(10);
     await passTime(1_200_000);
-    network.sent.length = 0;
+    mesh.network.sent.length = 0;
     await passTime(600_000);
     // One message in 160 s, a node and its peer drawn by chance.
     expect(gossip().length).toBeGreaterThan(0);
-    expect(gossip().length / nodes.length / 10).toBeLessThanOrEqual(0.5);
+    expect(gossip().length / mesh.nodes.length / 10).toBeLessThanOrEqual(0.5);
   }, 120_000);
 
   test("with --gossip is the Go peer's, one message in 10 s on average", async () => {
-    lab();
     await addNodes(3, { gossip: "steady" });
     await passTime(60_000);
-    network.sent.length = 0;
+    mesh.network.sent.length = 0;
     await passTime(600_000);
     expect(gossip().length).toBeGreaterThanOrEqual(3 * 55);
     expect(gossip().length).toBeLessThanOrEqual(3 * 66);
@@ -147,23 +123,40 @@ describe("the pace", () => {
   });
 
   test("with --no-gossip there is none", async () => {
-    lab();
     await addNodes(3, { gossip: "off" });
     await passTime(300_000);
     expect(gossip()).toEqual([]);
-    expect(nodes[0]?.discovery.layers().find(({ name }) => name === "gossip")?.state).toBe("off");
+    expect(mesh.nodes[0]?.discovery.layers().find(({ name }) => name === "gossip")?.state).toBe("off");
+  });
+
+  test("may change while it runs: none, then the Go peer's, then calm again", async () => {
+    await addNodes(3, { gossip: "off" });
+    const paceOf = async (pace: GossipPace): Promise<number> => {
+      for (const { discovery } of mesh.nodes) discovery.tune({ gossip: pace });
+      await passTime(60_000);
+      mesh.network.sent.length = 0;
+      await passTime(300_000);
+      return gossip().length;
+    };
+    const steady = await paceOf("steady");
+    expect(steady).toBeGreaterThanOrEqual(3 * 25);
+    expect(mesh.nodes[0]?.discovery.layers().find(({ name }) => name === "gossip")?.state).toBe("running");
+    expect(await paceOf("off")).toBe(0);
+    expect(mesh.nodes[0]?.discovery.layers().find(({ name }) => name === "gossip")?.state).toBe("off");
+    const calm = await paceOf("calm");
+    expect(calm).toBeGreaterThan(0);
+    expect(calm).toBeLessThan(steady / 2);
   });
 
   test("Go peers are told only with --gossip, and nobody without a tunnel", async () => {
-    lab();
     const calm = await addNode(0, { lan: false });
     const steady = await addNode(1, { lan: false, gossip: "steady" });
-    for (const node of nodes) {
+    for (const node of mesh.nodes) {
       const go = rumour(node, "go peer");
       rumour(node, "without a tunnel");
       for (let round = 0; round < 6; round += 1) {
-        node.store.noteHandshake(go, clock.wallMs());
-        await clock.advance(30_000);
+        node.store.noteHandshake(go, mesh.clock.wallMs());
+        await mesh.clock.advance(30_000);
       }
     }
     const senders = gossip().map(({ from, to }) => [from.split(":")[0], to.split(":")[0]]);
@@ -177,7 +170,6 @@ describe("the pace", () => {
   });
 
   test("a Go peer is never told of one that only others have heard, since it would take it for fresh", async () => {
-    lab();
     const teller = await addNode(0, { lan: false, gossip: "steady" });
     const go = rumour(teller, "go peer");
     const heard = rumour(teller, "heard");
@@ -189,8 +181,8 @@ describe("the pace", () => {
       ageSeconds: 5,
     });
     for (let round = 0; round < 4; round += 1) {
-      teller.store.noteHandshake(go, clock.wallMs());
-      await clock.advance(30_000);
+      teller.store.noteHandshake(go, mesh.clock.wallMs());
+      await mesh.clock.advance(30_000);
     }
     const mentioned = new Set(
       gossip().flatMap((sent) => opened(sent).knownPeers.map(({ publicKey }) => publicKey)),
@@ -200,14 +192,13 @@ describe("the pace", () => {
 });
 
 test("a node that knows one of a mesh of 1,000 learns all, within limits, and the mesh then stays quiet", async () => {
-  lab();
   const old = await addNode(0, { lan: false });
   // Seven in a thousand keys share a mesh address with another; those are another test's.
   const taken = new Set<string>([old.self.snapshot.meshIp, testAddresses.meshIpv4(testKey("n1"), 0)]);
   const phantoms: Phantom[] = [];
   for (let number = 0; phantoms.length < MAX_PEERS - 1; number += 1) {
     const meshIp = testAddresses.meshIpv4(testKey(`phantom${number}`), 0);
-    if (!taken.has(meshIp)) phantoms.push(new Phantom(clock, network, number));
+    if (!taken.has(meshIp)) phantoms.push(new Phantom(mesh.clock, mesh.network, number));
     taken.add(meshIp);
   }
   for (const { key, self, ip: host } of phantoms) {
@@ -225,24 +216,26 @@ test("a node that knows one of a mesh of 1,000 learns all, within limits, and th
   }
   const everybody = [...phantoms, old];
   await passTime(60_000, everybody);
-  network.sent.length = 0;
+  mesh.network.sent.length = 0;
   const newcomer = await addNode(1, { lan: false, staticPeers: [{ host: old.ip, port: null }] });
-  const startMs = clock.monotonicMs();
-  while (newcomer.store.size < MAX_PEERS && clock.monotonicMs() - startMs < 600_000) {
+  const startMs = mesh.clock.monotonicMs();
+  while (newcomer.store.size < MAX_PEERS && mesh.clock.monotonicMs() - startMs < 600_000) {
     for (const { key } of everybody)
-      if (newcomer.store.get(key)) newcomer.store.noteHandshake(key, clock.wallMs());
-    await clock.advance(5_000);
+      if (newcomer.store.get(key)) newcomer.store.noteHandshake(key, mesh.clock.wallMs());
+    await mesh.clock.advance(5_000);
   }
-  const learnedMs = clock.monotonicMs() - startMs;
-  const ownSent = (): Sent[] => network.sent.filter(({ from }) => from.startsWith(newcomer.ip));
+  const learnedMs = mesh.clock.monotonicMs() - startMs;
+  const ownSent = (): Sent[] => mesh.network.sent.filter(({ from }) => from.startsWith(newcomer.ip));
   const learning = ownSent();
   console.log(
     `learned ${newcomer.store.size} peers in ${learnedMs / 1000} s with ${learning.length} datagrams sent, the largest of any ` +
-      `${Math.max(...network.sent.map(({ data }) => data.length))} bytes`,
+      `${Math.max(...mesh.network.sent.map(({ data }) => data.length))} bytes`,
   );
   expect(newcomer.store.size).toBe(MAX_PEERS);
   expect(learnedMs).toBeLessThanOrEqual(300_000);
-  expect(Math.max(...network.sent.map(({ data }) => data.length))).toBeLessThanOrEqual(MAX_DATAGRAM_BYTES);
+  expect(Math.max(...mesh.network.sent.map(({ data }) => data.length))).toBeLessThanOrEqual(
+    MAX_DATAGRAM_BYTES,
+  );
   // A HELLO to each, and what asking the one node for all of them takes.
   expect(learning.length).toBeLessThanOrEqual(3 * MAX_PEERS);
 
@@ -251,7 +244,7 @@ test("a node that knows one of a mesh of 1,000 learns all, within limits, and th
   expect(newcomer.store.size).toBe(MAX_PEERS);
 
   await passTime(900_000, everybody);
-  network.sent.length = 0;
+  mesh.network.sent.length = 0;
   const minutes = 20;
   await passTime(minutes * 60_000, everybody);
   const aMinute = (sent: readonly Sent[]): number => sent.length / minutes;

@@ -6,13 +6,13 @@ import { encodeAnnouncement } from "../../../src/wire/announcement.ts";
 import { sealEnvelope } from "../../../src/wire/envelope.ts";
 import { encodeGoodbye } from "../../../src/wire/goodbye.ts";
 import type { Announcement, MessageType } from "../../../src/wire/types.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import { FakeClock } from "./fakeClock.ts";
 import {
   GOSSIP_PORT,
   GROUP,
   LAN_PORT,
   type NodeOptions,
-  seededRandom,
   TestNode,
   testAddresses,
   testKey,

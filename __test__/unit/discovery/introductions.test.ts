@@ -14,7 +14,8 @@ import { encodeOffer } from "../../../src/wire/rendezvous.ts";
 import { testDerivation } from "../support/derivation.ts";
 import { ManualClock } from "../support/manualClock.ts";
 import { testProver } from "../support/prover.ts";
-import { GOSSIP_PORT, ownWords, seededRandom, testKey, testSealer } from "./memoryMesh.ts";
+import { seededRandom } from "../support/seededRandom.ts";
+import { GOSSIP_PORT, ownWords, testKey, testSealer } from "./memoryMesh.ts";
 
 const [OWN, LOW, HIGH] = [testKey("hub"), testKey("low"), testKey("high")];
 const LOW_CONTROL: Endpoint = { host: "192.0.2.1", port: 40_001 };
@@ -95,4 +96,25 @@ test("not one whose session is over, nor one of the other implementation", () =>
   meets(other, { host: "192.0.2.3", port: 40_003 }, false);
   store.noteHandshake(other, clock.wallMs());
   expect(offer(LOW, other, LOW_CONTROL)).toEqual(["192.0.2.3:40003", endpointText(LOW_CONTROL)].sort());
+});
+
+test("a node that lacks paths to many asks for one a second, and follows as many invitations, whoever asks how often", () => {
+  const keys = Array.from({ length: 30 }, (_, index) => testKey(`n${index}`));
+  for (const [index, key] of keys.entries()) meets(key, { host: `198.51.100.${index + 1}`, port: 40_000 });
+  /** What a minute of that costs in which everybody is looked for, and invites, every three seconds. */
+  const minute = (): number => {
+    sent = [];
+    for (let second = 0; second < 60; second += 3) {
+      for (const [index, target] of keys.entries()) {
+        introductions.ask(target, true);
+        introductions.answer(target, keys[(index + 1) % keys.length] ?? target);
+      }
+      clock.advance(3_000);
+    }
+    return sent.length;
+  };
+  expect(minute()).toBeLessThanOrEqual(2 * (90 + 60));
+  for (let minutes = 0; minutes < 5; minutes += 1) expect(minute()).toBeLessThanOrEqual(2 * 60);
+  // It goes on: nobody is left out for good.
+  expect(minute()).toBeGreaterThanOrEqual(60);
 });

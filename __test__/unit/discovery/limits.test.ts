@@ -170,6 +170,19 @@ describe("wanted HELLOs", () => {
     queue.take(10, ({ purpose }) => purposes.push(purpose) > 0);
     expect(purposes).toEqual(["tell"]);
   });
+
+  test("are known to be held up until they go out", () => {
+    const queue = new ContactQueue(0);
+    for (let index = 0; index < 65; index += 1) queue.add(request(index), 0);
+    const opened: Endpoint[] = [];
+    queue.take(0, ({ to }) => opened.push(to) > 0);
+    queue.add(request(66), 10);
+    expect(opened.some((to) => queue.isHeldUp(to, 0))).toBe(false);
+    expect(queue.isHeldUp(at(64), 0)).toBe(true);
+    expect(queue.isHeldUp(at(65), 0)).toBe(false);
+    // Its time has not come.
+    expect([queue.isHeldUp(at(66), 9), queue.isHeldUp(at(66), 10)]).toEqual([false, true]);
+  });
 });
 
 test("a crawl asks three side by side, and each until two answers bring nothing new", () => {
@@ -204,6 +217,23 @@ describe("a peer is spoken to again", () => {
     plan.forget(key);
     expect(plan.isDue(key, true, 40_000)).toBe(true);
   });
+});
+
+test("a peer that did not answer is spoken to when its tunnel comes up, and more often than one that did", () => {
+  const key = testKey("a");
+  const plan = new RefreshPlan(() => 0.999);
+  plan.heard(key, false, 1, 0);
+  expect(plan.reached(key)).toBe(false);
+  plan.tried(key, 1_000);
+  plan.unanswered(key);
+  expect(plan.isDue(key, true, 20_000, 1_000)).toBe(false);
+  expect(plan.isDue(key, true, 31_000, 1_000)).toBe(true);
+  expect(plan.reached(key)).toBe(true);
+  expect(plan.isDue(key, true, 1_001, 1_000)).toBe(true);
+  plan.tried(key, 1_001);
+  expect(plan.isDue(key, true, 1_002, 1_000)).toBe(false);
+  plan.heard(key, false, 2, 2_000);
+  expect(plan.isDue(key, true, 200_000)).toBe(false);
 });
 
 test("an unproven address may be sent three times what it sent, a proven one anything for ten minutes", () => {

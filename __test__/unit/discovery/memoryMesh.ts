@@ -17,10 +17,11 @@ import type {
 } from "../../../src/discovery/seams.ts";
 import { MetricsRegistry } from "../../../src/observe/metrics.ts";
 import type { AddressDerivation } from "../../../src/peers/addresses.ts";
-import { LocalNode, type LocalNodeSnapshot } from "../../../src/peers/localNode.ts";
+import { LocalNode, type LocalNodeSnapshot, NOTHING_LEARNED } from "../../../src/peers/localNode.ts";
 import { PathTable } from "../../../src/peers/paths.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { testProver } from "../support/prover.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import type { FakeClock } from "./fakeClock.ts";
 import type { MemoryNetwork } from "./memoryNetwork.ts";
 
@@ -46,21 +47,6 @@ export function testSealer(key = "the mesh of the tests"): Sealer {
         return null;
       }
     },
-  };
-}
-
-/** Chance that comes out the same in every run (mulberry32). */
-export function seededRandom(seed: string): Random {
-  let state = createHash("sha256").update(seed).digest().readUInt32BE(0);
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return (mixed ^ (mixed >>> 14)) >>> 0;
-  };
-  return {
-    bytes: (size) => Buffer.from(Array.from({ length: size }, () => next() & 255)),
-    unit: () => next() / 2 ** 32,
   };
 }
 
@@ -144,19 +130,12 @@ export interface NodeOptions extends Partial<MeshDiscoveryOptions> {
 export function ownWords(name: string, instance?: string): LocalNodeSnapshot {
   const publicKey = testKey(name);
   return {
+    ...NOTHING_LEARNED,
     publicKey,
     hostname: name,
     meshIp: testAddresses.meshIpv4(publicKey, 0) as IpAddress,
     meshIpv6: testAddresses.meshIpv6(publicKey) as IpAddress,
     wireguardPort: 51_820,
-    externalHost: null,
-    externalWireguardPort: null,
-    externalControl: null,
-    candidates: [],
-    networks: [],
-    introducer: false,
-    relays: false,
-    exitNode: false,
     natType: "",
     instance: instance ?? createHash("sha256").update(`run ${name}`).digest("hex").slice(0, 16),
   };

@@ -2,6 +2,7 @@ import type { Endpoint } from "../../../src/core/types.ts";
 import type {
   Bridge,
   BridgeOptions,
+  RelayLimits,
   RelayPlane,
   RelayServer,
   RelayServerOptions,
@@ -23,7 +24,7 @@ type Fate = (data: Buffer, from: MemoryBridge) => "pass" | "lose";
 
 class MemoryServer implements RelayServer {
   readonly sessionsById = new Map<string, MemorySession>();
-  readonly options: RelayServerOptions;
+  options: RelayServerOptions;
   readonly port: number;
   readonly #world: RelayWorld;
   readonly #host: string;
@@ -45,6 +46,10 @@ class MemoryServer implements RelayServer {
 
   removeSession(id: string): void {
     this.sessionsById.delete(id);
+  }
+
+  setLimits(limits: RelayLimits): void {
+    this.options = { ...this.options, ...limits };
   }
 
   sessions(): SessionState[] {
@@ -149,6 +154,7 @@ export class RelayWorld {
 
   plane(host: string): RelayPlane {
     return {
+      empties: false,
       openBridge: (options) => {
         const bridge = new MemoryBridge(this, host, this.#nextPort++, options);
         this.bridges.add(bridge);

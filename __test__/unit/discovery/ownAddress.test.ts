@@ -218,6 +218,14 @@ describe("the keeper", () => {
     });
   });
 
+  test("what the operator says while it runs counts at once, until it is taken back", () => {
+    keeper.found({ wireguard: ipv4(verdict("203.0.113.9", 40_001)), control: none });
+    keeper.advertise({ host: ip("198.51.100.7"), port: 443 });
+    expect(node.self.snapshot).toMatchObject({ externalHost: "198.51.100.7", externalWireguardPort: 443 });
+    keeper.advertise(null);
+    expect(node.self.snapshot).toMatchObject({ externalHost: "203.0.113.9", externalWireguardPort: 40_001 });
+  });
+
   test("what did not change keeps its identity", () => {
     const { candidates } = node.self.snapshot;
     keeper.found({

@@ -5,8 +5,9 @@ import { PeerStore } from "../../../src/peers/store.ts";
 import { decodeAnnouncement } from "../../../src/wire/announcement.ts";
 import { openEnvelope } from "../../../src/wire/envelope.ts";
 import { testProver } from "../support/prover.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import type { FakeClock } from "./fakeClock.ts";
-import { GOSSIP_PORT, ownWords, seededRandom, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
+import { GOSSIP_PORT, ownWords, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
 import type { MemoryNetwork } from "./memoryNetwork.ts";
 
 /** A peer that answers each HELLO with a proven REPLY and does nothing else: a thousand of them fit into one test. */

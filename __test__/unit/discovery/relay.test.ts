@@ -220,6 +220,16 @@ describe("the upgrade to direct", () => {
 });
 
 describe("a relay", () => {
+  test("takes another limit while it relays, and the pair goes on", async () => {
+    lab = await makeRelayLab({ relays: ["r1"], ends: ["a", "b"] });
+    await lab.untilRelayed("a", "b", 8_000);
+    const relay = lab.world.servers.values().next().value;
+    lab.node("r1").discovery.tune({ relayLimitBytesPerSecond: 1_000_001 });
+    expect(relay?.options).toMatchObject({ limitBytesPerSecond: 1_000_001, pairBytesPerSecond: 250_001 });
+    expect([...lab.world.servers.values()]).toEqual([relay]);
+    expect(lab.isRelayed("a", "b")).toBe(true);
+  });
+
   test("serves no more pairs of one member than its share", async () => {
     lab = await makeRelayLab({ relays: ["r1"], ends: ["a", "b"] });
     await lab.untilRelayed("a", "b", 8_000);
@@ -241,6 +251,7 @@ describe("a relay", () => {
     await lab.node("a").crash();
     await lab.node("b").crash();
     await lab.clock.advance(90_000);
-    expect(lab.world.server("192.0.2.1")?.sessionsById.size).toBe(0);
+    // Not even its port, and the thread behind it.
+    expect(lab.world.server("192.0.2.1")).toBeUndefined();
   });
 });

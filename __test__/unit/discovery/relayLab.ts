@@ -5,8 +5,9 @@ import type { NatType } from "../../../src/peers/peer.ts";
 import { sealEnvelope } from "../../../src/wire/envelope.ts";
 import { MESSAGE_ID_BYTES, withProof } from "../../../src/wire/proof.ts";
 import { encodeRelayMessage } from "../../../src/wire/relay.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import { FakeClock } from "./fakeClock.ts";
-import { GOSSIP_PORT, seededRandom, TestNode, testKey } from "./memoryMesh.ts";
+import { GOSSIP_PORT, TestNode, testKey } from "./memoryMesh.ts";
 import { MemoryNetwork } from "./memoryNetwork.ts";
 import { type MemoryBridge, RelayWorld } from "./memoryPlane.ts";
 

@@ -13,6 +13,7 @@ const facts = (change: Partial<PairFacts> = {}): PairFacts => ({
   handshakeAgeMs: Number.POSITIVE_INFINITY,
   heardAgoMs: 0,
   ...{ hopeless: false, onLan: false, forced: false, relays: RELAYS },
+  hasRelays: (change.relays ?? RELAYS).length > 0,
   traffic: () => null,
   ...change,
 });
@@ -288,6 +289,57 @@ describe("RelayPair", () => {
         numRuns: 500,
       },
     );
+  });
+
+  describe("going direct", () => {
+    const direct = { host: "203.0.113.9", port: 51_820 };
+
+    /** What each end of a relayed pair does, from the proposal on: time and effect. */
+    function bothGoDirect(empties: boolean): Record<"leads" | "follows", [number, PairEffect][]> {
+      const [leads, follows] = [new RelayPair(LOWER, HIGHER, empties), new RelayPair(HIGHER, LOWER, empties)];
+      const done = { leads: [] as [number, PairEffect][], follows: [] as [number, PairEffect][] };
+      for (const pair of [leads, follows]) {
+        pair.opened("s1", testKey("r1"), LOWER, 0);
+        pair.echoed("s1", true, 100);
+      }
+      let acceptedAtMs = Number.POSITIVE_INFINITY;
+      for (let nowMs = 1_000; nowMs < 20_000; nowMs += 500) {
+        for (const pair of [leads, follows]) {
+          pair.echoed("s1", true, nowMs);
+          pair.punchAnswered(direct, nowMs);
+        }
+        // The answer is a second late.
+        const accepted = nowMs >= acceptedAtMs + 1_000 ? leads.switched("s1", "accept", false, nowMs) : [];
+        if (accepted.length > 0) acceptedAtMs = Number.POSITIVE_INFINITY;
+        const led = [...accepted, ...leads.tick(facts(), nowMs)];
+        const proposed = led.some((effect) => effect.do === "switch" && effect.step === "propose");
+        const followed = [
+          ...(proposed ? follows.switched("s1", "propose", false, nowMs) : []),
+          ...follows.tick(facts(), nowMs),
+        ];
+        if (proposed) acceptedAtMs = nowMs;
+        done.leads.push(...led.map((effect): [number, PairEffect] => [nowMs, effect]));
+        done.follows.push(...followed.map((effect): [number, PairEffect] => [nowMs, effect]));
+      }
+      return done;
+    }
+
+    const atMs = (effects: readonly [number, PairEffect][], is: (effect: PairEffect) => boolean): number =>
+      effects.find(([, effect]) => is(effect))?.[0] ?? Number.NaN;
+    const goes = (effect: PairEffect): boolean => effect.do === "direct" && effect.endpoint === direct;
+    const shuts = (effect: PairEffect): boolean => effect.do === "deliver" && !effect.on;
+
+    test("each end takes what is left in the bridge until the other has gone direct too", () => {
+      const { leads, follows } = bothGoDirect(true);
+      expect(atMs(leads, goes)).toBe(atMs(follows, goes) + 1_000);
+      expect(atMs(follows, shuts)).toBe(atMs(follows, goes) + 2_000);
+      expect(atMs(leads, shuts)).toBe(atMs(leads, goes) + 2_000);
+      for (const end of [leads, follows]) expect(end.filter(([, effect]) => shuts(effect))).toHaveLength(1);
+    });
+
+    test("at once where WireGuard would follow it back", () => {
+      for (const end of Object.values(bothGoDirect(false))) expect(atMs(end, shuts)).toBe(atMs(end, goes));
+    });
   });
 
   test("who is not heard by anybody since it was lost is silent; who is heard is out of reach", () => {

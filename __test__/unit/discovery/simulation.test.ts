@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
+import { seededRandom } from "../support/seededRandom.ts";
 import { FakeClock } from "./fakeClock.ts";
-import { isMesh, type NodeOptions, seededRandom, TestNode } from "./memoryMesh.ts";
+import { isMesh, type NodeOptions, TestNode } from "./memoryMesh.ts";
 import { MemoryNetwork, type NetworkOptions, type Sent } from "./memoryNetwork.ts";
 
 let clock: FakeClock;

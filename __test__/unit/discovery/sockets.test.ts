@@ -4,8 +4,9 @@ import type { Endpoint } from "../../../src/core/types.ts";
 import { ControlSocket } from "../../../src/discovery/controlSocket.ts";
 import { bindNodeUdp } from "../../../src/discovery/nodeUdp.ts";
 import type { UdpBinding, UdpSocketFactory } from "../../../src/discovery/udpSocket.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import { FakeClock } from "./fakeClock.ts";
-import { GOSSIP_PORT, GROUP, seededRandom, TestNode } from "./memoryMesh.ts";
+import { GOSSIP_PORT, GROUP, TestNode } from "./memoryMesh.ts";
 import { MemoryNetwork } from "./memoryNetwork.ts";
 
 const clock = new FakeClock();

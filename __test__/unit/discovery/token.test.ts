@@ -1,42 +1,24 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { encodeAnnouncement } from "../../../src/wire/announcement.ts";
 import { openEnvelope, sealEnvelope } from "../../../src/wire/envelope.ts";
 import { readJson } from "../../../src/wire/json.ts";
 import { memberReader } from "../../../src/wire/members.ts";
 import { testMembership } from "../support/membership.ts";
-import { FakeClock } from "./fakeClock.ts";
-import {
-  GOSSIP_PORT,
-  isMesh,
-  seededRandom,
-  TestNode,
-  testAddresses,
-  testKey,
-  testSealer,
-} from "./memoryMesh.ts";
-import { MemoryNetwork } from "./memoryNetwork.ts";
+import { seededRandom } from "../support/seededRandom.ts";
+import { GOSSIP_PORT, isMesh, type TestNode, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
+import { useMemoryMesh } from "./useMemoryMesh.ts";
 
 const HOUR = 3_600_000;
 const sealer = testSealer();
 const random = seededRandom("sender");
 const readToken = memberReader({ token: "bytes", wg_pubkey: "string" });
 
-let clock: FakeClock;
-let network: MemoryNetwork;
+const mesh = useMemoryMesh();
 let node: TestNode;
 
 beforeEach(async () => {
-  clock = new FakeClock();
-  const chance = seededRandom("network");
-  network = new MemoryNetwork({ clock, unit: () => chance.unit() });
-  node = new TestNode(clock, network, "victim", "192.0.2.1", { membership: testMembership() });
-  await node.start();
-  await clock.advance(10);
-});
-
-afterEach(async () => {
-  await node.crash();
-  expect(node.failures).toEqual([]);
+  node = await mesh.start("victim", "192.0.2.1", { membership: testMembership() });
+  await mesh.clock.advance(10);
 });
 
 function hello(name: string, token?: Uint8Array): Buffer {
@@ -49,7 +31,7 @@ function hello(name: string, token?: Uint8Array): Buffer {
     wgEndpoint: "198.51.100.7:51820",
     introducer: false,
     networks: [],
-    timestampSeconds: Math.floor(clock.wallMs() / 1000),
+    timestampSeconds: Math.floor(mesh.clock.wallMs() / 1000),
     knownPeers: [],
     observedEndpoint: "",
     natType: "",
@@ -61,17 +43,17 @@ function hello(name: string, token?: Uint8Array): Buffer {
 }
 
 async function deliver(datagram: Buffer, last: number): Promise<void> {
-  network.inject(
+  mesh.network.inject(
     { host: `198.51.100.${last}`, port: 40_000 },
     { host: "192.0.2.1", port: GOSSIP_PORT },
     datagram,
   );
-  await clock.advance(10);
+  await mesh.clock.advance(10);
 }
 
 describe("a HELLO", () => {
   const tokenFor = (name: string, offsetHours: number): Uint8Array =>
-    testMembership().token(testKey(name), Math.floor(clock.wallMs() / HOUR) + offsetHours);
+    testMembership().token(testKey(name), Math.floor(mesh.clock.wallMs() / HOUR) + offsetHours);
 
   test.each([
     ["without a token, as Go peers send it", () => undefined, true],
@@ -92,14 +74,13 @@ describe("a HELLO", () => {
 });
 
 test("every announcement of ours carries the token of its hour, on the LAN too", async () => {
-  const other = new TestNode(clock, network, "other", "192.0.2.2", { membership: testMembership() });
-  await other.start();
-  await clock.until(() => isMesh([node, other]), 1_000);
-  await clock.advance(HOUR);
+  const other = await mesh.start("other", "192.0.2.2", { membership: testMembership() });
+  await mesh.clock.until(() => isMesh([node, other]), 1_000);
+  await mesh.clock.advance(HOUR);
   await other.crash();
   const seen = new Map<string, number>();
-  const bootedAtMs = clock.wallMs() - clock.monotonicMs();
-  for (const { data, atMs: sentAtMs } of network.sent) {
+  const bootedAtMs = mesh.clock.wallMs() - mesh.clock.monotonicMs();
+  for (const { data, atMs: sentAtMs } of mesh.network.sent) {
     const atMs = bootedAtMs + sentAtMs;
     const opened = openEnvelope(data, sealer, atMs);
     if (!opened.ok || !["HELLO", "REPLY", "ANNOUNCE"].includes(opened.type)) continue;

@@ -1,41 +1,32 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import type { IpAddress } from "../../../src/core/types.ts";
 import { type TryOutcome, tryPeer } from "../../../src/discovery/tryPeer.ts";
 import { testProver } from "../support/prover.ts";
-import { FakeClock } from "./fakeClock.ts";
-import { GOSSIP_PORT, seededRandom, TestNode, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
-import { MemoryNetwork } from "./memoryNetwork.ts";
+import { seededRandom } from "../support/seededRandom.ts";
+import { GOSSIP_PORT, type TestNode, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
+import { useMemoryMesh } from "./useMemoryMesh.ts";
 
 const publicKey = testKey("asker");
-let clock: FakeClock;
-let network: MemoryNetwork;
+const mesh = useMemoryMesh();
 let node: TestNode;
 let added: string[];
 
 beforeEach(async () => {
-  clock = new FakeClock();
-  const chance = seededRandom("network");
-  network = new MemoryNetwork({ clock, unit: () => chance.unit() });
-  network.setHost("asker", ["192.0.2.200"]);
-  node = new TestNode(clock, network, "node", "192.0.2.1");
+  mesh.network.setHost("asker", ["192.0.2.200"]);
+  node = mesh.add("node", "192.0.2.1");
   added = [];
   node.store.subscribe((event) => void added.push(event.type));
   await node.start();
-});
-
-afterEach(async () => {
-  await node.crash();
-  expect(node.failures).toEqual([]);
 });
 
 /** Asks `host` and lets time pass until it has an outcome. */
 async function ask(host: string, change: { prover?: string; sealer?: string } = {}): Promise<TryOutcome> {
   let outcome: TryOutcome | null = null;
   const asking = tryPeer({
-    clock,
+    clock: mesh.clock,
     random: seededRandom("asker"),
     sealer: testSealer(change.sealer),
-    bind: network.factory("asker"),
+    bind: mesh.network.factory("asker"),
     publicKey,
     meshIp: testAddresses.meshIpv4(publicKey, 0) as IpAddress,
     prover: testProver(testKey(change.prover ?? "asker")),
@@ -43,7 +34,7 @@ async function ask(host: string, change: { prover?: string; sealer?: string } = 
   }).then((result) => {
     outcome = result;
   });
-  await clock.until(() => outcome !== null, 15_000, 50);
+  await mesh.clock.until(() => outcome !== null, 15_000, 50);
   await asking;
   return outcome as unknown as TryOutcome;
 }
@@ -60,13 +51,13 @@ test("a node of ours answers with a good proof, and keeps nothing of the asker",
   });
   expect(answer?.afterMs).toBeLessThan(50);
   expect(strangers).toBe(0);
-  await clock.advance(100);
+  await mesh.clock.advance(100);
   expect(added).toEqual(["added", "removed"]);
   expect(node.store.size).toBe(0);
   // Nor does it go on asking who that was.
-  network.sent.length = 0;
-  await clock.advance(120_000);
-  expect(network.sent.filter(({ to }) => to.startsWith("192.0.2.200:"))).toEqual([]);
+  mesh.network.sent.length = 0;
+  await mesh.clock.advance(120_000);
+  expect(mesh.network.sent.filter(({ to }) => to.startsWith("192.0.2.200:"))).toEqual([]);
 });
 
 test("a proof that is not for us is called wrong", async () => {
@@ -74,9 +65,9 @@ test("a proof that is not for us is called wrong", async () => {
 });
 
 test("nobody at the address: no answer after ten seconds", async () => {
-  const startMs = clock.monotonicMs();
+  const startMs = mesh.clock.monotonicMs();
   expect(await ask("192.0.2.99")).toEqual({ answer: null, strangers: 0, sendError: null });
-  expect(clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(10_000);
+  expect(mesh.clock.monotonicMs() - startMs).toBeGreaterThanOrEqual(10_000);
 });
 
 test("another mesh at the address: it does not answer, and what it says does not count", async () => {

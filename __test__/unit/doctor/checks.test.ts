@@ -1,11 +1,12 @@
 /** What a lab of namespaces cannot take away, or has not; everything else is seen for real in mesh/doctor.test.ts. */
 import { expect, test } from "vitest";
+import type { Cidr } from "../../../src/core/types.ts";
 import { backendCheck } from "../../../src/doctor/checks/backend.ts";
 import { clockCheck } from "../../../src/doctor/checks/clock.ts";
 import { daemonCheck, troublesCheck } from "../../../src/doctor/checks/daemon.ts";
 import { stateDirectoryCheck, stateFileCheck } from "../../../src/doctor/checks/files.ts";
 import { interfaceCheck } from "../../../src/doctor/checks/interface.ts";
-import { descriptorsCheck } from "../../../src/doctor/checks/machine.ts";
+import { descriptorsCheck, overlapCheck } from "../../../src/doctor/checks/machine.ts";
 import { dnsCheck, stunCheck } from "../../../src/doctor/checks/network.ts";
 import { listenPortCheck } from "../../../src/doctor/checks/ports.ts";
 import { rightsCheck } from "../../../src/doctor/checks/rights.ts";
@@ -146,5 +147,24 @@ test("one name of several that is not found is no reason to act", async () => {
   expect(await judged(dnsCheck, host, patient({ publicServers: servers }))).toMatchObject({
     severity: "note",
     seen: "b.example cannot be resolved; the others can",
+  });
+});
+
+test("the IPv6 network of the mesh is the mesh's alone too, also when the IPv4 one follows from the secret", async () => {
+  const addresses = [
+    { linkName: "wg0", address: "10.9.1.2", prefixLength: 16 },
+    { linkName: "wg0", address: "fd00:9:9:9::2", prefixLength: 64 },
+    { linkName: "eth0", address: "fd00:9:9:9::7", prefixLength: 64 },
+  ];
+  const secret = { gossipPort: 51_000, meshSubnet: "10.9.0.0/16" as Cidr };
+  const host = twin({ addresses: () => addresses });
+  expect(await judged(overlapCheck, host, patient({ ...alive, secret }))).toMatchObject({
+    severity: "warning",
+    seen: "the mesh's fd00:9:9:9::/64 overlaps fd00:9:9:9::/64 of eth0: one of both is not reached",
+  });
+  const alone = twin({ addresses: () => addresses.slice(0, 2) });
+  expect(await judged(overlapCheck, alone, patient({ ...alive, secret }))).toMatchObject({
+    severity: "ok",
+    seen: "10.9.0.0/16, fd00:9:9:9::/64 is the mesh's alone",
   });
 });

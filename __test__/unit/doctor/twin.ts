@@ -27,6 +27,7 @@ export function twin(parts: Partial<DoctorHost> = {}): DoctorHost {
     badNodeFiles: () => [],
     stalePidFile: () => null,
     ruleset: async () => ({ chains: [], rules: [] }),
+    legacyTables: () => [],
     links: () => [eth0],
     addresses: () => [{ linkName: "eth0", address: "192.0.2.7", prefixLength: 24 }],
     routes: () => [{ destination: "0.0.0.0/0", linkName: "eth0" }],

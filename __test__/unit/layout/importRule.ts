@@ -14,7 +14,7 @@ export type Sources = ReadonlyMap<string, string>;
 const addon = "@wgmesh/native";
 
 /**
- * DESIGN.md section 1 as a table: what a folder may import besides itself. An entry is a folder, or one file of it.
+ * ARCHITECTURE.md, "Imports point one way", as a table: what a folder may import besides itself. An entry is a folder, or one file of it.
  * Imports point one way, from the last rows to the first.
  */
 const allowed: Readonly<Record<string, readonly string[]>> = {
@@ -62,6 +62,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "rpc/daemonView.ts",
     "rpc/tokens.ts",
     "daemon/door.ts",
+    "daemon/alone.ts",
     "service",
     "launch",
   ],

@@ -21,6 +21,11 @@ describe("difference", () => {
     expect(result.foreign).toEqual([]);
   });
 
+  test("a peer that an earlier run left gets the preshared key of this one, and nothing else is touched", () => {
+    const changes = [{ kind: "update", publicKey: keyOf(1), presharedKey: "mesh" }];
+    expect(difference([wanted(1)], [actual(1)], new Map())).toEqual({ changes, foreign: [] });
+  });
+
   test("a peer that roamed keeps the endpoint WireGuard learned", () => {
     const roamed = actual(1, { endpoint: { host: "198.51.100.9", port: 9 } });
     expect(difference([wanted(1)], [roamed], byKey([wanted(1)])).changes).toEqual([]);
@@ -33,6 +38,14 @@ describe("difference", () => {
     expect(changes).toEqual([{ kind: "update", publicKey: keyOf(1), endpoint: pinned.endpoint }]);
     expect(foreign).toEqual([]);
     expect(difference([pinned], [actual(1)], byKey([pinned])).changes).toEqual([]);
+  });
+
+  test("a direct endpoint after a pinned one is written though WireGuard has roamed there, and once", () => {
+    const direct = wanted(1);
+    const before = wanted(1, { endpoint: { host: "127.0.0.1", port: 40_000 }, pinned: true });
+    const { changes } = difference([direct], [actual(1)], byKey([before]));
+    expect(changes).toEqual([{ kind: "update", publicKey: keyOf(1), endpoint: direct.endpoint }]);
+    expect(difference([direct], [actual(1)], byKey([direct])).changes).toEqual([]);
   });
 
   test("an endpoint is written when we changed our mind", () => {
@@ -66,6 +79,14 @@ describe("difference", () => {
   ] as const)("foreign change: %s", (what, present, change) => {
     const result = difference([wanted(1)], present, byKey([wanted(1)]));
     expect(result).toEqual({ changes: [change], foreign: [{ publicKey: keyOf(1), what }] });
+  });
+
+  test("foreign change: another preshared key, which leaves the rest as it is", () => {
+    const result = difference([wanted(1)], [actual(1, { presharedKeyChanged: true })], byKey([wanted(1)]));
+    expect(result).toEqual({
+      changes: [{ kind: "update", publicKey: keyOf(1), presharedKey: "mesh" }],
+      foreign: [{ publicKey: keyOf(1), what: "preshared key" }],
+    });
   });
 
   test("foreign change: unknown peer", () => {

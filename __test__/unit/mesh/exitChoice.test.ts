@@ -31,6 +31,13 @@ describe("ExitChoice", () => {
     expect(chosen).toEqual({ publicKey: null, reason: expect.stringContaining(why) });
   });
 
+  test("leaves who is looked for elsewhere, though its session counts, and takes it again", () => {
+    const choice = new ExitChoice("h2");
+    const lost = (publicKey: string): boolean => publicKey === keyOf(2);
+    expect(choice.choose([exit(2)], nowMs, lost)).toEqual({ publicKey: null, reason: "does not answer" });
+    expect(choice.choose([exit(2)], nowMs).publicKey).toBe(keyOf(2));
+  });
+
   test("is no question without a wish", () => {
     expect(new ExitChoice(null).choose([exit(1)], nowMs)).toEqual({ publicKey: null, reason: null });
   });

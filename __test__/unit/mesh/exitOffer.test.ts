@@ -8,12 +8,12 @@ function make(hasRecord = false) {
   const done: string[] = [];
   const state = { families: [] as (4 | 6)[], hasRecord };
   const masquerade = {
-    families: () => state.families,
-    set: (_name: string, from: readonly string[], except: readonly string[]) => {
+    families: async () => state.families,
+    set: async (_name: string, from: readonly string[], except: readonly string[]) => {
       done.push(`set ${from.join()} except ${except.join()}`);
       state.families = [4, 6];
     },
-    remove: () => {
+    remove: async () => {
       done.push("remove");
       state.families = [];
     },

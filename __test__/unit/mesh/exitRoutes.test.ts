@@ -13,10 +13,17 @@ const wish: ExitWish = {
   wireguardPort: 51820,
   addresses: ["192.0.2.7", "2001:db8::7"] as IpAddress[],
   ipv6: true,
+  sources: { ipv4: null, ipv6: null },
+  through: true,
+  only: false,
 };
 
 function make() {
-  const state = { rules: [] as PolicyRule[], defaults: new Map<number, Set<4 | 6>>(), marked: 0 };
+  const state = {
+    rules: [] as PolicyRule[],
+    defaults: new Map<number, Map<4 | 6, string | null>>(),
+    marked: 0,
+  };
   const done: string[] = [];
   const same = (a: PolicyRule, b: PolicyRule): boolean => JSON.stringify(a) === JSON.stringify(b);
   const tables: ExitTables = {
@@ -30,9 +37,10 @@ function make() {
       done.push(`remove ${rule.priority}`);
       state.rules = state.rules.filter((other) => !same(rule, other));
     },
-    defaults: (_link, table) => [...(state.defaults.get(table) ?? [])],
-    addDefault: (_link, table, family) => {
-      state.defaults.set(table, new Set([...(state.defaults.get(table) ?? []), family]));
+    defaults: (_link, table) =>
+      [...(state.defaults.get(table) ?? [])].map(([family, source]) => ({ family, source })),
+    addDefault: (_link, table, family, source) => {
+      state.defaults.set(table, new Map([...(state.defaults.get(table) ?? []), [family, source]]));
     },
     markSockets: () => {
       state.marked += 1;
@@ -64,7 +72,7 @@ describe("ExitRoutes", () => {
       ],
     );
     expect(state.rules.filter((rule) => rule.source === "2001:db8::7/128")).toHaveLength(1);
-    expect([...(state.defaults.get(table) ?? [])]).toEqual([4, 6]);
+    expect([...(state.defaults.get(table)?.keys() ?? [])]).toEqual([4, 6]);
     expect(state.marked).toBe(1);
   });
 
@@ -78,6 +86,20 @@ describe("ExitRoutes", () => {
     expect(done).toEqual([`add ${priority}`, `remove ${priority}`]);
   });
 
+  test("a default route of another source than the wanted one is replaced; without a wish any is right", () => {
+    const { routes, state, tables } = make();
+    const sources = () => tables.defaults("wg0", table).map(({ source }) => source);
+    routes.sync(wish);
+    expect(sources()).toEqual([null, null]);
+    const moved = { ...wish, sources: { ipv4: "10.8.0.1", ipv6: "fd08::1" } };
+    expect([routes.sync(moved), sources()]).toEqual([2, ["10.8.0.1", "fd08::1"]]);
+    expect(routes.sync(moved)).toBe(0);
+    expect([routes.sync(wish), sources()]).toEqual([0, ["10.8.0.1", "fd08::1"]]);
+    // The kernel takes the route with its address.
+    state.defaults.get(table)?.delete(4);
+    expect([routes.sync(moved), sources().sort()]).toEqual([1, ["10.8.0.1", "fd08::1"]]);
+  });
+
   test("puts back what others removed, without IPv6 has none of it", () => {
     const { routes, state } = make();
     routes.sync(wish);
@@ -89,17 +111,59 @@ describe("ExitRoutes", () => {
 
   test("undoes what leads into the tunnel first, an earlier run's too, and nothing of others", () => {
     const { routes, state, done, tables } = make();
-    const foreign = { ...(wantedRules("wg0", wish, 1)[0] as PolicyRule), priority: priority + 3 };
+    const foreign = { ...(wantedRules("wg0", wish, 1)[0] as PolicyRule), priority: priority + 4 };
     routes.sync(wish);
     state.rules.push(foreign, { ...foreign, priority: priority - 1 });
     done.length = 0;
     const next = new ExitRoutes(tables, "wg0");
     expect(next.undo()).toBe(10);
     expect(done[0]).toBe(`remove ${priority + 2}`);
-    expect(state.rules.map((rule) => rule.priority)).toEqual([priority + 3, priority - 1]);
+    expect(state.rules.map((rule) => rule.priority)).toEqual([priority + 4, priority - 1]);
     done.length = 0;
     expect(next.sync(null)).toBe(0);
     expect(done).toEqual([]);
+  });
+
+  test("with no other way ends what is not led into the tunnel, IPv6 of a mesh without it too", () => {
+    const last = (change: Partial<ExitWish>): number[][] =>
+      wantedRules("wg0", { ...wish, only: true, ...change }, 1)
+        .filter((rule) => rule.priority > priority + 1)
+        .map((rule) => [rule.family, rule.priority - priority, rule.table]);
+    expect(last({})).toEqual([
+      [4, 2, table],
+      [4, 3, 0],
+      [6, 2, table],
+      [6, 3, 0],
+    ]);
+    expect(last({ through: false })).toEqual([
+      [4, 3, 0],
+      [6, 3, 0],
+    ]);
+    expect(last({ ipv6: false })).toEqual([
+      [4, 2, table],
+      [4, 3, 0],
+      [6, 3, 0],
+    ]);
+  });
+
+  test("a host without IPv6 has no way to end for it; any other refusal is told", () => {
+    const { tables, state } = make();
+    const refusing = (code: string): ExitRoutes =>
+      new ExitRoutes(
+        {
+          ...tables,
+          addRule: (rule) => {
+            const cause = Object.assign(new Error("add rule"), { code });
+            if (rule.family === 6) throw new Error("add rule", { cause });
+            tables.addRule(rule);
+          },
+        },
+        "wg0",
+      );
+    const only = { ...wish, ipv6: false, only: true };
+    refusing("EAFNOSUPPORT").sync(only);
+    expect(state.rules.map(({ table: led }) => led)).toContain(0);
+    expect(() => refusing("EPERM").sync(only)).toThrow("add rule");
   });
 
   test("two interfaces have places of their own, before the kernel's rule for main", () => {

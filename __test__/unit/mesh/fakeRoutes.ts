@@ -18,10 +18,11 @@ export class FakeRoutes implements RouteTable {
     return [...this.#routes];
   }
 
-  add(destination: string, metric: number): void {
+  add(destination: string, metric: number, source: string | null = null): void {
     this.attempts.push(destination);
     if (this.refuse.has(destination)) throw new Error(`EEXIST: ${destination}`);
-    this.#routes.push({ destination, protocol: 111, metric });
+    this.remove(destination, metric);
+    this.#routes.push({ destination, protocol: 111, metric, source });
   }
 
   remove(destination: string, metric: number): void {

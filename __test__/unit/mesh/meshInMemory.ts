@@ -3,7 +3,7 @@ import type { Cidr, IpAddress } from "../../../src/core/types.ts";
 import type { InterfaceAddress } from "../../../src/mesh/interfaceDifference.ts";
 import type { Path } from "../../../src/mesh/mtuPolicy.ts";
 import { Reconciler, type ReconcilerOptions } from "../../../src/mesh/reconciler.ts";
-import { LocalNode } from "../../../src/peers/localNode.ts";
+import { LocalNode, NOTHING_LEARNED } from "../../../src/peers/localNode.ts";
 import { PathTable } from "../../../src/peers/paths.ts";
 import type { Sighting } from "../../../src/peers/peer.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
@@ -41,19 +41,12 @@ export async function makeMesh(change: Partial<ReconcilerOptions> = {}) {
   };
   await make();
   const self = new LocalNode({
+    ...NOTHING_LEARNED,
     publicKey: US,
     hostname: "us",
     meshIp: testDerivation.meshIpv4(US, 0) as IpAddress,
     meshIpv6: testDerivation.meshIpv6(US) as IpAddress,
     wireguardPort: 51820,
-    externalHost: null,
-    externalWireguardPort: null,
-    externalControl: null,
-    candidates: [],
-    networks: [],
-    introducer: false,
-    relays: false,
-    exitNode: false,
     natType: "",
     instance: "us",
   });

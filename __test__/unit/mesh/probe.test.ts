@@ -1,40 +1,16 @@
-import { connect, createServer, type Server, type Socket } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
+import { connect, type Socket } from "node:net";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
 import type { IpAddress } from "../../../src/core/types.ts";
 import { probe, probePaths } from "../../../src/mesh/probe.ts";
 import { ProbeListener } from "../../../src/mesh/probeListener.ts";
-
-const LOCAL = "127.0.0.1" as IpAddress;
-const open: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const thing of open.splice(0)) await thing.close();
-});
+import { LOCAL, open, serve } from "./localServers.ts";
 
 async function listen(options: { readLimitMs?: number } = {}): Promise<number> {
   const listener = new ProbeListener({ clock: systemClock, addresses: [LOCAL], port: 0, ...options });
   open.push(listener);
   await listener.open();
   return listener.ports()[0] ?? 0;
-}
-
-/** A server that does what the test says to each connection. */
-async function serve(onConnection: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    onConnection(socket);
-  });
-  open.push({
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise((resolve) => server.close(resolve));
-    },
-  });
-  await new Promise<void>((resolve) => server.listen(0, LOCAL, resolve));
-  return (server.address() as { port: number }).port;
 }
 
 /** Sends texts, and resolves to all that came back when the other side closes or `untilBytes` have come. */

@@ -148,7 +148,7 @@ describe("the task", () => {
       expect(log.of("foreign change mended").slice(before)).toEqual([{ found: [what] }]);
     }
     await calm();
-    reconciler.setKeepalive(9);
+    reconciler.set({ keepaliveSeconds: 9 });
     await advance(5_000);
     expect(backend.peer(keyOf(1))?.keepaliveSeconds).toBe(9);
   });

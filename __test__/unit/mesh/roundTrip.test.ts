@@ -1,35 +1,10 @@
-import { createServer, type Socket } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { systemClock } from "../../../src/core/clock.ts";
-import type { IpAddress } from "../../../src/core/types.ts";
 import { ProbeListener } from "../../../src/mesh/probeListener.ts";
 import { roundTrip } from "../../../src/mesh/roundTrip.ts";
+import { LOCAL, open, serve } from "./localServers.ts";
 
-const LOCAL = "127.0.0.1" as IpAddress;
 const path = { from: LOCAL, to: LOCAL };
-const open: { close(): unknown }[] = [];
-
-afterEach(async () => {
-  for (const thing of open.splice(0)) await thing.close();
-});
-
-async function serve(onConnection: (socket: Socket) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on("error", () => {});
-    onConnection(socket);
-  });
-  open.push({
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      return new Promise((resolve) => server.close(resolve));
-    },
-  });
-  await new Promise<void>((resolve) => server.listen(0, LOCAL, resolve));
-  return (server.address() as { port: number }).port;
-}
-
 test("a probe listener answers, and the address that did is told", async () => {
   const listener = new ProbeListener({ clock: systemClock, addresses: [LOCAL], port: 0 });
   open.push(listener);

@@ -56,6 +56,17 @@ describe("a peer is silent", () => {
     expect(looks.at(-1)?.waits).toBe(false);
   });
 
+  test("not when a question after its health goes out while it is read, seconds after a message that needs no answer", () => {
+    half(128, 128);
+    half(1_200, 0);
+    nowMs += 9_000;
+    // On one beat the reconciler reads, and so does who looks for what was sent.
+    expect(told(half(96, 0))).toBe("ask");
+    nowMs -= 500;
+    expect(told(half(96, 0))).toBe("ask");
+    expect(told(half(0, 192))).toBe("");
+  });
+
   test("not when it answers only what it is asked: some peers only listen", () => {
     half(128, 128);
     for (let times = 0; times < 60; times += 1) {
@@ -110,6 +121,20 @@ describe("it is worth looking again soon", () => {
     expect(half(32, 32).busy).toBe(false);
   });
 
+  test("not for a question after its health between two sweeps, but for a ping a second", () => {
+    const busyAfter = (ms: number, sent: number): boolean => {
+      nowMs += ms;
+      traffic = { ...traffic, txBytes: traffic.txBytes + sent, rxBytes: traffic.rxBytes + sent };
+      return silence.look([traffic], nowMs, WALL_MS).busy;
+    };
+    busyAfter(5_000, 0);
+    expect([busyAfter(5_000, 208), busyAfter(5_000, 5 * 128), busyAfter(1_500, 128)]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+  });
+
   test("not for what is sent to a peer that is not connected", () => {
     traffic = { ...traffic, lastHandshakeMs: WALL_MS - 200_000 };
     half(0, 0);
@@ -120,6 +145,7 @@ describe("it is worth looking again soon", () => {
 describe("the task", () => {
   const clock = new FakeClock(WALL_MS);
   let sent: number;
+  let received: number;
   let total: number | null;
   let reads: number;
   let told: string[];
@@ -130,7 +156,7 @@ describe("the task", () => {
   const peers = (count = 1): Traffic[] =>
     Array.from({ length: count }, (_, index) => ({
       ...{ publicKey: keyOf(index), rxBytes: 0, txBytes: 0, lastHandshakeMs: clock.wallMs() },
-      ...(index === 0 ? { txBytes: sent } : {}),
+      ...(index === 0 ? { txBytes: sent, rxBytes: received } : {}),
     }));
 
   /** So many pings, one a second, nothing of which is answered. */
@@ -144,6 +170,7 @@ describe("the task", () => {
 
   beforeEach(() => {
     sent = 0;
+    received = 0;
     total = 0;
     reads = 0;
     told = [];
@@ -177,6 +204,18 @@ describe("the task", () => {
     for (let times = 0; times < 12; times += 1) {
       watch.noted(peers());
       await clock.advance(5_000);
+    }
+    expect([reads, told]).toEqual([0, []]);
+  });
+
+  test("reads nothing itself for questions after the health that others watch", async () => {
+    for (let times = 0; times < 12; times += 1) {
+      await clock.advance(5_000);
+      // One peer is asked each 15 s; what the others are sent is not in this one's readings. The total leaves all of them out.
+      if (times % 3 === 0) sent += 192;
+      if (times % 3 === 0) received += 112;
+      total = -times;
+      watch.noted(peers());
     }
     expect([reads, told]).toEqual([0, []]);
   });

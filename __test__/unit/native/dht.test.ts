@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { DhtNode, type DhtOptions } from "@wgmesh/native";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { nodeAddresses } from "../../../src/discovery/dht/nodesFile.ts";
-import { seededRandom } from "../discovery/memoryMesh.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 

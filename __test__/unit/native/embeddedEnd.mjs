@@ -3,11 +3,10 @@
 import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { connect, createServer } from "node:net";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { relayCommands } from "./relayCommands.mjs";
+import { useTestBuild } from "./testBuild.mjs";
 
 const testBuild = process.env.TEST_BUILD === "1" ? useTestBuild() : undefined;
 const native = await import("@wgmesh/native");
@@ -144,17 +143,6 @@ const commands = {
   /** Makes an offload of embedded devices fail; errno 0 for no more. */
   failOffload: ({ name, errno }) => testBuild.failEmbeddedOffload(name, errno),
 };
-
-/** Puts the test build in the place of the addon: whoever asks for that gets it. */
-function useTestBuild() {
-  const require = createRequire(import.meta.url);
-  const folder = fileURLToPath(new URL("../../../native/", import.meta.url));
-  const find = (pattern) => folder + readdirSync(folder).find((file) => pattern.test(file));
-  const usual = find(/^wgmesh\..*\.node$/);
-  const exports = require(find(/^wgmesh-test\..*\.node$/));
-  require.cache[usual] = { id: usual, filename: usual, loaded: true, exports };
-  return exports;
-}
 
 function tell(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);

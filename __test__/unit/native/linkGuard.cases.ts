@@ -11,7 +11,7 @@ import type { Cases } from "../../vm/cases.ts";
 
 const hasLink = (): boolean => native.linkGet("guarded") !== null;
 
-/** Makes the link, guards it, and says so; then goes on with `then`. The guard is `guard`, the addon `native`. */
+/** Has a child guard a link, which is there then, and go on with `then` at once. The guard is `guard`, the addon `native`. */
 async function guarding(then: string): Promise<ChildProcess> {
   execFileSync("ip", ["link", "add", "guarded", "type", "veth", "peer", "name", "other"]);
   // From the project's folder, where these tests are run.
@@ -26,7 +26,6 @@ async function guarding(then: string): Promise<ChildProcess> {
     stdio: ["pipe", "pipe", "inherit"],
   });
   if (child.stdout !== null) await once(child.stdout, "data");
-  assert(hasLink());
   return child;
 }
 
@@ -44,6 +43,7 @@ const becoming = (program: string): string => `
 export const cases: Cases = {
   "a guarded link is removed when its process is killed": async () => {
     const child = await guarding("setInterval(() => {}, 1000);");
+    assert(hasLink());
     child.kill("SIGKILL");
     await gone();
   },
@@ -72,6 +72,7 @@ export const cases: Cases = {
   },
   "a signal to the whole group ends its process, not the guard": async () => {
     const child = await guarding("process.stdin.resume();");
+    assert(hasLink());
     process.kill(-(child.pid ?? 0), "SIGINT");
     await gone();
   },

@@ -119,9 +119,12 @@ export const cases: Cases = {
       relay.sessions().map(({ id, connected }) => [id, connected]),
       [[1, [false, false]]],
     );
+    relay.setLimits({ bytesPerSecond: 1_000_000, sessionBytesPerSecond: 250_000 });
+    assert.throws(() => relay.setLimits({ bytesPerSecond: 0 }), { code: "EINVAL" });
     relay.close();
     relay.close();
     assert.throws(() => relay.sessions(), { code: "EBADF" });
+    assert.throws(() => relay.setLimits({}), { code: "EBADF" });
   },
 
   "closing leaves no thread and no descriptor": async () => {

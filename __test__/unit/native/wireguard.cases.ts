@@ -192,6 +192,21 @@ export const cases: Cases = {
     assert.equal(after.get(c), before.get(a));
     const peers = new Map((await device.read()).peers.map((peer) => [peer.publicKey, peer.hasPresharedKey]));
     assert.deepEqual([peers.get(a), peers.get(b), peers.get(c)], [false, true, true]);
+
+    const changed = async () => {
+      const all = new Map((await device.read()).peers.map((peer) => [peer.publicKey, peer]));
+      return [a, b, c].map((key) => all.get(key)?.presharedKeyChanged);
+    };
+    assert.deepEqual(await changed(), [false, false, false]);
+    const other = Buffer.alloc(32, 5).toString("base64");
+    for (const key of [a, b]) {
+      // By a pipe: what Node.js gives as standard input cannot be opened once more.
+      const change = `echo ${other} | wg set ${device.name} peer ${key} preshared-key /dev/stdin`;
+      execFileSync("sh", ["-c", change]);
+    }
+    assert.deepEqual(await changed(), [true, true, false]);
+    await apply(device, { publicKey: b, presharedKey });
+    assert.deepEqual(await changed(), [true, false, false]);
   }),
 
   "a configuration is whole: what is left out is the default, and a slip is refused": withDevice(

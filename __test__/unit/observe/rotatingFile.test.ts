@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -213,6 +214,23 @@ describe("a full disk", () => {
     expect(readFileSync(full, "utf8")).toBe([...lines, line(1000)].join(""));
     expect(troubles.slice(1)).toEqual([null]);
     expect(file.lost).toBe(0);
+  });
+
+  test("costs no line also where no other line follows", () => {
+    const full = join(disk, "node.audit");
+    const ballast = join(disk, "ballast");
+    writeFileSync(ballast, Buffer.alloc(56 * 1024));
+    const file = openFile({ path: full, maxBytes: 1e9 });
+    const lines = Array.from({ length: 1000 }, (_, index) => line(index));
+    for (const text of lines) file.write(text);
+    file.retry();
+    expect(readFileSync(full).length).toBeLessThan(1000 * 20);
+    rmSync(ballast);
+    file.retry();
+    expect(readFileSync(full, "utf8")).toBe(lines.join(""));
+    expect([troubles.length, troubles.at(-1)]).toEqual([2, null]);
+    file.close();
+    file.retry();
   });
 
   test("costs whole lines beyond what may wait, and they are counted", () => {

@@ -62,13 +62,19 @@ describe("vectors: files", () => {
     ]);
     expect(sightings[1]).not.toHaveProperty("endpoint");
     expect(sightings[1]).not.toHaveProperty("introducer");
-    expect(decodePeerCache(EMPTY, NOW)).toEqual({ sightings: [], problem: null });
+    expect(decodePeerCache(EMPTY, NOW)).toEqual({ sightings: [], mesh: "", problem: null });
   });
 });
 
 test("entries older than 24 h are left out", () => {
   expect(decodePeerCache(FULL, NOW + 24 * HOUR_MS).sightings).toHaveLength(1);
   expect(decodePeerCache(FULL, NOW + 24 * HOUR_MS + 1).sightings).toHaveLength(0);
+});
+
+test("the mesh is written after what other implementations read, and read back", () => {
+  const tagged = encodePeerCache(vectorPeers(), NOW, "ab12");
+  expect(tagged).toBe(FULL.replace(/\n\}$/, ',\n  "mesh": "ab12"\n}'));
+  expect(decodePeerCache(tagged, NOW)).toEqual({ ...decodePeerCache(FULL, NOW), mesh: "ab12" });
 });
 
 test("peers that were only mentioned are not written", () => {

@@ -207,6 +207,24 @@ describe("nodes with one address", () => {
     expect(higherGo.nodes[0]?.store.get(keyOf(2))?.meshIp).toBeNull();
   });
 
+  test("of which a Go node is the loser, which never moves: ours says so once they have a tunnel, until it is gone", async () => {
+    const mesh = new CollisionMesh(clashing(200), [
+      { publicKey: keyOf(1) },
+      { publicKey: keyOf(2), ours: false },
+    ]);
+    const [ours] = mesh.nodes as [CollidingNode];
+    await mesh.calmDown(1);
+    // Anybody could have said so.
+    expect(ours.troubles.list()).toEqual([]);
+    ours.store.noteHandshake(keyOf(2), mesh.clock.wallMs());
+    await mesh.calmDown(2);
+    expect(ours.troubles.list().map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^peer \S+ has the mesh address 10\.8\.0\.1 of this node too.*does not move/),
+    ]);
+    ours.store.remove(keyOf(2), "expired");
+    expect(ours.troubles.list()).toEqual([]);
+  });
+
   test("of IPv6, given by hand: who derives it keeps it, whatever the keys, and all know both", async () => {
     const shared = ip(testDerivation.meshIpv6(keyOf(2)));
     const mesh = new CollisionMesh(testDerivation, [

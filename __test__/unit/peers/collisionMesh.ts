@@ -9,7 +9,7 @@ import { chooseMeshAddresses } from "../../../src/daemon/meshAddresses.ts";
 import { EventLog } from "../../../src/observe/events.ts";
 import { TroubleRegistry } from "../../../src/observe/troubles.ts";
 import type { AddressDerivation } from "../../../src/peers/addresses.ts";
-import { LocalNode } from "../../../src/peers/localNode.ts";
+import { LocalNode, NOTHING_LEARNED } from "../../../src/peers/localNode.ts";
 import type { Sighting } from "../../../src/peers/peer.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { ManualClock } from "../support/manualClock.ts";
@@ -69,15 +69,8 @@ export class CollidingNode {
     this.onInterface = choice.meshIp;
     this.#runs += 1;
     this.self = new LocalNode({
-      ...{ publicKey, hostname: "", wireguardPort: 51820, externalHost: null, externalWireguardPort: null },
-      ...{
-        externalControl: null,
-        candidates: [],
-        networks: [],
-        introducer: false,
-        relays: false,
-        natType: "",
-      },
+      ...NOTHING_LEARNED,
+      ...{ publicKey, hostname: "", wireguardPort: 51820, natType: "" },
       ...{ meshIp: choice.meshIp, meshIpv6: choice.meshIpv6 },
       instance: this.#ours ? `run ${this.#runs}` : "",
     });

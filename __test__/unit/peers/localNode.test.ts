@@ -1,21 +1,14 @@
 import { expect, test } from "vitest";
-import { LocalNode, ownEndpoint, ownLanEndpoint } from "../../../src/peers/localNode.ts";
+import { LocalNode, NOTHING_LEARNED, ownEndpoint, ownLanEndpoint } from "../../../src/peers/localNode.ts";
 import { ip, keyOf } from "../support/announcements.ts";
 
 const initial = {
+  ...NOTHING_LEARNED,
   publicKey: keyOf(1),
   hostname: "node-a",
   meshIp: ip("10.8.0.1"),
   meshIpv6: null,
   wireguardPort: 51820,
-  externalHost: null,
-  externalWireguardPort: null,
-  externalControl: null,
-  candidates: [],
-  networks: [],
-  introducer: false,
-  relays: false,
-  exitNode: false,
   natType: "",
   instance: "0123456789abcdef",
 } as const;

@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { SESSION_LIFETIME_MS } from "../../../src/peers/connected.ts";
-import type { Peer } from "../../../src/peers/peer.ts";
+import { DISCOVERY_METHODS, type Peer } from "../../../src/peers/peer.ts";
 import { ACTIVE_MS, MAX_PEERS } from "../../../src/peers/store.ts";
 import { cidr, ip, keyOf } from "../support/announcements.ts";
 import { testDerivation } from "../support/derivation.ts";
-import { allMethods } from "../support/sightings.ts";
 import { clock, events, mention, open, store, takeEvents, word } from "./storeFixture.ts";
 
 beforeEach(() => open());
@@ -115,7 +114,7 @@ describe("any history", () => {
   const sighting = fc.record(
     {
       publicKey: fc.integer({ min: 1, max: 6 }).map(keyOf),
-      method: fc.constantFrom(...allMethods),
+      method: fc.constantFrom(...DISCOVERY_METHODS),
       meshIp: fc.oneof(
         address,
         fc.integer({ min: 1, max: 6 }).map((number) => ip(testDerivation.meshIpv4(keyOf(number), 0))),

@@ -7,7 +7,7 @@ import { Limits } from "../../../src/privacy/limits.ts";
 import { NonceCache } from "../../../src/privacy/nonceCache.ts";
 import { Recent } from "../../../src/privacy/recent.ts";
 import type { PassedAnnouncement } from "../../../src/wire/dandelion.ts";
-import { seededRandom } from "../discovery/memoryMesh.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 
 const key = (name: string | number): PublicKey => `key ${name}` as PublicKey;
 const message = (number: number): PassedAnnouncement => ({

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { PublicKey } from "../../../src/core/types.ts";
 import { EPOCH_MS, firstEpoch, mendEpoch, nextEpoch } from "../../../src/privacy/epoch.ts";
 import { EpochManager } from "../../../src/privacy/epochManager.ts";
-import { seededRandom } from "../discovery/memoryMesh.ts";
 import { ManualClock } from "../support/manualClock.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 import { settle } from "../support/settle.ts";
 
 const keys = (count: number): PublicKey[] =>

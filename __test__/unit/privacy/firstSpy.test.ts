@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { firstSpy, type Outcome, type Way } from "../../../bench/privacy/firstSpy.ts";
 import { Schedule } from "../../../bench/privacy/schedule.ts";
-import { seeded } from "../../../bench/privacy/seeded.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 
 /** The short form of the table in docs/privacy.md (`npm run bench:privacy`). */
 const attack = { nodes: 200, spies: 0.2, announcements: 80 };
-const against = (way: Way): Outcome => firstSpy(way, attack, seeded(`short ${way}`));
+const against = (way: Way): Outcome => firstSpy(way, attack, seededRandom(`short ${way}`));
 
 test("forty spies among 200 name the maker far less often by stem and fluff than without a stem, or by gossip", () => {
   const stem = against("stem and fluff");
@@ -24,7 +24,7 @@ test("forty spies among 200 name the maker far less often by stem and fluff than
 });
 
 test("the schedule of the simulation gives what is due in the order of time, then of adding", () => {
-  const random = seeded("schedule");
+  const random = seededRandom("schedule");
   const schedule = new Schedule<number>();
   const times = Array.from({ length: 500 }, () => Math.floor(random.unit() * 50));
   for (const [number, atMs] of times.entries()) schedule.add(atMs, number);

@@ -5,7 +5,7 @@ import type { Random } from "../../../src/core/random.ts";
 import type { IpAddress, PublicKey } from "../../../src/core/types.ts";
 import { type Effect, fanOut, Router } from "../../../src/privacy/router.ts";
 import type { PassedAnnouncement } from "../../../src/wire/dandelion.ts";
-import { seededRandom } from "../discovery/memoryMesh.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 
 const key = (name: string): PublicKey => name as PublicKey;
 const message: PassedAnnouncement = {

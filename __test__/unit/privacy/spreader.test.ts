@@ -1,50 +1,29 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { IpAddress, PublicKey } from "../../../src/core/types.ts";
 import { spreading } from "../../../src/daemon/spreading.ts";
+import type { Outcome } from "../../../src/privacy/spreader.ts";
 import { decodeAnnouncement } from "../../../src/wire/announcement.ts";
 import { DANDELION, encodeDandelion, type PassedAnnouncement } from "../../../src/wire/dandelion.ts";
 import { openEnvelope, sealEnvelope } from "../../../src/wire/envelope.ts";
-import { FakeClock } from "../discovery/fakeClock.ts";
 import {
   GOSSIP_PORT,
   isMesh,
   type NodeOptions,
-  seededRandom,
-  TestNode,
+  type TestNode,
   testAddresses,
   testKey,
   testSealer,
 } from "../discovery/memoryMesh.ts";
-import { MemoryNetwork } from "../discovery/memoryNetwork.ts";
+import { useMemoryMesh } from "../discovery/useMemoryMesh.ts";
+import { seededRandom } from "../support/seededRandom.ts";
 
-let clock: FakeClock;
-let network: MemoryNetwork;
-let nodes: TestNode[];
-
-beforeEach(() => {
-  clock = new FakeClock();
-  const chance = seededRandom("network");
-  network = new MemoryNetwork({ clock, unit: () => chance.unit() });
-  nodes = [];
-});
-
-afterEach(async () => {
-  for (const node of nodes) await node.crash();
-  expect(nodes.flatMap(({ failures }) => failures)).toEqual([]);
-});
+const mesh = useMemoryMesh();
 
 /** Each is told of the one before it. */
-async function addToChain(options: NodeOptions): Promise<TestNode> {
-  const number = nodes.length + 1;
+function addToChain(options: NodeOptions): Promise<TestNode> {
+  const number = mesh.nodes.length + 1;
   const staticPeers = number === 1 ? [] : [{ host: `192.0.2.${number - 1}`, port: null }];
-  const node = new TestNode(clock, network, `n${number}`, `192.0.2.${number}`, {
-    lan: false,
-    staticPeers,
-    ...options,
-  });
-  nodes.push(node);
-  await node.start();
-  return node;
+  return mesh.start(`n${number}`, `192.0.2.${number}`, { lan: false, staticPeers, ...options });
 }
 
 const privately = (): NodeOptions => ({ spreading: spreading(true, GOSSIP_PORT) });
@@ -54,10 +33,10 @@ const likeGo: NodeOptions = { instance: "", gossip: "off" };
 
 /** WireGuard's part: those that know each other have a tunnel. */
 function tunnels(): void {
-  for (const node of nodes) {
-    for (const other of nodes) {
+  for (const node of mesh.nodes) {
+    for (const other of mesh.nodes) {
       const mutual = node.store.get(other.key) && other.store.get(node.key);
-      if (mutual) node.store.noteHandshake(other.key, clock.wallMs());
+      if (mutual) node.store.noteHandshake(other.key, mesh.clock.wallMs());
     }
   }
 }
@@ -65,32 +44,23 @@ function tunnels(): void {
 async function passTime(ms: number): Promise<void> {
   for (let left = ms; left > 0; left -= 500) {
     tunnels();
-    await clock.advance(Math.min(left, 500));
+    await mesh.clock.advance(Math.min(left, 500));
   }
 }
 
-const outcomes = (node: TestNode, outcome: string): number => {
-  const text = "wgmesh_dandelion_announcements_total";
-  const counter = node.metrics.counter(text, "announcements by stem and fluff, by what became of them here", {
-    outcome: [
-      "made",
-      "spoken_for",
-      "stemmed",
-      "fluffed",
-      "spread",
-      "repeat",
-      "limited",
-      "refused",
-      "dropped",
-    ],
-  });
-  return counter.value({ outcome: outcome as "made" });
-};
+/** As an operator sees it. */
+function outcomes(node: TestNode, outcome: Outcome): number {
+  const families = node.metrics.snapshot();
+  const counter = families.find(({ name }) => name === "wgmesh_dandelion_announcements_total");
+  if (counter === undefined) throw new Error("nothing is counted");
+  // What never happened has no sample yet.
+  return Number(counter.samples.find(({ labels }) => labels.outcome === outcome)?.value ?? 0);
+}
 
 /** What was said on the underlay and in the mesh. */
 function said(): { type: string; inMesh: boolean; names: number }[] {
-  return network.sent.flatMap(({ data, to }) => {
-    const envelope = openEnvelope(data, testSealer(), clock.wallMs());
+  return mesh.network.sent.flatMap(({ data, to }) => {
+    const envelope = openEnvelope(data, testSealer(), mesh.clock.wallMs());
     if (!envelope.ok) return [];
     const decoded = decodeAnnouncement(envelope.payload);
     const names = decoded.ok && envelope.type !== DANDELION ? decoded.value.knownPeers.length : 0;
@@ -102,13 +72,13 @@ describe("a chain of nodes becomes a mesh", () => {
   test("of private ones, without a message that names a third, nor one by stem outside the tunnels", async () => {
     for (let index = 0; index < 6; index += 1) await addToChain(privately());
     await passTime(40_000);
-    expect(isMesh(nodes)).toBe(true);
+    expect(isMesh(mesh.nodes)).toBe(true);
     const all = said();
     expect(all.filter(({ names }) => names > 0)).toEqual([]);
     const dandelions = all.filter(({ type }) => type === DANDELION);
     expect(dandelions.length).toBeGreaterThan(6);
     expect(dandelions.every(({ inMesh }) => inMesh)).toBe(true);
-    for (const node of nodes) {
+    for (const node of mesh.nodes) {
       expect(outcomes(node, "made")).toBeGreaterThan(0);
       expect(node.discovery.layers()).toContainEqual(
         expect.objectContaining({
@@ -128,7 +98,7 @@ describe("a chain of nodes becomes a mesh", () => {
     await addToChain(privately());
     await addToChain(likeGo);
     await passTime(120_000);
-    expect(isMesh(nodes)).toBe(true);
+    expect(isMesh(mesh.nodes)).toBe(true);
     expect(outcomes(plain, "made") + outcomes(plain, "spoken_for")).toBe(0);
     expect(outcomes(plain, "spread") + outcomes(plain, "fluffed")).toBeGreaterThan(0);
     expect(plain.discovery.layers()).toContainEqual(
@@ -146,7 +116,7 @@ describe("what is said by stem and fluff", () => {
     hearer = await addToChain(privately());
     neighbour = await addToChain(privately());
     await passTime(5_000);
-    expect(isMesh(nodes)).toBe(true);
+    expect(isMesh(mesh.nodes)).toBe(true);
   });
 
   const word = (origin: PublicKey, fields: Partial<PassedAnnouncement> = {}): PassedAnnouncement => ({
@@ -154,7 +124,7 @@ describe("what is said by stem and fluff", () => {
     meshIp: testAddresses.meshIpv4(origin, 0) as IpAddress,
     endpoint: "198.51.100.9:51820",
     hopCount: 4,
-    timestampSeconds: Math.floor(clock.wallMs() / 1000),
+    timestampSeconds: Math.floor(mesh.clock.wallMs() / 1000),
     nonce: random.bytes(16).toString("hex"),
     ageSeconds: 1,
     fluff: true,
@@ -164,7 +134,7 @@ describe("what is said by stem and fluff", () => {
   async function say(message: PassedAnnouncement, host: string): Promise<void> {
     const datagram = sealEnvelope(DANDELION, encodeDandelion(message), testSealer(), random);
     const to = { host: testAddresses.meshIpv4(hearer.key, 0), port: GOSSIP_PORT };
-    network.inject({ host, port: GOSSIP_PORT }, to, datagram);
+    mesh.network.inject({ host, port: GOSSIP_PORT }, to, datagram);
     await passTime(500);
   }
 
@@ -236,7 +206,7 @@ describe("what is said by stem and fluff", () => {
           random,
         );
         const to = { host: meshAddress(hearer), port: GOSSIP_PORT };
-        network.inject({ host: meshAddress(neighbour), port: GOSSIP_PORT }, to, datagram);
+        mesh.network.inject({ host: meshAddress(neighbour), port: GOSSIP_PORT }, to, datagram);
       }
       await passTime(500);
     }

@@ -72,7 +72,7 @@ const deadPeer: PeerView = {
 };
 
 /** The node of the `rpc` vectors: two active peers, one dead. */
-export const vectorStatus: DaemonStatus = {
+const vectorStatus: DaemonStatus = {
   state: "running",
   pid: 4711,
   version: "dev",
@@ -100,6 +100,7 @@ export const vectorStatus: DaemonStatus = {
   warnings: [],
   mtu: 1420,
   health: { healthy: 1, suspect: 1, reconnecting: 0, evicted: 0, cooling: 0 },
+  exitNode: { wanted: "gateway", publicKey: null, reason: "is not known now", only: true },
 };
 
 export const vectorEvents: readonly KeptEvent[] = [
@@ -121,7 +122,7 @@ export const vectorLogLine: LogLine = {
   msg: "reconcile failed",
 };
 
-export const vectorAuditEntry: AuditEntry = {
+const vectorAuditEntry: AuditEntry = {
   time: "2026-01-01T00:00:00.000Z",
   actor: { kind: "process", uid: 0, user: "root", login: "ann", pid: 12 },
   action: "daemon.reload",
@@ -166,6 +167,7 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
     status: () => vectorStatus,
     peers: () => [knownPeer, silentPeer, deadPeer],
     isActive: (peer) => peer !== deadPeer,
+    departed: () => [],
     reload: async () => {
       calls.push("reload");
       return { changed: ["log-level"], warning: null, restart: [] };

@@ -104,6 +104,13 @@ describe("our members", () => {
         warnings: [],
         mtu: 1420,
         health: { healthy: 1, suspect: 1, reconnecting: 0, evicted: 0, cooling: 0 },
+        exit_node: {
+          wanted: "gateway",
+          state: "waiting",
+          pubkey: null,
+          reason: "is not known now",
+          only: true,
+        },
       },
       id: 1,
     });

@@ -74,6 +74,8 @@ describe("a systemd service", () => {
     );
     expect(files()).toEqual(["service-user", "wg0.secret"]);
     expect(recording.ran).toEqual([
+      // The interface is not networkd's.
+      "networkctl reload",
       "systemd-sysusers /etc/sysusers.d/wgmesh.conf",
       "systemctl daemon-reload",
       "systemctl restart wgmesh@wg0.service",
@@ -99,11 +101,13 @@ describe("a systemd service", () => {
   test("leaves key and configuration, and with --purge nothing", async () => {
     await install("wg0", "[Service]\n");
     await recording.host.write("/var/lib/wgmesh/wg0.json", "{}", 0o600);
+    await recording.host.write("/var/lib/wgmesh/.wg0.json.0123456789ab.tmp", "{}", 0o600);
+    await recording.host.write("/etc/wgmesh/wg0.cred", "encrypted", 0o600);
     await recording.host.write("/run/wgmesh/wg0.lock", "", 0o600);
     recording.ran.length = 0;
     expect(uninstallSystemd(recording.host, name("wg0"), false)).toEqual({
       installed: true,
-      kept: ["/etc/wgmesh/wg0.toml", "/etc/wgmesh/wg0.secret", "/var/lib/wgmesh"],
+      kept: ["/etc/wgmesh/wg0.toml", "/etc/wgmesh/wg0.secret", "/etc/wgmesh/wg0.cred", "/var/lib/wgmesh"],
     });
     expect(recording.ran[0]).toBe("systemctl stop wgmesh@wg0.service");
     expect(recording.ran.indexOf("chown -Rh root:root /var/lib/wgmesh")).toBeLessThan(

@@ -10,7 +10,7 @@ import {
   parsePublicKey,
 } from "../../../src/core/types.ts";
 import { transitiveEndpoint } from "../../../src/wire/endpointRules.ts";
-import type { Announcement, KnownPeer, Mention, NatType } from "../../../src/wire/types.ts";
+import type { Announcement, Mention, NatType } from "../../../src/wire/types.ts";
 
 /** A key made of one repeated byte pair: distinct for each number up to 65535. */
 export function keyOf(number: number): PublicKey {
@@ -31,6 +31,24 @@ function known<T>(value: T | null): T {
   if (value === null) throw new Error("a test's own value does not parse");
   return value;
 }
+
+/** What a node says that has nothing to add. */
+export const plainAnnouncement: Announcement = {
+  publicKey: keyOf(1),
+  hostname: "node-a",
+  meshIp: ip("10.8.44.88"),
+  meshIpv6: null,
+  wgEndpoint: "203.0.113.5:51820",
+  introducer: false,
+  networks: [],
+  timestampSeconds: 1_767_225_600,
+  knownPeers: [],
+  observedEndpoint: "",
+  natType: "",
+  instance: "",
+  relays: false,
+  settled: false,
+};
 
 export const arbitraryIpv4 = fc.ipV4().map(ip);
 export const arbitraryIpv6 = fc.ipV6().map(ip);
@@ -65,8 +83,6 @@ const knownPeerFields = {
   introducer: fc.boolean(),
   natType: fc.constantFrom<NatType>("cone", "symmetric", "unknown", ""),
 };
-
-export const arbitraryKnownPeer: fc.Arbitrary<KnownPeer> = fc.record(knownPeerFields);
 
 const arbitraryMention: fc.Arbitrary<Mention> = fc.record(
   { ...knownPeerFields, ageSeconds: fc.integer({ min: 1, max: 86_400 }) },

@@ -1,18 +1,6 @@
 import fc from "fast-check";
-import type { DiscoveryMethod, NatType, Sighting } from "../../../src/peers/peer.ts";
+import { DISCOVERY_METHODS, type NatType, type Sighting } from "../../../src/peers/peer.ts";
 import { arbitraryIpv4, arbitraryIpv6, cidr, keyOf } from "./announcements.ts";
-
-export const allMethods: readonly DiscoveryMethod[] = [
-  "lan",
-  "dht-rendezvous",
-  "dht-ipv6-sync",
-  "dht",
-  "static",
-  "gossip",
-  "dht-transitive",
-  "gossip-transitive",
-  "cache",
-];
 
 const endpoint = fc.record({
   host: fc.oneof(arbitraryIpv4, arbitraryIpv6),
@@ -23,7 +11,7 @@ const endpoint = fc.record({
 export const arbitrarySighting: fc.Arbitrary<Sighting> = fc.record(
   {
     publicKey: fc.constant(keyOf(1)),
-    method: fc.constantFrom(...allMethods),
+    method: fc.constantFrom(...DISCOVERY_METHODS),
     hostname: fc.constantFrom("", "node-a", "node-b"),
     meshIp: arbitraryIpv4,
     meshIpv6: arbitraryIpv6,

@@ -8,7 +8,7 @@ import {
 import { envelopeSize } from "../../../src/wire/envelope.ts";
 import { type JsonObject, readJson } from "../../../src/wire/json.ts";
 import type { Announcement } from "../../../src/wire/types.ts";
-import { arbitraryAnnouncement, cidr, ip, keyOf } from "../support/announcements.ts";
+import { arbitraryAnnouncement, cidr, keyOf, plainAnnouncement as plain } from "../support/announcements.ts";
 import { vectors } from "../support/vectors.ts";
 
 const NO_LIMIT = Number.POSITIVE_INFINITY;
@@ -22,23 +22,6 @@ function decoded(payload: string): Announcement {
   if (!result.ok) throw new Error(`refused at ${result.stage}`);
   return result.value;
 }
-
-const plain: Announcement = {
-  publicKey: keyOf(1),
-  hostname: "node-a",
-  meshIp: ip("10.8.44.88"),
-  meshIpv6: null,
-  wgEndpoint: "203.0.113.5:51820",
-  introducer: false,
-  networks: [],
-  timestampSeconds: 1_767_225_600,
-  knownPeers: [],
-  observedEndpoint: "",
-  natType: "",
-  instance: "",
-  relays: false,
-  settled: false,
-};
 
 describe("vectors: envelopes, decoded and encoded again, give the same text", () => {
   const announcements = vectors<{ plaintext: string; opened_type: string; open_announcement: string }>(

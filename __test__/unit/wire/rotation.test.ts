@@ -2,8 +2,7 @@ import { describe, expect, test } from "vitest";
 import { decodeAnnouncement, encodeAnnouncement } from "../../../src/wire/announcement.ts";
 import { type JsonObject, readJson } from "../../../src/wire/json.ts";
 import { type RotationNotice, readRotations, rotationText } from "../../../src/wire/rotation.ts";
-import type { Announcement } from "../../../src/wire/types.ts";
-import { ip, keyOf } from "../support/announcements.ts";
+import { plainAnnouncement } from "../support/announcements.ts";
 import { vectors } from "../support/vectors.ts";
 
 const parsed = (text: string): JsonObject => readJson(text, 100_000) as JsonObject;
@@ -18,23 +17,8 @@ test.each(vectors<{ json: string; what: string; grace_seconds: number }>("rotati
   },
 );
 
-const announcement: Announcement = {
-  publicKey: keyOf(1),
-  hostname: "node-a",
-  meshIp: ip("10.8.44.88"),
-  meshIpv6: null,
-  wgEndpoint: "203.0.113.5:51820",
-  introducer: false,
-  networks: [],
-  timestampSeconds: 1_767_225_600,
-  knownPeers: [],
-  observedEndpoint: "",
-  natType: "",
-  instance: "",
-};
-
 function carried(rotations: readonly RotationNotice[]): readonly RotationNotice[] | undefined {
-  const { payload } = encodeAnnouncement("HELLO", { ...announcement, rotations });
+  const { payload } = encodeAnnouncement("HELLO", { ...plainAnnouncement, rotations });
   const decoded = decodeAnnouncement(parsed(payload));
   if (!decoded.ok) throw new Error(decoded.stage);
   return decoded.value.rotations;
@@ -53,7 +37,7 @@ describe("in an announcement", () => {
   });
 
   test("nothing is said where there is nothing to say", () => {
-    expect(encodeAnnouncement("HELLO", announcement).payload).not.toContain("rotation");
+    expect(encodeAnnouncement("HELLO", plainAnnouncement).payload).not.toContain("rotation");
     expect(carried([])).toBeUndefined();
   });
 

@@ -24,6 +24,7 @@ const whole = {
 const unseen = {
   publicKey,
   hasPresharedKey: true,
+  presharedKeyChanged: false,
   allowedIps: [],
   keepaliveSeconds: 0,
   lastHandshakeMs: 0,
@@ -101,6 +102,7 @@ describe("the backend", () => {
     const state = (endpoint: string | null) => ({
       publicKey,
       hasPresharedKey: true,
+      presharedKeyChanged: false,
       endpoint,
       allowedIps: ["10.1.2.3/32"],
       keepaliveSeconds: 25,

@@ -1,3 +1,6 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { MeshNode } from "../../mesh/harness/node.ts";
 import { formMesh, type Member, SteadyPing } from "../../mesh/harness/ping.ts";
@@ -41,7 +44,10 @@ describe("wgmesh restart with the kernel's WireGuard", () => {
     await restarted.pingUntilAnswered("10.77.0.1", allowanceMs(1000));
     const kernel = await kernelOf(restarted);
 
-    const pings = [new SteadyPing(steady, before.mesh_ip, 200), new SteadyPing(restarted, "10.77.0.1", 200)];
+    const pings = [
+      new SteadyPing(steady, before.mesh_ip, 200, true),
+      new SteadyPing(restarted, "10.77.0.1", 200, true),
+    ];
     await delay(1000);
     const since = restarted.log.length;
     // Not by `wgmesh restart`: it has no patience with an emulated machine.
@@ -64,6 +70,45 @@ describe("wgmesh restart with the kernel's WireGuard", () => {
     ).toBeDefined();
     expect(await restarted.stop()).toEqual({ code: 0, signal: null });
     expect(await restarted.hasInterface()).toBe(false);
+  });
+
+  test("writes the mesh's preshared key again, so a wrong one that somebody has set is mended", async () => {
+    const seen = await steady.untilRunning();
+    await restarted.startAndWait();
+    await restarted.pingUntilAnswered(seen.mesh_ip, allowanceMs(1000));
+    const keysOfPeers = async (): Promise<string> =>
+      (await restarted.exec(["wg", "show", "wg0", "preshared-keys"])).stdout;
+    const right = await keysOfPeers();
+    expect(right).toContain(`${seen.pubkey}\t`);
+    expect(right).not.toContain("(none)");
+    const file = path.join(restarted.host.folder, "wrong.key");
+    writeFileSync(file, `${randomBytes(32).toString("base64")}\n`, { mode: 0o600 });
+    // The daemon mends it with its next look at the interface too: it sleeps until the key is seen to be wrong and the order to
+    // restart waits at its socket.
+    const { pid } = await restarted.untilRunning();
+    const since = restarted.log.length;
+    process.kill(pid, "SIGSTOP");
+    let restarting: Promise<unknown>;
+    try {
+      await restarted.exec(["wg", "set", "wg0", "peer", seen.pubkey, "preshared-key", file]);
+      const wrong = await keysOfPeers();
+      expect(wrong).toContain(`${seen.pubkey}\t`);
+      expect(wrong).not.toBe(right);
+      restarting = restarted.rpc("daemon.restart");
+      await delay(300);
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await restarting;
+    await until("the successor is ready", allowanceMs(3000), () =>
+      restarted.findLog(({ text }) => text.includes("wgmeshd is ready"), since),
+    );
+    await until("the key is the mesh's", allowanceMs(1000), async () => (await keysOfPeers()) === right);
+    expect(
+      restarted.findLog(({ text }) => text.includes("interface taken over as it is"), since),
+    ).toBeDefined();
+    await restarted.untilRunning();
+    expect(await restarted.stop()).toEqual({ code: 0, signal: null });
   });
 
   test("leaves no interface when its process is ended between its two programs", async () => {

@@ -3,18 +3,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { answeredInARow } from "../../mesh/harness/pingOutput.ts";
+import { addMachine } from "../namespace.ts";
 import { run } from "../scale/wg.ts";
 import { identity } from "./support.ts";
 
 /** A WireGuard interface `wgfar` (10.77.0.2) in a namespace `far`, 192.0.2.2 on the underlay; its public key. */
 export function farNode(port: number, nearPort: number): string {
   const inFar = (...args: string[]) => run("ip", "netns", "exec", "far", ...args);
-  run("ip", "netns", "add", "far");
-  run("ip", "link", "add", "near0", "type", "veth", "peer", "name", "far0", "netns", "far");
-  run("ip", "addr", "add", "192.0.2.1/24", "dev", "near0");
-  run("ip", "link", "set", "near0", "up");
-  inFar("ip", "addr", "add", "192.0.2.2/24", "dev", "far0");
-  inFar("ip", "link", "set", "far0", "up");
+  addMachine(run, "far", { near: "near0", far: "far0", network: "192.0.2" });
   inFar("ip", "link", "add", "wgfar", "type", "wireguard");
   writeFileSync("/run/far.key", run("wg", "genkey"), { mode: 0o600 });
   const nearPeer = [

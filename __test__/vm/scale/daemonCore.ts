@@ -6,7 +6,7 @@ import { linuxSystem } from "../../../src/daemon/linuxSystem.ts";
 import { meshAddresses } from "../../../src/identity/derivation.ts";
 import { Reconciler } from "../../../src/mesh/reconciler.ts";
 import { defaultReconcileSettings } from "../../../src/mesh/reconcileSettings.ts";
-import { LocalNode } from "../../../src/peers/localNode.ts";
+import { LocalNode, NOTHING_LEARNED } from "../../../src/peers/localNode.ts";
 import { PathTable } from "../../../src/peers/paths.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
 import { ReplaceableBackend } from "../../../src/wireguard/replaceableBackend.ts";
@@ -36,19 +36,12 @@ export async function daemonCore(subject: Subject): Promise<DaemonCore> {
   if (ownKey === null) throw new Error(`${name} has no key`);
   const log = new MemoryLog();
   const self = new LocalNode({
+    ...NOTHING_LEARNED,
     publicKey: ownKey,
     hostname: "us",
     meshIp: meshIp(ownKey),
     meshIpv6: meshIpv6(ownKey),
     wireguardPort: backend.listenPort(),
-    externalHost: null,
-    externalWireguardPort: null,
-    externalControl: null,
-    candidates: [],
-    networks: [],
-    introducer: false,
-    relays: false,
-    exitNode: false,
     natType: "",
     instance: "us",
   });

@@ -8,6 +8,7 @@ import type { Cidr, PublicKey } from "../../../src/core/types.ts";
 import type { WantedPeer } from "../../../src/wireguard/backend.ts";
 import { answeredInARow } from "../../mesh/harness/pingOutput.ts";
 import { note } from "../cases.ts";
+import { addMachine } from "../namespace.ts";
 import { nodes, stepsOf } from "./population.ts";
 import type { Subject } from "./subject.ts";
 import { assertHolds, run } from "./wg.ts";
@@ -60,12 +61,7 @@ export async function pingWhileOthersChange(subject: Subject, others: number): P
 /** Makes the other end: `wgfar` in a namespace of its own, behind a veth pair. */
 function farPeer(ourKey: string, subject: Subject): WantedPeer {
   const inFar = (...args: string[]) => run("ip", "netns", "exec", NAMESPACE, ...args);
-  run("ip", "netns", "add", NAMESPACE);
-  run("ip", "link", "add", "scalenear0", "type", "veth", "peer", "name", "scalefar0", "netns", NAMESPACE);
-  run("ip", "addr", "add", "172.30.0.1/24", "dev", "scalenear0");
-  run("ip", "link", "set", "scalenear0", "up");
-  inFar("ip", "addr", "add", "172.30.0.2/24", "dev", "scalefar0");
-  inFar("ip", "link", "set", "scalefar0", "up");
+  addMachine(run, NAMESPACE, { near: "scalenear0", far: "scalefar0", network: "172.30.0" });
   inFar("ip", "link", "add", "wgfar", "type", "wireguard");
   writeFileSync(PRIVATE_KEY, run("wg", "genkey"), { mode: 0o600 });
   subject.presharedKey.save(PRESHARED_KEY);

@@ -3,10 +3,8 @@
 // milliseconds that took. TIMING (JSON of setEmbeddedTiming) needs the addon built for tests. Plain JavaScript, so that it
 // needs no bundling.
 
-import { readdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { useTestBuild } from "../../unit/native/testBuild.mjs";
 
 const [name, mtu, timing] = process.argv.slice(2);
 if (timing !== undefined) useTestBuild().setEmbeddedTiming(JSON.parse(timing));
@@ -21,14 +19,3 @@ for await (const line of createInterface({ input: process.stdin })) {
   console.log(JSON.stringify({ type: "closed", ms: performance.now() - before }));
 }
 process.exit(0);
-
-/** The addon built for tests stands in for the usual one in what is imported after this. */
-function useTestBuild() {
-  const require = createRequire(import.meta.url);
-  const folder = fileURLToPath(new URL("../../../native/", import.meta.url));
-  const find = (pattern) => folder + readdirSync(folder).find((file) => pattern.test(file));
-  const usual = find(/^wgmesh\..*\.node$/);
-  const exports = require(find(/^wgmesh-test\..*\.node$/));
-  require.cache[usual] = { id: usual, filename: usual, loaded: true, exports };
-  return exports;
-}

@@ -10,7 +10,7 @@ export type Kind = "embedded" | "wireguard-go" | "kernel";
  * What the tests run on unless they say otherwise. The other kinds are for checking the tests: what they ask for must hold
  * for WireGuard as everybody knows it.
  */
-export const testedKind = (process.env.WGMESH_TUNNEL ?? "embedded") as Kind;
+const testedKind = (process.env.WGMESH_TUNNEL ?? "embedded") as Kind;
 
 const program = path.resolve("__test__/wireguard/harness/embedded.mjs");
 const LIMIT_MS = 60_000;

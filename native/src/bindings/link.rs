@@ -67,6 +67,7 @@ pub struct Route {
     pub table: u32,
     pub protocol: u32,
     pub metric: u32,
+    pub source: Option<String>,
     #[napi(js_name = "type")]
     pub kind: String,
 }
@@ -209,6 +210,7 @@ pub fn route_list(link_name: Option<String>) -> napi::Result<Vec<Route>> {
             table: route.table,
             protocol: route.protocol.into(),
             metric: route.metric,
+            source: route.source.map(|address| address.to_string()),
             kind: route.kind,
         });
         // Asked for one link, only its name is known, and so the routes of others have none.
@@ -222,6 +224,7 @@ pub struct RouteProperties {
     pub metric: u32,
     pub gateway: Option<String>,
     pub protocol: u32,
+    pub source: Option<String>,
 }
 
 #[napi]
@@ -260,14 +263,16 @@ fn unicast(destination: &str, properties: &RouteProperties) -> Result<routes::Un
     let protocol = u8::try_from(properties.protocol).ok().filter(|number| *number != 0);
     let protocol =
         protocol.ok_or_else(|| refused(format!("protocol {} is not in 1..255", properties.protocol)))?;
-    let gateway = match &properties.gateway {
-        None => None,
+    let of_family = |what: &str, text: &Option<String>| match text {
+        None => Ok(None),
         Some(text) => match text.parse::<IpAddr>() {
-            Ok(address) if address.is_ipv4() == destination.address.is_ipv4() => Some(address),
-            _ => return Err(refused(format!("gateway {text:?} is no address of its family"))),
+            Ok(address) if address.is_ipv4() == destination.address.is_ipv4() => Ok(Some(address)),
+            _ => Err(refused(format!("{what} {text:?} is no address of its family"))),
         },
     };
-    Ok(routes::Unicast { destination, link_index: 0, gateway, metric: properties.metric, protocol })
+    let gateway = of_family("gateway", &properties.gateway)?;
+    let source = of_family("source", &properties.source)?;
+    Ok(routes::Unicast { destination, link_index: 0, gateway, metric: properties.metric, source, protocol })
 }
 
 /// The index of a link; ENODEV when there is none of that name.

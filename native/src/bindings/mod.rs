@@ -8,6 +8,8 @@ mod backup;
 mod dht;
 mod identity;
 mod keys;
+#[cfg(target_os = "linux")]
+mod later;
 mod link;
 mod membership;
 mod os;
@@ -18,6 +20,8 @@ mod proof;
 mod relay;
 #[cfg(target_os = "linux")]
 mod routing;
+#[cfg(target_os = "linux")]
+mod slot;
 #[cfg(feature = "test-exports")]
 mod test_exports;
 mod wireguard;

@@ -1,7 +1,7 @@
 //! The data plane of the relay.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Status;
@@ -10,6 +10,7 @@ use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 
 use super::guarded;
+use super::slot::Slot;
 use crate::error::{Error, Result};
 use crate::relay::{self, Limits, ServerOptions, TOKEN_BYTES, Token};
 use crate::wireguard::beside::Datagram;
@@ -44,38 +45,6 @@ fn number(count: u64) -> i64 {
 
 fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Something that is gone once it was closed.
-struct Slot<T>(Mutex<Option<T>>);
-
-impl<T> Slot<T> {
-    fn new(value: T) -> Self {
-        Self(Mutex::new(Some(value)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        // What panicked in a call can at least be closed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn with<R>(&self, what: &'static str, call: impl FnOnce(&T) -> Result<R>) -> Result<R> {
-        self.lock().as_ref().map_or_else(|| Err(closed(what)), call)
-    }
-
-    fn take(&self, what: &'static str) -> Result<T> {
-        self.lock().take().ok_or_else(|| closed(what))
-    }
-
-    fn close(&self) {
-        // Dropped without the lock: its thread is joined.
-        let value = self.lock().take();
-        drop(value);
-    }
-}
-
-fn closed(what: &'static str) -> Error {
-    Error::new("EBADF", "use", what, "it was closed")
 }
 
 // ---- server ----------------------------------------------------------------------------------------------------------
@@ -151,6 +120,18 @@ impl RelayServer {
             let or_any = |rate: u32| if rate == 0 { u32::MAX } else { rate };
             let limits = limits(or_any(bytes_per_second), or_any(packets_per_second));
             self.slot.with("the relay", |server| server.add(tokens, Some(limits)))
+        })
+    }
+
+    /// Bytes a second: of all together, and of each session there is.
+    #[napi]
+    pub fn set_limits(&self, bytes_per_second: u32, session_bytes_per_second: u32) -> napi::Result<()> {
+        let (all, each) = (bytes_per_second.into(), session_bytes_per_second.into());
+        guarded(|| {
+            self.slot.with("the relay", |server| {
+                server.set_limits(all, each);
+                Ok(())
+            })
         })
     }
 

@@ -1,8 +1,12 @@
 //! Policy rules, tables of routes, and the packet filter.
 
+use std::net::IpAddr;
+
+use napi::bindgen_prelude::AsyncTask;
 use napi_derive::napi;
 
 use super::guarded;
+use super::later::{Later, later};
 use crate::error::{Error, Result};
 use crate::link::name::LinkName;
 use crate::link::network::Network;
@@ -78,20 +82,39 @@ pub fn rule_delete(rule: PolicyRule) -> napi::Result<()> {
     guarded(|| rules::delete(&native(&rule)?))
 }
 
+#[napi(object, use_nullable = true)]
+pub struct DefaultRoute {
+    pub family: u32,
+    pub source: Option<String>,
+}
+
 #[napi]
-pub fn default_route_add(link_name: String, table: u32, family: u32) -> napi::Result<()> {
+pub fn default_route_add(
+    link_name: String,
+    table: u32,
+    family: u32,
+    source: Option<String>,
+) -> napi::Result<()> {
     guarded(|| {
+        let ipv6 = is_ipv6(family)?;
+        let source = source.map(|text| match text.parse::<IpAddr>() {
+            Ok(address) if address.is_ipv6() == ipv6 => Ok(address),
+            _ => Err(Error::new("EINVAL", "use source", text, "it is no address of the family")),
+        });
         let link = links::require(&LinkName::parse(&link_name)?, "add default route via")?;
-        rules::add_default(link.index, &link_name, table, is_ipv6(family)?)
+        rules::add_default(link.index, &link_name, table, ipv6, source.transpose()?)
     })
 }
 
 #[napi]
-pub fn default_route_families(link_name: String, table: u32) -> napi::Result<Vec<u32>> {
+pub fn default_route_list(link_name: String, table: u32) -> napi::Result<Vec<DefaultRoute>> {
     guarded(|| {
         let Some(link) = links::get(&LinkName::parse(&link_name)?)? else { return Ok(Vec::new()) };
-        let (v4, v6) = rules::has_defaults(link.index, table)?;
-        Ok([(v4, 4), (v6, 6)].into_iter().filter_map(|(has, family)| has.then_some(family)).collect())
+        let found = rules::defaults(link.index, table)?.into_iter().map(|route| DefaultRoute {
+            family: if route.ipv6 { 6 } else { 4 },
+            source: route.source.map(|address| address.to_string()),
+        });
+        Ok(found.collect())
     })
 }
 
@@ -103,9 +126,15 @@ pub fn mark_own_sockets(fwmark: u32) -> napi::Result<u32> {
     })
 }
 
+// The kernel loads the modules of its packet filter when somebody asks for the first time, and has whoever asks wait.
+
 #[napi]
-pub fn masquerade_set(interface_name: String, sources: Vec<String>, except: Vec<String>) -> napi::Result<()> {
-    guarded(|| {
+pub fn masquerade_set(
+    interface_name: String,
+    sources: Vec<String>,
+    except: Vec<String>,
+) -> AsyncTask<Later<()>> {
+    later("masqueradeSet", move || {
         LinkName::parse(&interface_name)?;
         let parse =
             |texts: &[String]| texts.iter().map(|text| Network::parse(text)).collect::<Result<Vec<_>>>();
@@ -115,16 +144,16 @@ pub fn masquerade_set(interface_name: String, sources: Vec<String>, except: Vec<
 }
 
 #[napi]
-pub fn masquerade_remove(interface_name: String) -> napi::Result<()> {
-    guarded(|| {
+pub fn masquerade_remove(interface_name: String) -> AsyncTask<Later<()>> {
+    later("masqueradeRemove", move || {
         LinkName::parse(&interface_name)?;
         masquerade::remove(&interface_name)
     })
 }
 
 #[napi]
-pub fn masquerade_families(interface_name: String) -> napi::Result<Vec<u32>> {
-    guarded(|| {
+pub fn masquerade_families(interface_name: String) -> AsyncTask<Later<Vec<u32>>> {
+    later("masqueradeFamilies", move || {
         LinkName::parse(&interface_name)?;
         let (v4, v6) = masquerade::exists(&interface_name)?;
         Ok([(v4, 4), (v6, 6)].into_iter().filter_map(|(has, family)| has.then_some(family)).collect())
@@ -132,6 +161,6 @@ pub fn masquerade_families(interface_name: String) -> napi::Result<Vec<u32>> {
 }
 
 #[napi]
-pub fn packet_filter() -> napi::Result<String> {
-    guarded(ruleset::read)
+pub fn packet_filter() -> AsyncTask<Later<String>> {
+    later("packetFilter", ruleset::read)
 }

@@ -20,6 +20,7 @@ use crate::memory::scrub_stack;
 use crate::wireguard::beside::{self, Port};
 use crate::wireguard::device::Device;
 use crate::wireguard::process::{self, Leftover, ProcessOptions};
+use crate::wireguard::set_keys::SetKeys;
 use crate::wireguard::{Kind, json};
 
 /// What only wireguard-go needs.
@@ -80,6 +81,8 @@ impl From<beside::Datagram> for BesideDatagram {
 struct Slot {
     name: String,
     device: Mutex<Option<Box<dyn Device>>>,
+    /// Only ever locked while the device is.
+    keys: Mutex<SetKeys>,
 }
 
 impl Slot {
@@ -87,6 +90,10 @@ impl Slot {
     fn lock(&self) -> MutexGuard<'_, Option<Box<dyn Device>>> {
         // A call that panicked (a bug, reported as such) leaves a device that can at least be closed.
         self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keys(&self) -> MutexGuard<'_, SetKeys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn with<T>(&self, operation: &'static str, call: impl FnOnce(&mut dyn Device) -> Result<T>) -> Result<T> {
@@ -114,7 +121,11 @@ impl WireGuardDevice {
                 name: name.to_string(),
                 index: device.index(),
                 adopted: device.adopted(),
-                slot: Arc::new(Slot { name: name.to_string(), device: Mutex::new(Some(device)) }),
+                slot: Arc::new(Slot {
+                    name: name.to_string(),
+                    device: Mutex::new(Some(device)),
+                    keys: Mutex::default(),
+                }),
                 port: OnceLock::new(),
             })
         })
@@ -148,7 +159,9 @@ impl WireGuardDevice {
     #[napi]
     pub fn reset(&self) -> AsyncTask<Call<()>> {
         let index = self.index;
+        let slot = Arc::clone(&self.slot);
         self.later("reset", move |device| {
+            slot.keys().forget();
             device.reset()?;
             addresses::flush(index, device.name().as_str())
         })
@@ -192,8 +205,10 @@ impl WireGuardDevice {
     ) -> AsyncTask<Call<String>> {
         let preshared_keys: Vec<keys::PresharedKey> =
             preshared_keys.iter().map(|handle| handle.key().clone()).collect();
+        let slot = Arc::clone(&self.slot);
         self.later("change the peers of", move |device| {
             let (changes, mut refused) = json::changes(&changes_json, &preshared_keys)?;
+            slot.keys().note(&changes);
             let failures = device.apply(changes)?;
             refused.extend(failures.into_iter().map(json::Refused::from));
             Ok(json::refused(&refused))
@@ -202,7 +217,8 @@ impl WireGuardDevice {
 
     #[napi]
     pub fn read(&self) -> AsyncTask<Call<String>> {
-        self.later("read", |device| Ok(json::state(&device.read()?)))
+        let slot = Arc::clone(&self.slot);
+        self.later("read", move |device| Ok(json::state(&device.read()?, &slot.keys())))
     }
 
     #[napi]
@@ -263,9 +279,11 @@ impl WireGuardDevice {
 
     #[napi]
     pub fn close(&self, remove: bool) -> napi::Result<()> {
-        guarded(|| match self.slot.lock().take() {
-            Some(mut device) => device.close(remove),
-            None => Ok(()),
+        guarded(|| {
+            let mut open = self.slot.lock();
+            // This object may stay until it is collected; the keys must not.
+            self.slot.keys().forget();
+            open.take().map_or(Ok(()), |mut device| device.close(remove))
         })
     }
 }

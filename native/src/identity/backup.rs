@@ -24,6 +24,8 @@ pub const VERSION: u32 = 1;
 const IDENTITY: &str = "identity";
 /// A cache of 1,000 peers with 100 networks each takes 5 MB; sealed text a third more.
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
+/// The base64 of salt, nonce and tag: 60 bytes.
+const SHORTEST_SEALED: usize = 80;
 
 /// Public facts about the backup, and its parts. Zeroised when dropped.
 pub struct Backup {
@@ -205,9 +207,21 @@ impl Serialize for Backup {
     }
 }
 
-/// Whether the file is sealed. Errors: those of open(2).
+/// Whether the file is sealed. Errors: those of open(2); `BACKUP_DAMAGED` for what can be neither, so that nobody is asked for its password.
 pub fn sealed(path: &Path) -> Result<bool> {
-    Ok(is_sealed(&read_bounded(path)?.bytes))
+    let content = read_bounded(path)?.bytes;
+    let sealed = is_sealed(&content);
+    if sealed && !may_be_base64(&content) {
+        return Err(damaged(&path.display().to_string(), "it is neither JSON nor sealed"));
+    }
+    Ok(sealed)
+}
+
+/// Of at least salt, nonce and tag.
+fn may_be_base64(content: &[u8]) -> bool {
+    let of_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let letters = content.iter().filter(|byte| of_base64(byte)).count();
+    letters >= SHORTEST_SEALED && content.iter().all(|byte| of_base64(byte) || byte.is_ascii_whitespace())
 }
 
 /// JSON begins with a brace, base64 never has one.

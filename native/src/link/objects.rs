@@ -39,6 +39,8 @@ pub struct Route {
     pub table: u32,
     pub protocol: u8,
     pub metric: u32,
+    /// The address packets go out from, where the route names one.
+    pub source: Option<IpAddr>,
     /// `unicast`, `blackhole`, … or the number of another.
     pub kind: String,
 }
@@ -52,6 +54,8 @@ pub struct Unicast {
     pub gateway: Option<IpAddr>,
     /// Not used on macOS, which has none.
     pub metric: u32,
+    /// Of the destination's family, an address of this host; `None` leaves the choice to the kernel. Not used on macOS.
+    pub source: Option<IpAddr>,
     pub protocol: u8,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, ParseableParametrized};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, ParseableParametrized};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteLwEnCapType, RouteMessage, RouteNextHop,
@@ -49,8 +49,8 @@ fn list_family(family: AddressFamily) -> Result<Vec<Route>> {
     Ok(routes.filter(|route| route.table == main).collect())
 }
 
-/// Adds the route. No error when the very same one stands there; EEXIST, naming its owner, when another one with this
-/// destination and metric does.
+/// Adds the route. No error when the very same one stands there, and one that differs in its source alone gets this one, without
+/// a moment in which there is none; EEXIST, naming its owner, when another one with this destination and metric stands there.
 pub fn add(wanted: &Unicast, name: &str) -> Result<()> {
     let result = command(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &message(wanted));
     let Err(error) = result else { return Ok(()) };
@@ -59,28 +59,32 @@ pub fn add(wanted: &Unicast, name: &str) -> Result<()> {
         return Err(error.because("add route", object));
     }
     let metric = effective_metric(wanted.destination, wanted.metric);
-    let rivals = list()?.into_iter().filter(|route| {
+    let mut rivals = list()?;
+    rivals.retain(|route| {
         route.destination == wanted.destination
             && effective_metric(wanted.destination, route.metric) == metric
     });
-    let mut owner = None;
-    for route in rivals {
-        if is_same(&route, wanted) {
-            return Ok(());
-        }
-        owner = Some(route.protocol);
+    if rivals.iter().any(|route| is_same(route, wanted) && route.source == wanted.source) {
+        return Ok(());
     }
-    let reason = match owner {
-        Some(protocol) => format!("a route of protocol {protocol} stands there"),
+    // The kernel replaces the first one of that destination and metric, so it must be the only one.
+    if let [only] = rivals.as_slice()
+        && is_same(only, wanted)
+    {
+        return command(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &message(wanted))
+            .map_err(|error| error.because("change route", object));
+    }
+    let reason = match rivals.last() {
+        Some(rival) => format!("a route of protocol {} stands there", rival.protocol),
         None => "another route stands there".to_owned(),
     };
     Err(Error::new("EEXIST", "add route", object, reason))
 }
 
-/// Removes the route out of the link; one of another protocol or link stays, and so does one through another gateway when one
+/// Removes the route out of the link, whatever its source; one of another protocol or link stays, and so does one through another gateway when one
 /// is named. No error when it is gone already.
 pub fn delete(unwanted: &Unicast, name: &str) -> Result<()> {
-    let mut message = message(unwanted);
+    let mut message = message(&Unicast { source: None, ..*unwanted });
     // Matches any scope; the protocol in the header must match.
     message.header.scope = RouteScope::NoWhere;
     match command(RTM_DELROUTE, 0, &message) {
@@ -93,6 +97,7 @@ fn on(destination: Network, name: &str) -> String {
     format!("{destination} via {name}")
 }
 
+/// But for the source.
 fn is_same(route: &Route, wanted: &Unicast) -> bool {
     route.protocol == wanted.protocol
         && route.link_index == Some(wanted.link_index)
@@ -127,6 +132,9 @@ fn message(route: &Unicast) -> RouteMessage {
         RouteAttribute::Oif(route.link_index),
         RouteAttribute::Priority(route.metric),
     ];
+    if let Some(source) = route.source {
+        message.attributes.push(RouteAttribute::PrefSource(RouteAddress::from(source)));
+    }
     if let Some(gateway) = route.gateway {
         message.attributes.push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
     }
@@ -152,6 +160,7 @@ pub(super) fn parse(payload: &[u8]) -> Option<Vec<Route>> {
         table: header.table.into(),
         protocol: header.protocol.into(),
         metric: 0,
+        source: None,
         kind: kind_text(header.kind),
     };
     let parameter = (family, header.kind, RouteLwEnCapType::None);
@@ -163,6 +172,7 @@ pub(super) fn parse(payload: &[u8]) -> Option<Vec<Route>> {
             RouteAttribute::Oif(index) => route.link_index = Some(index),
             RouteAttribute::Priority(metric) => route.metric = metric,
             RouteAttribute::Table(table) => route.table = table,
+            RouteAttribute::PrefSource(address) => route.source = ip(&address),
             RouteAttribute::MultiPath(list) => hops = list,
             other => route.gateway = gateway(&other).or(route.gateway),
         }
@@ -228,7 +238,7 @@ mod tests {
             let [route] = routes.as_slice() else { panic!("{routes:?}") };
             assert_eq!(route.destination, network(text));
             assert_eq!((route.metric, route.table), (50, 254));
-            assert!(is_same(route, &wanted));
+            assert_eq!((route.source, is_same(route, &wanted)), (None, true));
             let gateway = Some("10.0.0.1".parse().unwrap());
             for other in [
                 Unicast { link_index: 5, ..wanted },
@@ -241,11 +251,16 @@ mod tests {
         let through = Unicast { gateway: Some("fd00::1".parse().unwrap()), ..unicast("::/0") };
         let routes = parse(&emit(&message(&through))).unwrap();
         assert_eq!(routes[0].gateway, through.gateway);
+        for (text, source) in [("192.168.7.0/24", "10.5.6.7"), ("fd00:7::/48", "fd00::7")] {
+            let wanted = Unicast { source: Some(source.parse().unwrap()), ..unicast(text) };
+            let routes = parse(&emit(&message(&wanted))).unwrap();
+            assert_eq!(routes[0].source, wanted.source);
+        }
     }
 
     fn unicast(destination: &str) -> Unicast {
         let destination = network(destination);
-        Unicast { destination, link_index: 4, gateway: None, metric: 50, protocol: PROTOCOL }
+        Unicast { destination, link_index: 4, gateway: None, metric: 50, source: None, protocol: PROTOCOL }
     }
 
     #[test]

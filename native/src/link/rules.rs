@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable as _};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Parseable as _};
 use netlink_packet_route::route::{
-    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleHeader, RuleMessage, RulePortRange};
 use netlink_packet_route::{AddressFamily, IpProtocol};
@@ -22,12 +22,16 @@ const HEADER_BYTES: usize = 12;
 /// What the kernel says of a rule that suppresses nothing.
 const NO_SUPPRESSION: u32 = u32::MAX;
 
-/// Sends what it matches to a table.
+/// In place of a table: what the rule matches is unreachable.
+const NO_TABLE: u32 = 0;
+
+/// Sends what it matches to a table, or nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     pub ipv6: bool,
     /// Lower is asked first.
     pub priority: u32,
+    /// 0 for none: who sends is told that there is no way.
     pub table: u32,
     /// Routes of the table with a prefix of this length or shorter do not count.
     pub suppress_prefix_length: Option<u32>,
@@ -63,8 +67,14 @@ pub fn delete(rule: &Rule) -> Result<()> {
     }
 }
 
-/// Adds a default route out of the link to a table that is not main; no error when it is there already.
-pub fn add_default(link_index: u32, name: &str, table: u32, ipv6: bool) -> Result<()> {
+/// Adds a default route out of the link to a table of ours, in place of one with another source; no error when it is there already.
+pub fn add_default(
+    link_index: u32,
+    name: &str,
+    table: u32,
+    ipv6: bool,
+    source: Option<IpAddr>,
+) -> Result<()> {
     let mut message = RouteMessage::default();
     message.header = RouteHeader {
         address_family: family(ipv6),
@@ -74,17 +84,25 @@ pub fn add_default(link_index: u32, name: &str, table: u32, ipv6: bool) -> Resul
         ..RouteHeader::default()
     };
     message.attributes = vec![RouteAttribute::Oif(link_index), RouteAttribute::Table(table)];
-    match command(routes::RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &message) {
-        Err(error) if error.errno != libc::EEXIST => {
-            Err(error.because("add default route", format!("via {name} to table {table}")))
-        }
-        _ => Ok(()),
+    if let Some(source) = source {
+        message.attributes.push(RouteAttribute::PrefSource(RouteAddress::from(source)));
     }
+    // Without a moment in which there is none: what came then would leave outside the tunnel.
+    command(routes::RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &message)
+        .map_err(|error| error.because("add default route", format!("via {name} to table {table}")))
 }
 
-/// Whether a default route of ours leads out of the link in the table, for IPv4 and for IPv6.
-pub fn has_defaults(link_index: u32, table: u32) -> Result<(bool, bool)> {
-    let has = |ipv6| -> Result<bool> {
+/// A default route of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Default {
+    pub ipv6: bool,
+    /// The address packets go out from, where the route names one.
+    pub source: Option<IpAddr>,
+}
+
+/// The default routes of ours out of the link in the table.
+pub fn defaults(link_index: u32, table: u32) -> Result<Vec<Default>> {
+    let of_family = |ipv6| -> Result<Vec<Default>> {
         let mut question = RouteMessage::default();
         question.header.address_family = family(ipv6);
         question.attributes = vec![RouteAttribute::Table(table)];
@@ -99,14 +117,17 @@ pub fn has_defaults(link_index: u32, table: u32) -> Result<(bool, bool)> {
             }
             result => result.map_err(|error| error.because("list routes", format!("of table {table}")))?,
         };
-        Ok(found.into_iter().flatten().any(|route| {
+        let ours = found.into_iter().flatten().filter(|route| {
             route.table == table
                 && route.destination.prefix == 0
                 && route.link_index == Some(link_index)
                 && route.protocol == ROUTE_PROTOCOL
-        }))
+        });
+        Ok(ours.map(|route| Default { ipv6, source: route.source }).collect())
     };
-    Ok((has(false)?, has(true)?))
+    let mut all = of_family(false)?;
+    all.extend(of_family(true)?);
+    Ok(all)
 }
 
 fn family(ipv6: bool) -> AddressFamily {
@@ -123,7 +144,7 @@ fn message(rule: &Rule) -> RuleMessage {
     message.header = RuleHeader {
         family: family(rule.ipv6),
         src_len: rule.source.map_or(0, |source| source.prefix),
-        action: RuleAction::ToTable,
+        action: if rule.table == NO_TABLE { RuleAction::Unreachable } else { RuleAction::ToTable },
         ..RuleHeader::default()
     };
     let attributes = &mut message.attributes;
@@ -192,7 +213,7 @@ fn source(address: IpAddr, prefix: u8) -> Option<Network> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::links;
+    use crate::link::{addresses, links};
     use crate::testing::in_own_network;
 
     fn plain(ipv6: bool) -> Rule {
@@ -218,6 +239,7 @@ mod tests {
                     Rule { source: Some(Network::parse(source).unwrap()), table: 254, ..plain(ipv6) },
                     Rule { suppress_prefix_length: Some(0), priority: 20_101, table: 254, ..plain(ipv6) },
                     Rule { priority: 20_102, ..plain(ipv6) },
+                    Rule { priority: 20_103, table: NO_TABLE, ..plain(ipv6) },
                 ]
             })
             .collect()
@@ -264,12 +286,24 @@ mod tests {
         in_own_network("link::rules::tests::a_default_route_stands_in_its_table_and_no_other", || {
             let lo = links::list().unwrap().into_iter().find(|link| link.loopback).unwrap();
             links::set_up(lo.index, &lo.name).unwrap();
-            assert_eq!(has_defaults(lo.index, 1_000_111).unwrap(), (false, false));
+            assert_eq!(defaults(lo.index, 1_000_111).unwrap(), []);
             for ipv6 in [false, true, true] {
-                add_default(lo.index, &lo.name, 1_000_111, ipv6).unwrap();
+                add_default(lo.index, &lo.name, 1_000_111, ipv6, None).unwrap();
             }
-            assert_eq!(has_defaults(lo.index, 1_000_111).unwrap(), (true, true));
-            assert_eq!(has_defaults(lo.index, 1_000_112).unwrap(), (false, false));
+            let both = |sources: [Option<IpAddr>; 2]| {
+                [Default { ipv6: false, source: sources[0] }, Default { ipv6: true, source: sources[1] }]
+            };
+            assert_eq!(defaults(lo.index, 1_000_111).unwrap(), both([None; 2]));
+            for host in [["10.1.0.1", "fd01::1"], ["10.2.0.1", "fd02::1"]] {
+                let sources = host.map(|text| text.parse::<IpAddr>().unwrap());
+                for source in sources {
+                    let network = Network::new(source, if source.is_ipv6() { 64 } else { 16 }).unwrap();
+                    addresses::add(lo.index, &lo.name, network).unwrap();
+                    add_default(lo.index, &lo.name, 1_000_111, source.is_ipv6(), Some(source)).unwrap();
+                }
+                assert_eq!(defaults(lo.index, 1_000_111).unwrap(), both(sources.map(Some)));
+            }
+            assert_eq!(defaults(lo.index, 1_000_112).unwrap(), []);
             assert!(routes::list().unwrap().iter().all(|route| route.destination.prefix != 0));
         });
     }

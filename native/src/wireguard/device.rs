@@ -90,7 +90,8 @@ pub struct PeerFailure {
 #[derive(Debug, Clone)]
 pub struct PeerState {
     pub public_key: PublicKey,
-    pub has_preshared_key: bool,
+    /// All zeros: none.
+    pub preshared_key: PresharedKey,
     pub endpoint: Option<SocketAddr>,
     pub allowed_ips: Vec<AllowedIp>,
     pub keepalive_seconds: u16,
@@ -98,6 +99,26 @@ pub struct PeerState {
     pub last_handshake_ms: u64,
     pub rx_bytes: u64,
     pub tx_bytes: u64,
+}
+
+impl PeerState {
+    /// A peer without properties.
+    pub fn new(public_key: PublicKey) -> Self {
+        Self {
+            public_key,
+            preshared_key: PresharedKey([0; 32]),
+            endpoint: None,
+            allowed_ips: Vec::new(),
+            keepalive_seconds: 0,
+            last_handshake_ms: 0,
+            rx_bytes: 0,
+            tx_bytes: 0,
+        }
+    }
+
+    pub fn has_preshared_key(&self) -> bool {
+        self.preshared_key.0 != [0; 32]
+    }
 }
 
 #[derive(Debug, Clone)]

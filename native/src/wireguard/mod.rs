@@ -13,6 +13,7 @@ pub mod json;
 pub mod kernel;
 mod port;
 pub mod process;
+pub mod set_keys;
 
 use crate::error::{Error, Result};
 use crate::link::name::InterfaceName;

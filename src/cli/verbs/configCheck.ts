@@ -30,7 +30,8 @@ export function addConfigCheck(config: Command, terminal: Terminal): void {
 /** What wgmeshd would be configured to do, as far as files and environment tell; collects what is wrong. */
 export function readConfiguration(command: Command, terminal: Terminal, file?: string): Configuration {
   const configFile = file === undefined ? configFileOf(command, terminal.env) : path(file, "FILE");
-  return loadConfiguration({ flags: flagLayer(command, locationOptions), env: terminal.env, configFile });
+  const flags = flagLayer(command, locationOptions);
+  return loadConfiguration({ flags, env: terminal.env, configFile, othersToo: true });
 }
 
 const checkResult = ({ file, problems }: Configuration, warnings: readonly string[]): object => ({

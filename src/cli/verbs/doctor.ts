@@ -56,6 +56,7 @@ export function addDoctor(program: Command, terminal: Terminal): void {
         flags: flagLayer(command, options),
         env,
         configFile: configFileOf(command, env),
+        othersToo: true,
       });
       const { check } = command.opts<{ check?: string[] }>();
       const request = { configuration, warnings: unknownVariables(env), env, trustedUids: trustedUids() };

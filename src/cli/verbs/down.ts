@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { pidFilePath } from "../../config/paths.ts";
 import { type Clock, sleep } from "../../core/clock.ts";
-import { messageOf, WgmeshError } from "../../core/errors.ts";
+import { ExitCode, exitCodeOf, messageOf, WgmeshError } from "../../core/errors.ts";
 import {
   identifyDaemon,
   identifyFromPidFile,
@@ -23,21 +23,26 @@ const ORDERLY_MS = 15_000;
 const KILLED_MS = 5000;
 const POLL_MS = 25;
 
-type Outcome = "stopped" | "terminated" | "killed";
+/** `cleared`: there was no daemon, but a trace of one that crashed. */
+type Outcome = "stopped" | "terminated" | "killed" | "cleared";
 
 /** `wgmesh down`: an orderly end; with `--force` a sure one (row G1). */
 export function addDown(program: Command, terminal: Terminal): void {
   const command = program
     .command("down")
     .description("stop the daemon and wait until it is gone")
-    .option("--force", "when it does not answer: SIGTERM, and SIGKILL if that does not help")
+    .option(
+      "--force",
+      "when it does not answer: SIGTERM, and SIGKILL if that does not help; after a crash: put forwarding and routing rules back",
+    )
     .action(async () => {
       const location = readLocation(command, terminal);
       const force = command.opts<{ force?: true }>().force === true;
       const outcome = await withProgress(terminal, "stopping", () =>
         stopDaemon(location, force, terminal.clock),
       );
-      terminal.out(location.json ? jsonText({ outcome }) : `${location.interfaceName}: ${outcome}\n`);
+      const told = outcome === "cleared" ? "no daemon is running; what the last one left is undone" : outcome;
+      terminal.out(location.json ? jsonText({ outcome }) : `${location.interfaceName}: ${told}\n`);
     });
   addLocation(command);
 }
@@ -56,11 +61,23 @@ async function stopDaemon(location: Location, force: boolean, clock: Clock): Pro
     const gone = (): boolean => !existsSync(location.socket) && (daemon === null || !isAlive(daemon));
     if (await waitUntil(gone, ORDERLY_MS, clock)) return "stopped";
   } catch (error) {
-    if (recorded === null || !isAlive(recorded)) throw withStaleNote(error, location);
+    if (recorded === null || !isAlive(recorded)) {
+      if (force && (await undoneAfterCrash(error, location))) return "cleared";
+      throw withStaleNote(error, location);
+    }
+    // Who may not ask may not signal either, unless he is root or its user; force finds out.
+    if (!force && exitCodeOf(error) === ExitCode.permission) throw error;
     trouble = error;
   }
   if (!force || daemon === null) throw stillThere(location, daemon, trouble);
   return await end(daemon, location, clock);
+}
+
+/** Whether a daemon that is gone had left something on the host, which is undone now. */
+async function undoneAfterCrash(error: unknown, location: Location): Promise<boolean> {
+  if (!(error instanceof WgmeshError) || error.code !== "ERR_NOT_RUNNING") return false;
+  const { undoLeftovers } = await import("../../daemon/alone.ts");
+  return await undoLeftovers(location);
 }
 
 /** Asks over RPC; resolves to the process that answered, or null when the daemon is too young to say. */
@@ -81,11 +98,26 @@ async function askToStop(location: Location, clock: Clock): Promise<ProcessIdent
 
 async function end(daemon: ProcessIdentity, location: Location, clock: Clock): Promise<Outcome> {
   const gone = (): boolean => !isAlive(daemon);
-  signal(daemon, "SIGTERM");
+  sent(daemon, "SIGTERM");
   if (await waitUntil(gone, ORDERLY_MS, clock)) return "terminated";
-  signal(daemon, "SIGKILL");
+  sent(daemon, "SIGKILL");
   if (await waitUntil(gone, KILLED_MS, clock)) return "killed";
   throw stillThere(location, daemon);
+}
+
+function sent(daemon: ProcessIdentity, name: "SIGTERM" | "SIGKILL"): void {
+  try {
+    signal(daemon, name);
+  } catch (cause) {
+    throw new WgmeshError(
+      "ERR_PERMISSION",
+      `cannot end the daemon (PID ${daemon.pid}): ${messageOf(cause)}`,
+      {
+        cause,
+        hint: "run as root, or as the user that runs wgmeshd",
+      },
+    );
+  }
 }
 
 async function waitUntil(condition: () => boolean, limitMs: number, clock: Clock): Promise<boolean> {

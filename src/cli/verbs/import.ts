@@ -49,14 +49,14 @@ async function apply(
   { clock }: Terminal,
 ): Promise<ImportPlan> {
   const [{ lockStateFiles }, { commit, finishImport }, { planImport }] = await Promise.all([
-    import("../../daemon/door.ts"),
+    import("../../daemon/alone.ts"),
     import("../../backup/commit.ts"),
     import("../../backup/plan.ts"),
   ]);
   const lock = lockStateFiles(request);
   try {
     const journal = journalPath(request);
-    await finishImport(journal);
+    await finishImport(journal, [request.places.config]);
     const plan = await planImport(backup, request.places, request.parts, clock.wallMs());
     if (plan.replacesIdentity && !force) throw anotherKey(request);
     await commit(backup, plan.parts, journal);

@@ -26,6 +26,7 @@ import { type Programs, programProblem } from "../../service/programs.ts";
 import { configPath, installSystemd, secretPath, uninstallSystemd } from "../../service/systemd.ts";
 import { capabilitiesDropIn, unitName, unitText } from "../../service/unit.ts";
 import { programPath } from "../programPath.ts";
+import { withNotice } from "../progress.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** A service has its files where its rules allow them. */
@@ -47,8 +48,7 @@ export function addInstallService(program: Command, terminal: Terminal): void {
       if (root === "") refuseUnfit(programs);
       const { config, options } = configure(host, interfaceName, flags, secretFlags);
       const unit = unitName(interfaceName);
-      const isActive = host.succeeds("systemctl", "is-active", "--quiet", unit);
-      if (root === "" && !isActive && !onMac) refuseOther(options);
+      if (root === "" && !onMac) refuseOther(options, unit, host);
       const installation = {
         interfaceName,
         programs,
@@ -56,7 +56,8 @@ export function addInstallService(program: Command, terminal: Terminal): void {
         capabilities: capabilitiesDropIn(options),
         secret: await secretOf(host, interfaceName, secretFlags, terminal),
       };
-      await (onMac ? installLaunchd : installSystemd)(host, installation);
+      const install = onMac ? installLaunchd : installSystemd;
+      await withNotice(terminal, "starting the service", () => install(host, installation));
       terminal.out(
         root === "" ? `${interfaceName}: ${unit} runs\n` : `${interfaceName}: installed below ${root}\n`,
       );
@@ -72,7 +73,7 @@ export function addUninstallService(program: Command, terminal: Terminal): void 
     .command("uninstall-service")
     .description("stop the service and take it away; key, configuration and secret stay, unless --purge")
     .option("--purge", "remove these too: the node comes back as another one")
-    .action(() => {
+    .action(async () => {
       const { root } = placeOf(command);
       if (root === "") refuseOrdinary();
       const { interfaceName } = optionsOf(
@@ -83,7 +84,9 @@ export function addUninstallService(program: Command, terminal: Terminal): void 
       );
       const purge = command.opts<{ purge?: true }>().purge === true;
       const remove = onMac ? uninstallLaunchd : uninstallSystemd;
-      const { installed, kept } = remove(serviceHost(root), interfaceName, purge);
+      const { installed, kept } = await withNotice(terminal, "stopping the service", () =>
+        remove(serviceHost(root), interfaceName, purge),
+      );
       terminal.out(`${interfaceName}: ${installed ? "the service is gone" : "there was no service"}\n`);
       if (kept.length > 0) terminal.out(`kept: ${kept.join(", ")}\n`);
     });
@@ -146,10 +149,10 @@ function refuseUnfit(programs: Programs): void {
   }
 }
 
-/** A daemon of 'wgmesh up' holds the interface. */
-function refuseOther(options: DaemonOptions): void {
+/** A daemon of 'wgmesh up' holds the interface. One of the service itself, even one that is just starting, gives way. */
+function refuseOther(options: DaemonOptions, unit: string, host: ServiceHost): void {
   const running = identifyFromPidFile(pidFilePath(options));
-  if (running === null) return;
+  if (running === null || (host.read(`/proc/${running.pid}/cgroup`) ?? "").includes(`/${unit}`)) return;
   throw new WgmeshError(
     "ERR_ALREADY_RUNNING",
     `a daemon of ${options.interfaceName} runs already (PID ${running.pid})`,

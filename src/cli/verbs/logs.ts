@@ -8,6 +8,7 @@ import { LOG_LEVELS, LOG_MODULES } from "../../core/log.ts";
 import { type LogFilter, type LogLine, parseLogLine, passesLog } from "../../core/logLine.ts";
 import { formatText } from "../../core/logText.ts";
 import { newestLines } from "../../core/rotatedLines.ts";
+import { isColourless } from "../../core/terminalKind.ts";
 import { type ClientOptions, RpcClient } from "../../rpc/client.ts";
 import { checkedWord } from "../checkedWord.ts";
 import { printFollowed } from "../follow.ts";
@@ -113,5 +114,4 @@ function countOf({ lines, follow }: LogsOptions): number {
   return count;
 }
 
-/** As no-color.org has it. */
-const hasColour = ({ columns, env }: Terminal): boolean => columns !== null && !env.NO_COLOR;
+const hasColour = ({ columns, env }: Terminal): boolean => columns !== null && !isColourless(env);

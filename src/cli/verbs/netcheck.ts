@@ -51,7 +51,7 @@ async function check(
       terminal.err("wgmesh: no daemon runs: the check is made from a socket of its own\n");
     }
   }
-  const { netCheckAlone } = await import("../../daemon/door.ts");
+  const { netCheckAlone } = await import("../../daemon/alone.ts");
   return await netCheckAlone(servers, interfaceName);
 }
 

@@ -5,12 +5,13 @@ import { checkedWord } from "../checkedWord.ts";
 import { usageHint } from "../command.ts";
 import { findPeer } from "../findPeer.ts";
 import { addLocation, readLocation } from "../location.ts";
-import { choosePeers, PATHS, type PeerChoice, peerTable, SORT_KEYS } from "../peerTable.ts";
+import { choosePeers, departedTable, PATHS, type PeerChoice, peerTable, SORT_KEYS } from "../peerTable.ts";
 import { agoText, byteText, factsText, jsonLine, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 import { addWatch, drawAgain, readWatch } from "../watch.ts";
 
 interface ListOptions {
+  readonly all?: true;
   readonly sort?: string;
   readonly connected?: true;
   readonly path?: string;
@@ -24,6 +25,7 @@ export function addPeers(program: Command, terminal: Terminal): void {
   const list = peers
     .command("list", { isDefault: true })
     .description("active peers: seen, or with a handshake, in the last 5 minutes")
+    .option("--all", "silent ones too, and who left, was evicted or expired in the last 10 minutes")
     .option("--sort <key>", `by ${SORT_KEYS.join(", ")} (default: name)`)
     .option("--connected", "those alone whose tunnel works")
     .option("--path <path>", `those alone that are reached so: ${PATHS.join(", ")}`)
@@ -34,12 +36,17 @@ export function addPeers(program: Command, terminal: Terminal): void {
       refuseWords(list);
       const { client, json } = readLocation(list, terminal);
       const choice = readChoice(list.opts<ListOptions>());
+      const params = list.opts<ListOptions>().all === true ? { all: true } : {};
       const intervalMs = readWatch(list);
       await drawAgain(terminal, intervalMs, async () => {
         // A connection each time: a daemon that is restarted meanwhile is another one.
-        const peers = choosePeers((await callOnce(client, "peers.list")).peers, choice);
-        if (json) return intervalMs === null ? jsonText({ peers }) : jsonLine({ peers });
-        return peerTable(peers, choice.sort, terminal.clock.wallMs(), terminal.columns);
+        const { peers: all, departed } = await callOnce(client, "peers.list", params);
+        const peers = choosePeers(all, choice);
+        const answer = { peers, ...(departed === undefined ? {} : { departed }) };
+        if (json) return intervalMs === null ? jsonText(answer) : jsonLine(answer);
+        const nowMs = terminal.clock.wallMs();
+        const table = peerTable(peers, choice.sort, nowMs, terminal.columns);
+        return table + departedTable(departed ?? [], nowMs, terminal.columns);
       });
     });
   addWatch(list);

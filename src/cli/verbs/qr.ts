@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { addOptions, readOptions } from "../../config/flags.ts";
 import { type OptionTable, type SecretOptions, secretOptions } from "../../config/options.ts";
 import { messageOf, WgmeshError } from "../../core/errors.ts";
+import { isColourless } from "../../core/terminalKind.ts";
 import type { Terminal } from "../terminal.ts";
 
 type QrOptions = Omit<SecretOptions, "allowWeakSecret">;
@@ -42,7 +43,7 @@ export function addQr(program: Command, terminal: Terminal): void {
         intoNewFile(output, (fd) => draw(fd, form));
         return terminal.out(`${output}: whoever sees it has the secret\n`);
       }
-      draw(STDOUT, terminal.env.NO_COLOR ? "plain" : "terminal");
+      draw(STDOUT, isColourless(terminal.env) ? "plain" : "terminal");
     });
   addOptions(command, options);
 }

@@ -7,6 +7,7 @@ import { identifyDaemon, isAlive, isBusy, type ProcessIdentity } from "../../lau
 import { readProgress } from "../../launch/progress.ts";
 import { callOnce } from "../../rpc/client.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
+import { withProgress } from "../progress.ts";
 import { jsonText } from "../render.ts";
 import { withStaleNote } from "../staleNote.ts";
 import type { Terminal } from "../terminal.ts";
@@ -21,7 +22,7 @@ export function addRestart(program: Command, terminal: Terminal): void {
     .description("start the daemon anew, with its options and secret; tunnels of the kernel backend stay")
     .action(async () => {
       const location = readLocation(command, terminal);
-      const pid = await restart(location, terminal.clock);
+      const pid = await withProgress(terminal, "restarting", () => restart(location, terminal.clock));
       const name = location.interfaceName;
       terminal.out(
         location.json

@@ -135,7 +135,7 @@ const ask = (
 ): ReturnType<typeof client.call<typeof method>> => client.call(method, {});
 
 /** Seconds; null when it was not given. Throws ERR_USAGE. */
-export function graceOf(text: string | undefined): number | null {
+function graceOf(text: string | undefined): number | null {
   if (text === undefined) return null;
   const [, count, unit = ""] = /^(\d{1,7})([smhd])$/.exec(text) ?? [];
   const seconds = Number(count) * (UNITS[unit] ?? Number.NaN);

@@ -93,6 +93,7 @@ function statusText(status: StatusResult, { clock, columns }: Terminal): string 
     ["networks", list(status.advertised_networks)],
     ["peers", `${peers.connected} connected, ${peers.active} active, ${peers.total} known`],
     ["health", healthText(status.health)],
+    ...exitFacts(status.exit_node),
     ["up for", `${durationText(status.uptime / 1e6)}, PID ${status.pid}, version ${status.version}`],
     ["uses", `${byteText(status.memory_bytes)}, ${status.open_files} open files`],
     [
@@ -125,4 +126,11 @@ function healthText(health: StatusResult["health"]): string {
   return shown.length === 0
     ? "nobody to judge"
     : shown.map(([state, count]) => `${count} ${state}`).join(", ");
+}
+
+/** Through whom, or why not; no line when none is asked for. */
+function exitFacts(exit: StatusResult["exit_node"]): [string, string][] {
+  if (exit === null) return [];
+  const standing = exit.state === "active" ? `active, peer ${exit.pubkey}` : `waiting: it ${exit.reason}`;
+  return [["exit node", `${exit.wanted} (${standing})${exit.only ? ", and no other way" : ""}`]];
 }

@@ -4,7 +4,7 @@ import { daemonOptions, type OptionTable, type SecretOptions, secretOptions } fr
 import { staticPeer } from "../../config/values.ts";
 import { WgmeshError } from "../../core/errors.ts";
 import type { Cidr } from "../../core/types.ts";
-import type { TestPeerResult } from "../../daemon/door.ts";
+import type { TestPeerResult } from "../../daemon/alone.ts";
 import { withProgress } from "../progress.ts";
 import { factsText, jsonText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
@@ -36,7 +36,7 @@ export function addTestPeer(program: Command, terminal: Terminal): void {
       // Nothing is joined here, so a weak secret is no reason to refuse.
       const { secret, warnings } = openMeshSecret({ ...request, allowWeakSecret: true });
       for (const warning of warnings) terminal.err(`wgmesh: warning: ${warning}\n`);
-      const { testPeer } = await import("../../daemon/door.ts");
+      const { testPeer } = await import("../../daemon/alone.ts");
       const result = await withProgress(terminal, `asking ${text}`, () =>
         testPeer(target, secret, meshSubnet),
       );

@@ -3,10 +3,11 @@
  */
 import { execFile } from "node:child_process";
 import { accessSync, closeSync, constants, lstatSync, openSync, statfsSync } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { textParts } from "../../backup/parts.ts";
 import type { DaemonOptions } from "../../config/options.ts";
 import { keptSettingsPath, peerCachePath, reloadFilePath } from "../../config/paths.ts";
+import { asOwnerOf } from "../../core/asOwner.ts";
 import { systemClock } from "../../core/clock.ts";
 import { messageOf } from "../../core/errors.ts";
 import { readSteeringFileSync } from "../../core/files.ts";
@@ -17,7 +18,14 @@ import { loadNodeIdentity } from "../../identity/nodeIdentity.ts";
 import { stalePidFile } from "../../launch/processes.ts";
 import { hostSystem } from "../hostSystem.ts";
 import * as os from "../os.ts";
-import { kernelWireguard, linkManagers, processDescriptors, processRights, udpHolders } from "./proc.ts";
+import {
+  kernelWireguard,
+  legacyTables,
+  linkManagers,
+  processDescriptors,
+  processRights,
+  udpHolders,
+} from "./proc.ts";
 import { askStun } from "./stun.ts";
 
 /** Of a firewall with a hundred thousand addresses in sets. */
@@ -48,10 +56,11 @@ export function realDoctorHost(options: Pick<DaemonOptions, "interfaceName" | "s
       const free = process.geteuid?.() === 0 ? bfree : bavail;
       return { freeBytes: free * bsize, inodes: files, freeInodes: ffree };
     },
-    publicKeyIn: (path) => loadNodeIdentity(path).publicKey,
+    publicKeyIn: (path) => asOwnerOf(dirname(path), () => loadNodeIdentity(path).publicKey),
     badNodeFiles: () => badNodeFiles(options),
     stalePidFile,
     ruleset: async (signal) => parseRuleset(await output("nft", ["--json", "list", "ruleset"], signal)),
+    legacyTables: () => (isLinux ? legacyTables() : []),
     links: hostSystem.host.links,
     addresses: hostSystem.host.addresses,
     routes: hostSystem.routes,
@@ -118,7 +127,7 @@ function badNodeFiles(options: Pick<DaemonOptions, "interfaceName" | "stateDir">
   return (Object.keys(parts) as (keyof typeof parts)[]).flatMap((name) => {
     const path = parts[name];
     try {
-      const text = readSteeringFileSync(path);
+      const text = asOwnerOf(dirname(path), () => readSteeringFileSync(path));
       const problem = text === null ? null : textParts[name].problem(text, systemClock.wallMs());
       return problem === null ? [] : [`${path}: ${problem}`];
     } catch (error) {

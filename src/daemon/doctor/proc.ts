@@ -30,6 +30,16 @@ export function processDescriptors(pid: number | null): { limit: number; open: n
   }
 }
 
+/** Those of iptables-legacy, with rules or without; `nat` drops nothing. */
+export function legacyTables(): string[] {
+  return ["ip", "ip6"].flatMap((family) =>
+    (readText(`/proc/net/${family}_tables_names`) ?? "")
+      .split("\n")
+      .filter((table) => table !== "" && table !== "nat")
+      .map((table) => `${family} ${table}`),
+  );
+}
+
 /** Null in a container that has not the modules of its kernel: who starts a node finds out. */
 export function kernelWireguard(): "there" | "loadable" | "missing" | null {
   if (existsSync("/sys/module/wireguard")) return "there";

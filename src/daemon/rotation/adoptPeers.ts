@@ -10,7 +10,7 @@ import type { SecondMesh } from "./secondMesh.ts";
  * Gives the peers that have the new secret their addresses of the next mesh, and removes the others. Connections that use the old addresses
  * go on until this daemon ends: what it returns keeps them.
  */
-export function adoptPeers(store: PeerStore, second: SecondMesh): Moving {
+export function adoptPeers(store: PeerStore, second: Pick<SecondMesh, "has" | "holders">): Moving {
   const former = new Map<PublicKey, readonly IpAddress[]>();
   for (const peer of store.list()) {
     if (second.has(peer.publicKey)) {
@@ -18,7 +18,12 @@ export function adoptPeers(store: PeerStore, second: SecondMesh): Moving {
         peer.publicKey,
         [peer.meshIp, peer.meshIpv6].filter((address) => address !== null),
       );
-    } else store.remove(peer.publicKey, "evicted");
+    } else {
+      // No tombstone: one that was only late is taken back by the first member that has met it in this mesh, and a pair that is relayed
+      // knows each other by the word of others alone. Of one that lacks the secret no member has a word: what is sealed with the old
+      // secret is not read from here on, and nobody takes it along.
+      store.remove(peer.publicKey, "left-behind");
+    }
   }
   for (const peer of second.holders()) {
     store.observe(sightingOf(peer));
@@ -27,7 +32,9 @@ export function adoptPeers(store: PeerStore, second: SecondMesh): Moving {
   return {
     join: (known) => known,
     addressesOf: (publicKey) => former.get(publicKey) ?? [],
-    presharedKeyOf: () => undefined,
+    // By now the key of the present mesh. Who was away but for a moment, and never left the interface, has the former one there, which
+    // went by another name, and gets it in its place.
+    presharedKeyOf: () => "next",
     settled: true,
   };
 }

@@ -11,6 +11,8 @@ export interface RotationStatus {
 /** The move of a node to a new secret, as others steer it. */
 export interface RotationControl extends RotationTalk {
   status(): RotationStatus;
+  /** This run began after a move that the node completed before: what it knew of the mesh before counts no more. */
+  readonly isMoved: boolean;
   /**
    * Takes the secret that was handed over. With `graceSeconds` also one that nobody announced. Rejects with ERR_ROTATION, ERR_SECRET_FILE,
    * ERR_CONTROL_PORT, ERR_STATE_WRITE; nothing has changed then.

@@ -6,8 +6,10 @@ import { existsSync, rmSync } from "node:fs";
 import { rotationPath } from "../../config/paths.ts";
 import { WgmeshError } from "../../core/errors.ts";
 import { readSteeringFileSync, removeFile, writeFileAtomic } from "../../core/files.ts";
+import { parseIp } from "../../core/types.ts";
 import type { MeshSecret } from "../../identity/derivation.ts";
 import { commitmentOf, keepSecret, keptSecret } from "../../identity/meshIdentity.ts";
+import type { InterfaceAddress } from "../../mesh/interfaceDifference.ts";
 import { NO_ROTATION, type RotationRecord, readRotationFile, rotationFileText } from "../../rotation/file.ts";
 import { type RotationState, rotate } from "../../rotation/state.ts";
 
@@ -38,6 +40,33 @@ export class RotationFiles {
   record(): RotationRecord {
     const text = readSteeringFileSync(this.statePath);
     return text === null ? NO_ROTATION : readRotationFile(text, this.statePath);
+  }
+
+  get addressesPath(): string {
+    return rotationPath(this.#location, "rotation-addresses.json");
+  }
+
+  /** The addresses that this node has, or is about to have, on its interface while it is in two meshes. Rejects with ERR_STATE_WRITE. */
+  async noteAddresses(addresses: readonly InterfaceAddress[]): Promise<void> {
+    await writeFileAtomic(this.addressesPath, `${JSON.stringify(addresses, null, 2)}\n`, 0o600);
+  }
+
+  /** Empty when none are noted, or what is there cannot be read. Throws ERR_STATE_PERMISSIONS, ERR_STATE_UNREADABLE. */
+  notedAddresses(): InterfaceAddress[] {
+    const text = readSteeringFileSync(this.addressesPath);
+    if (text === null) return [];
+    try {
+      const noted = JSON.parse(text) as InterfaceAddress[];
+      return noted.filter(
+        ({ address, prefixLength }) => parseIp(address) !== null && Number.isInteger(prefixLength),
+      );
+    } catch {
+      return [];
+    }
+  }
+
+  async dropAddresses(): Promise<void> {
+    if (existsSync(this.addressesPath)) await removeFile(this.addressesPath);
   }
 
   async write(record: RotationRecord): Promise<void> {
@@ -92,6 +121,8 @@ export interface Beginning {
   readonly oldCommitment: string;
   /** Null unless the node has two. */
   readonly next: MeshSecret | null;
+  /** The node completed a move by itself: what it knew of the mesh before counts no more. */
+  readonly isMoved: boolean;
   /** A sentence for the operator, or null. */
   readonly warning: string | null;
 }
@@ -104,11 +135,12 @@ export function beginningOf(given: MeshSecret, files: RotationFiles, nowMs: numb
   const { state, oldCommitment } = files.record();
   const givenCommitment = commitmentOf(given);
   const plain = (now: RotationState, warning: string | null = null): Beginning => ({
-    ...{ secret: given, state: now, oldCommitment: givenCommitment, next: null, warning },
+    ...{ secret: given, state: now, oldCommitment: givenCommitment, next: null, isMoved: false, warning },
   });
   const { held } = state;
   if (held === null) return plain(state);
-  if (givenCommitment === held.commitment) return plain(settled(state, nowMs));
+  const isMoved = state.phase === "completed";
+  if (givenCommitment === held.commitment) return { ...plain(settled(state, nowMs)), isMoved };
   if (givenCommitment !== oldCommitment) {
     const warning =
       "this secret is of another mesh than the move to a new secret that was under way: that is forgotten";
@@ -116,11 +148,11 @@ export function beginningOf(given: MeshSecret, files: RotationFiles, nowMs: numb
   }
   const next = files.next();
   const there = next !== null && commitmentOf(next) === held.commitment;
-  if (state.phase === "completed") {
+  if (isMoved) {
     if (!there) throw lostSecret(files);
-    return { secret: next, state, oldCommitment, next: null, warning: null };
+    return { secret: next, state, oldCommitment, next: null, isMoved, warning: null };
   }
-  if (there) return { secret: given, state, oldCommitment, next, warning: null };
+  if (there) return { secret: given, state, oldCommitment, next, isMoved, warning: null };
   return plain(
     { ...state, phase: "idle", held: null },
     `${files.nextPath} is not there: give this node the new secret again, with 'wgmesh rotate-secret --accept'`,

@@ -4,7 +4,13 @@
  */
 import type { NatReport } from "../../core/netReport.ts";
 import type { TaskScope } from "../../core/tasks.ts";
-import type { Discovery, DiscoveryContext, LayerStatus, StaticPeer } from "../../discovery/seams.ts";
+import type {
+  Discovery,
+  DiscoveryContext,
+  DiscoveryTuning,
+  LayerStatus,
+  StaticPeer,
+} from "../../discovery/seams.ts";
 import type { MeshIdentity } from "../../identity/meshIdentity.ts";
 
 /** `second` stands beside a whole one: it need not find out again what that one does (the own address, paths through NATs). */
@@ -22,6 +28,8 @@ export class MovingDiscovery implements Discovery {
   #context: DiscoveryContext | null = null;
   #second: Running | null = null;
   #staticPeers: readonly StaticPeer[] | null = null;
+  /** What was set since the start: a discovery that is made later begins with the options of the start. */
+  #tuning: DiscoveryTuning = {};
   #leaving = false;
   #paused = false;
   #generation = 0;
@@ -53,6 +61,7 @@ export class MovingDiscovery implements Discovery {
       await discovery.stop();
       throw error;
     }
+    discovery.tune(this.#tuning);
     this.#second = { discovery, scope };
     return discovery;
   }
@@ -101,6 +110,7 @@ export class MovingDiscovery implements Discovery {
     this.#scope = scope;
     this.#paused = false;
     if (this.#staticPeers !== null) main.setStaticPeers(this.#staticPeers);
+    main.tune(this.#tuning);
     main.announce();
   }
 
@@ -122,6 +132,12 @@ export class MovingDiscovery implements Discovery {
   setStaticPeers(peers: readonly StaticPeer[]): void {
     this.#staticPeers = peers;
     this.#main.setStaticPeers(peers);
+  }
+
+  tune(tuning: DiscoveryTuning): void {
+    this.#tuning = { ...this.#tuning, ...tuning };
+    this.#main.tune(tuning);
+    this.#second?.discovery.tune(tuning);
   }
 
   doubt(): void {

@@ -4,10 +4,9 @@
  * A change counts once it is on the disk. Taking the new secret opens the second mesh first and writes then, so that one that cannot be opened
  * was never taken; completing writes first and moves then, since it must not come back. docs/rotation.md tells it to operators.
  */
-import { sleep } from "../../core/clock.ts";
 import { messageOf, WgmeshError } from "../../core/errors.ts";
+import { Pacemaker } from "../../core/pacemaker.ts";
 import { type MeshIdentity, meshIdentity } from "../../identity/meshIdentity.ts";
-import type { InterfaceAddress } from "../../mesh/interfaceDifference.ts";
 import { type RotationEvent, type RotationState, rotate } from "../../rotation/state.ts";
 import type { RotationNotice } from "../../wire/rotation.ts";
 import type { RunningNode } from "../lifecycle.ts";
@@ -17,14 +16,17 @@ import { adoptPeers } from "./adoptPeers.ts";
 import type { RotationControl, RotationStatus } from "./control.ts";
 import type { Beginning, RotationFiles } from "./files.ts";
 import type { Meshes } from "./meshes.ts";
+import { MovingAddresses } from "./movingAddresses.ts";
 import type { MovingDiscovery } from "./movingDiscovery.ts";
 import { openNextProbe } from "./nextProbe.ts";
 import { NoticeBoard } from "./noticeBoard.ts";
 import { problem } from "./problem.ts";
 import { SecondMesh } from "./secondMesh.ts";
 
-/** How often the second mesh is looked at, and the time. */
+/** How often the second mesh is looked at, the end of the grace, and what could not be opened. */
 const TICK_MS = 2_000;
+/** How often it is looked whether what is announced is too old. */
+const OFFERS_MS = 60_000;
 /** A thief can announce as fast as he likes; that is passed on no faster than this. */
 const SPREAD_MS = 10_000;
 const TROUBLE = "rotation";
@@ -40,6 +42,8 @@ interface Attached {
   readonly parts: NodeParts;
   readonly node: RunningNode;
   readonly supervisor: Supervisor;
+  readonly pacemaker: Pacemaker;
+  readonly addresses: MovingAddresses;
 }
 
 export class Rotation implements RotationControl {
@@ -50,6 +54,8 @@ export class Rotation implements RotationControl {
   #attached: Attached | null = null;
   #second: SecondMesh | null = null;
   #spreadAtMs = Number.NEGATIVE_INFINITY;
+  /** Monotonic. */
+  #tickAtMs = 0;
   /** One change at a time. */
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -62,18 +68,25 @@ export class Rotation implements RotationControl {
 
   /** Once the node runs, and before anybody can call it. Rejects with ERR_STATE_WRITE. */
   async attach(parts: NodeParts, node: RunningNode, supervisor: Supervisor): Promise<void> {
-    this.#attached = { parts, node, supervisor };
+    const pacemaker = new Pacemaker(parts.clock, {
+      nextAtMs: () => this.#nextAtMs(),
+      act: (nowMs) => this.#tick(nowMs),
+    });
     const { files, beginning } = this.#options;
+    const addresses = new MovingAddresses(parts, node.made, files);
+    this.#attached = { parts, node, supervisor, pacemaker, addresses };
+    this.#tickAtMs = parts.clock.monotonicMs();
     if (beginning.warning !== null) parts.log.warn({}, beginning.warning);
     if (files.record().state.phase !== this.#state.phase) await this.#write(this.#state);
     files.dropOffered();
     if (this.#state.phase === "idle") await files.dropNext();
+    if (this.#state.phase !== "accepted") await addresses.removeLeft();
     if (this.#state.phase === "accepted" && beginning.next !== null) {
       // One that cannot be opened now, since its port is taken, is tried again.
       await this.#hold(this.#identityOf(beginning.next)).catch((error: unknown) => this.#failed(error));
     }
     this.#tellStanding();
-    supervisor.start("rotation", "restart", (signal) => this.#run(signal));
+    supervisor.start("rotation", "restart", (signal) => pacemaker.run(signal));
   }
 
   notices(): readonly RotationNotice[] {
@@ -96,6 +109,10 @@ export class Rotation implements RotationControl {
       else if (outcome.effects.length === 0) this.#state = outcome.state;
       else this.#soon(() => this.#apply(event));
     }
+  }
+
+  get isMoved(): boolean {
+    return this.#options.beginning.isMoved;
   }
 
   status(): RotationStatus {
@@ -186,7 +203,7 @@ export class Rotation implements RotationControl {
   }
 
   async #hold(mesh: MeshIdentity): Promise<void> {
-    const { parts, node, supervisor } = this.#running();
+    const { parts, node, supervisor, addresses } = this.#running();
     const second = new SecondMesh(mesh, parts, node, this.#options.discovery);
     this.#options.meshes.setNext(mesh);
     node.meshNetworks.push(...second.networks);
@@ -194,7 +211,7 @@ export class Rotation implements RotationControl {
     this.#second = second;
     try {
       // The addresses are there before anybody is told of them.
-      this.#addAddresses(second);
+      await addresses.add(second);
       node.reconciler.setMoving(second);
       await second.start();
     } catch (error) {
@@ -206,24 +223,14 @@ export class Rotation implements RotationControl {
 
   /** Undoes {@link #hold}. */
   async #release(): Promise<void> {
-    const { parts, node } = this.#running();
+    const { parts, node, addresses } = this.#running();
     const second = this.#second;
     this.#second = null;
     this.#options.meshes.setNext(null);
     if (second === null) return;
     node.reconciler.setMoving(null);
     await second.stop();
-    const own = new Set<string | null>([node.self.snapshot.meshIp, node.self.snapshot.meshIpv6]);
-    const addresses = this.#addressesOf(second).filter(({ address }) => !own.has(address));
-    node.made.setMore([]);
-    const control = parts.system.interfaceControl(parts.options.interfaceName);
-    for (const address of addresses) {
-      try {
-        control.removeAddress(address);
-      } catch (error) {
-        parts.log.debug({ address: address.address, reason: messageOf(error) }, "address not removed");
-      }
-    }
+    await addresses.remove(second, [node.self.snapshot.meshIp, node.self.snapshot.meshIpv6]);
     const networks = new Set(second.networks);
     const { meshSubnet, meshIpv6Prefix } = parts.addresses;
     const kept = node.meshNetworks.filter(
@@ -255,6 +262,12 @@ export class Rotation implements RotationControl {
     node.self.update({ meshIp, meshIpv6 });
     node.reconciler.setMoving(adoptPeers(node.store, second));
     this.#pin(node);
+    await node.remembered.forgetLost().catch((error: unknown) => {
+      parts.log.warn(
+        { reason: messageOf(error) },
+        "the peers of the mesh before are not forgotten on the disk yet",
+      );
+    });
     await this.#speak();
     parts.log.info({ networkId: meshes.facts.networkId }, "the mesh has moved to the new secret");
   }
@@ -271,18 +284,24 @@ export class Rotation implements RotationControl {
     }
   }
 
-  async #run(signal: AbortSignal): Promise<void> {
-    const { parts, node } = this.#running();
-    for (;;) {
-      await sleep(parts.clock, TICK_MS, signal);
-      await this.#next(async () => {
-        if (this.#options.discovery.paused) await this.#speak();
-        await this.#resume();
-        this.#second?.tick();
-        await this.#apply({ kind: "time" });
-      }).catch((error: unknown) => this.#failed(error));
-      node.reconciler.request();
-    }
+  /** Null while there is nothing whose time may come: a node that does not move costs nothing. */
+  #nextAtMs(): number | null {
+    const { phase, offers } = this.#state;
+    const moves = phase === "accepted" || this.#second !== null || this.#options.discovery.paused;
+    if (moves) return this.#tickAtMs + TICK_MS;
+    return offers.length > 0 ? this.#tickAtMs + OFFERS_MS : null;
+  }
+
+  async #tick(nowMs: number): Promise<void> {
+    this.#tickAtMs = nowMs;
+    await this.#next(async () => {
+      if (this.#options.discovery.paused) await this.#speak();
+      await this.#resume();
+      this.#second?.tick();
+      await this.#apply({ kind: "time" });
+    }).catch((error: unknown) => this.#failed(error));
+    // Which of two keys a pair uses goes by the time.
+    if (this.#second !== null) this.#running().node.reconciler.request();
   }
 
   async #speak(): Promise<void> {
@@ -341,20 +360,6 @@ export class Rotation implements RotationControl {
     this.#options.discovery.announce();
   }
 
-  #addAddresses(second: SecondMesh): void {
-    const { parts, node } = this.#running();
-    const control = parts.system.interfaceControl(parts.options.interfaceName);
-    const there = new Set(node.made.addresses().map(({ address }) => address));
-    const missing = this.#addressesOf(second).filter(({ address }) => !there.has(address));
-    for (const address of missing) control.addAddress(address);
-    node.made.setMore(this.#addressesOf(second));
-  }
-
-  #addressesOf(second: SecondMesh): InterfaceAddress[] {
-    const { meshIp, meshIpv6 } = second.self.snapshot;
-    return this.#running().node.made.addressesOf({ meshIp, meshIpv6 }, second.mesh.addresses);
-  }
-
   #identityOf(secret: MeshIdentity["secret"]): MeshIdentity {
     return meshIdentity(secret, this.#running().parts.options.meshSubnet);
   }
@@ -364,7 +369,7 @@ export class Rotation implements RotationControl {
   }
 
   #next<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(action);
+    const result = this.#tail.then(action).finally(() => this.#attached?.pacemaker.wake());
     this.#tail = result.catch(() => {});
     return result;
   }

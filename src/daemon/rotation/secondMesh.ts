@@ -15,6 +15,7 @@ import type { RunningNode } from "../lifecycle.ts";
 import { chooseMeshAddresses } from "../meshAddresses.ts";
 import type { NodeParts } from "../parts.ts";
 import type { MovingDiscovery } from "./movingDiscovery.ts";
+import { whoMayHaveIt } from "./whoMayHaveIt.ts";
 
 /** More peers than this are met by LAN, DHT and each other. */
 const MOST_ASKED = 64;
@@ -31,7 +32,6 @@ export class SecondMesh implements Moving {
   readonly #discovery: MovingDiscovery;
   readonly #shownAtMs = new Map<PublicKey, number>();
   readonly #ends: (() => void)[] = [];
-  #stopped = false;
 
   constructor(mesh: MeshIdentity, parts: NodeParts, node: RunningNode, discovery: MovingDiscovery) {
     const { options, clock, log } = parts;
@@ -75,12 +75,11 @@ export class SecondMesh implements Moving {
         if (event.type !== "removed") this.#noteShown(event.peer);
         reconciler.request();
       }),
+      reconciler.onRead((peers) => {
+        for (const { publicKey, lastHandshakeMs } of peers)
+          this.store.noteHandshake(publicKey, lastHandshakeMs);
+      }),
     );
-    reconciler.onRead((peers) => {
-      if (this.#stopped) return;
-      for (const { publicKey, lastHandshakeMs } of peers)
-        this.store.noteHandshake(publicKey, lastHandshakeMs);
-    });
     try {
       await this.#discovery.startSecond(this.mesh, this.#contextOf(context));
     } catch (error) {
@@ -98,12 +97,20 @@ export class SecondMesh implements Moving {
   /** Every few seconds: asks the members that have not shown it, through their tunnels and beside them. */
   tick(): void {
     this.store.expire();
-    const asked = this.#node.store.list().filter((peer) => peer.instance !== "" && !this.has(peer.publicKey));
-    const hosts = asked
-      .slice(0, MOST_ASKED)
-      .flatMap((peer) => [peer.meshIp, peer.controlEndpoint?.host, peer.endpoint?.host])
-      .filter((host) => typeof host === "string");
-    const places: StaticPeer[] = [...new Set(hosts)].map((host) => ({ host, port: null }));
+    const asked = whoMayHaveIt(
+      this.#node.store.list().filter(({ publicKey }) => !this.has(publicKey)),
+      this.#parts.clock.wallMs(),
+    ).slice(0, MOST_ASKED);
+    // Through its tunnel the HELLO is for the peer alone, and proves us: one to an address could be anybody's, and a peer to whom we have
+    // proved ourselves before takes no other. A relayed peer can be asked nowhere else.
+    const inside = asked.flatMap(({ publicKey, meshIp }) =>
+      meshIp === null ? [] : [{ host: meshIp, publicKey }],
+    );
+    const outside = asked.flatMap((peer) => [peer.controlEndpoint?.host, peer.endpoint?.host]);
+    const places: StaticPeer[] = [
+      ...inside.map((place) => ({ ...place, port: null })),
+      ...[...new Set(outside)].flatMap((host) => (host === undefined ? [] : [{ host, port: null }])),
+    ];
     this.#discovery.askSecond(places);
   }
 
@@ -161,7 +168,6 @@ export class SecondMesh implements Moving {
   }
 
   #end(): void {
-    this.#stopped = true;
     for (const end of this.#ends.splice(0)) end();
   }
 }

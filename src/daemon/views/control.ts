@@ -7,8 +7,7 @@ import type { ViewParts } from "./viewParts.ts";
 
 export function controlView({ parts, node, operations, reload }: ViewParts): ControlView {
   return {
-    // All or nothing: it cannot be cancelled half way.
-    reload: () => operations.run("daemon.reload", { cancellable: false }, reload),
+    reload: () => operations.run("daemon.reload", reload),
     restart: () => {
       checkProgram();
       const next = checkedConfiguration(parts);

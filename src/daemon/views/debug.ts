@@ -58,7 +58,7 @@ export function debugView(view: ViewParts, peers: PeersView): DebugView {
       if (profiling) throw new WgmeshError("ERR_NOT_READY", "another profile is being taken");
       profiling = true;
       try {
-        return await operations.run(`debug.${kind}-profile`, { cancellable: true }, ({ signal }) =>
+        return await operations.run(`debug.${kind}-profile`, ({ signal }) =>
           takeProfile(kind, seconds, parts.clock, signal),
         );
       } finally {

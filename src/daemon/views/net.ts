@@ -22,7 +22,7 @@ export function netView({ parts, node, discovery, operations }: ViewParts): NetV
     /** One at a time: who asks meanwhile gets the same answer. What was cancelled gives none, and asks nobody any more. */
     netCheck: () => {
       running ??= operations
-        .run("net.check", { cancellable: true }, ({ signal, report }) => {
+        .run("net.check", ({ signal, report }) => {
           report(null, "asking STUN servers and the router");
           return within(parts.clock, LIMIT_MS, check(signal), signal, "the check takes too long");
         })

@@ -2,9 +2,15 @@ import { WgmeshError } from "../../core/errors.ts";
 import { isConnected } from "../../peers/connected.ts";
 import type { Peer } from "../../peers/peer.ts";
 import type { PeersView, PeerView } from "../../rpc/views/peers.ts";
+import { DepartedPeers } from "../departedPeers.ts";
 import type { ViewParts } from "./viewParts.ts";
 
 export function peersView({ parts, node }: ViewParts): PeersView {
+  const departed = new DepartedPeers(parts.clock);
+  node.store.subscribe((event) => {
+    if (event.type === "removed") departed.left(event.peer, event.reason);
+    else if (event.type === "added") departed.back(event.peer.publicKey);
+  });
   const viewOf = (peer: Peer): PeerView => {
     const actual = node.reconciler.actual(peer.publicKey);
     const lastHandshakeMs = Math.max(peer.lastHandshakeMs, actual?.lastHandshakeMs ?? 0);
@@ -25,6 +31,7 @@ export function peersView({ parts, node }: ViewParts): PeersView {
   return {
     peers: () => node.store.list().map(viewOf),
     isActive: (peer) => node.store.isActive(peer),
+    departed: () => departed.list(),
     ping: async (publicKey) => {
       const answer = await node.pinger.ping(publicKey);
       const peer = node.store.get(publicKey);

@@ -43,6 +43,7 @@ export function statusView(view: ViewParts, peers: PeersView): StatusView {
         warnings: warnings(view),
         mtu: node.reconciler.mtu(),
         health: node.health.counts(),
+        exitNode: node.routing.exitStatus(),
       };
     },
   };

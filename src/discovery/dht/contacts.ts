@@ -37,8 +37,12 @@ interface HostRecord {
   readonly askedAtMs: number[];
 }
 
+/** On which of a host's ports: that of the control socket, as announced, or WireGuard's, which is guessed. */
+export type ContactDoor = "control" | "wireguard";
+
 interface Contact {
   readonly endpoint: Endpoint;
+  readonly door: ContactDoor;
   readonly host: HostRecord;
   /** -Infinity for never. */
   askedAtMs: number;
@@ -56,6 +60,7 @@ interface Answer {
 /** Somebody to be sent a HELLO; `brief` when others wait too. */
 export interface DhtContact {
   readonly to: Endpoint;
+  readonly door: ContactDoor;
   readonly brief: boolean;
 }
 
@@ -79,9 +84,23 @@ export class DhtContacts {
 
   /** What one node of the DHT has answered. Returns how many of it were taken up. */
   found(endpoints: readonly Endpoint[], nowMs: number): number {
+    return this.#takeUp(endpoints, "control", nowMs);
+  }
+
+  /**
+   * The address has not answered: WireGuard's port of that host may, at one of these. Only while there are few, since lies would be paid
+   * for several times.
+   */
+  unanswered({ host, port }: Endpoint, wireguardPorts: readonly number[], nowMs: number): void {
+    if (this.#isMany() || !this.#contacts.has(keyOf({ host, port }, "control"))) return;
+    const places = wireguardPorts.map((wireguardPort) => ({ host, port: wireguardPort }));
+    this.#takeUp(places, "wireguard", nowMs);
+  }
+
+  #takeUp(endpoints: readonly Endpoint[], door: ContactDoor, nowMs: number): number {
     const waiting: Contact[] = [];
     for (const endpoint of this.#shuffled(endpoints)) {
-      const contact = this.#contact(endpoint);
+      const contact = this.#contact(endpoint, door);
       if (contact === null || freeAtMs(contact) > nowMs + WAIT_MS || waiting.includes(contact)) continue;
       if (waiting.push(contact) >= MAX_OF_ANSWER) break;
     }
@@ -106,14 +125,14 @@ export class DhtContacts {
       askedAtMs.push(nowMs);
       if (askedAtMs.length > MAX_ASKED_OF_HOST) askedAtMs.shift();
       this.#forgetWaiting(contact);
-      due.push({ to: contact.endpoint, brief });
+      due.push({ to: contact.endpoint, door: contact.door, brief });
     }
     return due;
   }
 
   /** The address has answered: it is known now, and only to be asked again when it is lost. False for one that is not of ours. */
-  answered(endpoint: Endpoint): boolean {
-    const contact = this.#contacts.get(endpointText(endpoint));
+  answered(endpoint: Endpoint, door: ContactDoor): boolean {
+    const contact = this.#contacts.get(keyOf(endpoint, door));
     if (!contact) return false;
     contact.tries = 0;
     this.#forgetWaiting(contact);
@@ -164,8 +183,8 @@ export class DhtContacts {
   }
 
   /** Null for an address that is left out. */
-  #contact(endpoint: Endpoint): Contact | null {
-    const text = endpointText(endpoint);
+  #contact(endpoint: Endpoint, door: ContactDoor): Contact | null {
+    const text = keyOf(endpoint, door);
     let contact = this.#contacts.get(text);
     if (contact) {
       this.#contacts.delete(text);
@@ -177,7 +196,7 @@ export class DhtContacts {
     if (host.kept >= MAX_PER_HOST) return null;
     host.kept += 1;
     this.#hosts.set(endpoint.host, host);
-    contact = { endpoint, host, askedAtMs: Number.NEGATIVE_INFINITY, tries: 0 };
+    contact = { endpoint, door, host, askedAtMs: Number.NEGATIVE_INFINITY, tries: 0 };
     this.#contacts.set(text, contact);
     if (this.#contacts.size > MAX_KEPT) this.#dropOldest();
     return contact;
@@ -213,6 +232,8 @@ export class DhtContacts {
     return order.sort((a, b) => a.at - b.at).map(({ endpoint }) => endpoint);
   }
 }
+
+const keyOf = (endpoint: Endpoint, door: ContactDoor): string => `${door} ${endpointText(endpoint)}`;
 
 function freeAtMs({ askedAtMs, tries, host }: Contact): number {
   const last = AGAIN_AFTER_MS.length - 1;

@@ -9,6 +9,7 @@ import type { Endpoint } from "../../core/types.ts";
 import type { OpenHello } from "../helloTable.ts";
 import type { LayerStatus, Underlay } from "../seams.ts";
 import { gatherBootstrap } from "./bootstrap.ts";
+import type { ContactDoor } from "./contacts.ts";
 import { nodeAddresses } from "./nodesFile.ts";
 import type { DhtLayerOptions } from "./options.ts";
 import { DhtSession } from "./session.ts";
@@ -88,9 +89,10 @@ export class DhtLayer {
     }
   }
 
-  /** A HELLO of the exchange got its REPLY, or (null) none. */
-  concluded(hello: OpenHello, answered: boolean): void {
-    if (answered) this.#session?.answered(hello.to);
+  /** A HELLO to a control socket, or one to WireGuard's port, got its REPLY or none. */
+  concluded(hello: OpenHello, door: ContactDoor, answered: boolean): void {
+    if (answered) this.#session?.answered(hello.to, door);
+    else if (door === "control") this.#session?.unanswered(hello.to);
   }
 
   status(): LayerStatus {

@@ -36,4 +36,6 @@ export interface DhtLayerOptions extends DhtOptions {
   readonly underlay: Underlay;
   readonly gossipPort: number;
   contact(request: ContactRequest): void;
+  /** Sends a HELLO from WireGuard's port to such a port of somebody else; null where that cannot be. */
+  readonly greet: ((to: Endpoint, brief: boolean) => void) | null;
 }

@@ -7,7 +7,8 @@ import { messageOf } from "../../core/errors.ts";
 import type { Counter } from "../../core/metrics.ts";
 import { Pacemaker } from "../../core/pacemaker.ts";
 import { type Endpoint, endpointText } from "../../core/types.ts";
-import { DhtContacts } from "./contacts.ts";
+import { DEFAULT_WIREGUARD_PORT } from "../../wire/endpointRules.ts";
+import { type ContactDoor, type DhtContact, DhtContacts } from "./contacts.ts";
 import type { DhtEngine, DhtEngineStatus } from "./engine.ts";
 import type { DhtLayerOptions } from "./options.ts";
 import { DhtSchedule, hoursAt } from "./schedule.ts";
@@ -123,8 +124,24 @@ export class DhtSession {
   }
 
   /** An address that was found has answered. */
-  answered(endpoint: Endpoint): void {
-    if (this.#contacts.answered(endpoint)) this.#addresses.add(1, { outcome: "answered" });
+  answered(endpoint: Endpoint, door: ContactDoor): void {
+    if (this.#contacts.answered(endpoint, door)) this.#addresses.add(1, { outcome: "answered" });
+  }
+
+  /** An address that was found has not answered. Its router may lead in what is for WireGuard alone, or take nothing else for it. */
+  unanswered(endpoint: Endpoint): void {
+    const { clock, greet, self, store } = this.#options;
+    if (greet === null) return;
+    const met = new Set(
+      store
+        .list()
+        .flatMap((peer) => (peer.endpoint && store.isActive(peer) ? [endpointText(peer.endpoint)] : [])),
+    );
+    const ports = [...new Set([self.snapshot.wireguardPort, DEFAULT_WIREGUARD_PORT])].filter(
+      (port) => !met.has(endpointText({ host: endpoint.host, port })),
+    );
+    this.#contacts.unanswered(endpoint, ports, clock.monotonicMs());
+    this.#pacemaker.wake();
   }
 
   report(): DhtReport {
@@ -159,12 +176,17 @@ export class DhtSession {
     // First, so that announcements join the look-ups under way.
     for (const hour of this.#schedule.takeLookups(active, nowMs)) this.#lookUp(hour);
     for (const hour of this.#schedule.takeAnnouncements(nowMs)) this.#announce(hour);
-    for (const { to, brief } of this.#contacts.take(nowMs)) {
-      this.#options.contact({ to, publicKey: null, reason: "dht", purpose: "meet", small: true, brief });
+    for (const contact of this.#contacts.take(nowMs)) {
+      this.#ask(contact);
       this.#addresses.add(1, { outcome: "asked" });
     }
     if (!this.#isLooking && nowMs >= this.#lookAtMs) this.#look();
     if (!this.#isSaving && nowMs >= this.#saveAtMs) this.#save();
+  }
+
+  #ask({ to, door, brief }: DhtContact): void {
+    if (door === "wireguard") this.#options.greet?.(to, brief);
+    else this.#options.contact({ to, publicKey: null, reason: "dht", purpose: "meet", small: true, brief });
   }
 
   #lookUp(hour: number): void {

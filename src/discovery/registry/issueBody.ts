@@ -21,7 +21,7 @@ const MAX_BODY_BYTES = 60_000;
  * How old an entry may be, seconds. The Go peer's 600 make the registry useless after ten minutes; here what it holds are places to
  * ask, never facts, and a place is worth asking for a day.
  */
-export const MAX_ENTRY_AGE_SECONDS = 24 * 3600;
+const MAX_ENTRY_AGE_SECONDS = 24 * 3600;
 
 /** `wgmesh-` and the rendezvous id, 16 hex digits. */
 export const issueTitle = (rendezvousId: string): string => `wgmesh-${rendezvousId}`;

@@ -7,7 +7,7 @@ import type { PublicKey } from "../../core/types.ts";
 
 /** A pair costs the data plane an entry and two addresses; a member gets a share of them, so that one cannot take all. */
 export const MAX_SESSIONS = 256;
-export const MAX_SESSIONS_OF_MEMBER = 32;
+const MAX_SESSIONS_OF_MEMBER = 32;
 /** An end repeats its request every 2 s. */
 const REQUESTS_PER_SECOND = 5;
 const REQUESTS_BURST = 40;

@@ -67,11 +67,11 @@ export class RelayPair {
   #roundPauseMs = FIRST_ROUND_PAUSE_MS;
   #effects: PairEffect[] = [];
 
-  constructor(own: PublicKey, peer: PublicKey) {
+  constructor(own: PublicKey, peer: PublicKey, empties = false) {
     this.#own = own;
     this.#peer = peer;
     this.#leads = own < peer;
-    this.#upgrade = new Upgrade(this.#leads);
+    this.#upgrade = new Upgrade(this.#leads, empties);
   }
 
   get active(): RelaySession | null {
@@ -369,12 +369,10 @@ export class RelayPair {
     for (const effect of effects) {
       const session = this.#active;
       if (session === null) return;
-      if (effect.do === "say") {
-        this.#do({ do: "switch", session, step: effect.step });
-      } else if (effect.do === "direct") {
-        this.#do({ do: "deliver", session, on: false });
-        this.#do({ do: "direct", endpoint: effect.endpoint });
-      } else if (effect.do === "relay") {
+      if (effect.do === "say") this.#do({ do: "switch", session, step: effect.step });
+      else if (effect.do === "direct") this.#do(effect);
+      else if (effect.do === "shut") this.#do({ do: "deliver", session, on: false });
+      else if (effect.do === "relay") {
         session.heard(nowMs);
         this.#do({ do: "deliver", session, on: true });
         this.#do({ do: "relayed", session });

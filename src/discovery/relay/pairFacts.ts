@@ -27,6 +27,8 @@ export interface PairFacts {
   readonly forced: boolean;
   /** Those that may relay now, in the order of choice.ts. */
   readonly relays: readonly PublicKey[];
+  /** There is one of them. */
+  readonly hasRelays: boolean;
   /** Totals of a session's bridge. */
   traffic(session: string): BridgeTraffic | null;
 }
@@ -87,6 +89,9 @@ export function pairFacts(
       const ordered = orderRelays(self.snapshot.publicKey, publicKey, keys);
       relays = [...ordered.filter((key) => !silent.has(key)), ...ordered.filter((key) => silent.has(key))];
       return relays;
+    },
+    get hasRelays() {
+      return usable.some((relay) => relay.publicKey !== publicKey);
     },
     traffic,
   };

@@ -24,19 +24,22 @@ export interface Bridge {
   readonly endpoint: Endpoint;
   /** Sends a datagram that is no WireGuard message through the relay; what cannot be sent is lost. */
   send(data: Uint8Array): void;
-  /** Whether what comes in is handed to WireGuard, which then follows its source (NAT-LAB: going direct). */
+  /** Whether what comes in is handed to WireGuard, which then follows its source (upgrade.ts). */
   deliver(on: boolean): void;
   traffic(): BridgeTraffic;
   close(): void;
 }
 
-export interface RelayServerOptions {
-  /** 0 for any free port. */
-  readonly port: number;
+export interface RelayLimits {
   /** Of all sessions together, bytes per second. */
   readonly limitBytesPerSecond: number;
   /** Of one session. */
   readonly pairBytesPerSecond: number;
+}
+
+export interface RelayServerOptions extends RelayLimits {
+  /** 0 for any free port. */
+  readonly port: number;
 }
 
 export interface SessionState {
@@ -56,11 +59,15 @@ export interface RelayServer {
   /** Packets that show one token go to whoever showed the other. */
   addSession(id: string, tokens: readonly [Buffer, Buffer]): void;
   removeSession(id: string): void;
+  /** From now on, for the sessions that are there too. */
+  setLimits(limits: RelayLimits): void;
   sessions(): SessionState[];
   close(): void;
 }
 
 export interface RelayPlane {
+  /** Whether WireGuard here stays on a direct path it was set to, though packets still come out of the bridge that it left. */
+  readonly empties: boolean;
   /** Throws when no socket can be had. */
   openBridge(options: BridgeOptions): Bridge;
   /** Throws when the port cannot be had. */

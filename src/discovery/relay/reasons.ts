@@ -1,5 +1,4 @@
 /** Why there is no path to a peer, in a sentence for the operator. */
-import type { PublicKey } from "../../core/types.ts";
 import type { Refusal } from "../../wire/relay.ts";
 
 /** A peer that was heard this shortly before it was lost may have been gone by then. */
@@ -19,17 +18,16 @@ const WHY: Readonly<Record<Refusal | "silent" | "broken", string>> = {
 
 export function reasonText(
   punchFailure: string | null,
-  facts: { readonly hopeless: boolean; readonly forced: boolean; readonly relays: readonly PublicKey[] },
+  facts: { readonly hopeless: boolean; readonly forced: boolean; readonly hasRelays: boolean },
   refusal: Refusal | "silent" | "broken" | null,
 ): string {
   const symmetric = facts.hopeless && !facts.forced ? "both are behind symmetric NATs" : null;
   const direct = facts.forced ? "--force-relay" : (symmetric ?? punchFailure ?? "no direct handshake");
-  const relay =
-    facts.relays.length === 0
-      ? "no trusted node that is reachable from outside relays"
-      : refusal === null
-        ? "no relay has offered itself yet"
-        : WHY[refusal];
+  const relay = !facts.hasRelays
+    ? "no trusted node that is reachable from outside relays"
+    : refusal === null
+      ? "no relay has offered itself yet"
+      : WHY[refusal];
   return `${direct}; ${relay}`;
 }
 

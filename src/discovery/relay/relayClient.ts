@@ -40,6 +40,8 @@ const ASKS_BURST = 40;
 /** Offers of one relay that the other ends asked for. */
 const UNASKED_PER_SECOND = 2;
 const UNASKED_BURST = 32;
+/** Of pairs that are due together, until whatever else waits has its turn. */
+const TURN_MS = 10;
 
 interface Entry {
   readonly pair: RelayPair;
@@ -183,7 +185,8 @@ export class RelayClient {
   #changed(event: PeerEvent): void {
     const { publicKey } = event.peer;
     const nowMs = this.#options.clock.monotonicMs();
-    if (event.type === "removed" || (event.changed.has("relays") && !event.peer.relays)) {
+    // Whoever relays for a pair says that it relays, and members that are invented come and go by the hundred.
+    if (event.type === "removed" ? event.peer.relays : event.changed.has("relays") && !event.peer.relays) {
       for (const key of this.#entries.keys()) this.#with(key, (pair) => pair.relayGone(publicKey, nowMs));
     }
     if (event.type === "removed") {
@@ -196,7 +199,8 @@ export class RelayClient {
       return;
     }
     this.#look(event.peer);
-    if (event.changed.has("relays")) for (const key of this.#entries.keys()) this.#wake(key, nowMs);
+    if (event.changed.has("relays") && this.#isUsable(event.peer))
+      for (const key of this.#entries.keys()) this.#wake(key, nowMs);
   }
 
   /** Peers with a direct tunnel need no entry; nodes of another implementation know nothing of this relay. */
@@ -255,7 +259,7 @@ export class RelayClient {
   #entry(publicKey: PublicKey, nowMs: number): Entry {
     const known = this.#entries.get(publicKey);
     if (known !== undefined) return known;
-    const pair = new RelayPair(this.#options.self.snapshot.publicKey, publicKey);
+    const pair = new RelayPair(this.#options.self.snapshot.publicKey, publicKey, this.#options.plane.empties);
     const entry: Entry = { pair, bridges: new Map(), asks: 0, dueAtMs: nowMs };
     this.#entries.set(publicKey, entry);
     return entry;
@@ -284,10 +288,12 @@ export class RelayClient {
   }
 
   #tick(nowMs: number): void {
-    const { store, trusted } = this.#options;
-    const usable = store.list().filter((peer) => mayRelay(peer, trusted) && this.#isReached(peer));
+    const { clock, store } = this.#options;
+    const usable = store.list().filter((peer) => this.#isUsable(peer));
     for (const [publicKey, entry] of [...this.#entries]) {
       if (entry.dueAtMs > nowMs) continue;
+      // The others are due still, and the pacemaker is back after whatever else waits.
+      if (clock.monotonicMs() - nowMs >= TURN_MS) break;
       const facts = this.#facts(publicKey, entry, usable);
       this.#carryOut(publicKey, entry, entry.pair.tick(facts, nowMs));
       entry.dueAtMs = entry.pair.nextAtMs(facts, nowMs);
@@ -300,8 +306,9 @@ export class RelayClient {
     return pairFacts(this.#options, { publicKey, usable, silent: this.#silentPeers, traffic });
   }
 
-  #isReached(relay: Peer): boolean {
-    const { store, clock } = this.#options;
+  #isUsable(relay: Peer): boolean {
+    const { store, clock, trusted } = this.#options;
+    if (!mayRelay(relay, trusted)) return false;
     if (isConnected(relay.lastHandshakeMs, clock.wallMs())) return true;
     // A crowd of strangers may be invented: none of them relays, and to order them for each of them would be the square of it.
     return !store.isCrowded && store.isActive(relay);

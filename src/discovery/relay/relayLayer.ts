@@ -116,6 +116,11 @@ export class RelayLayer {
     return underlay.onChange(judge);
   }
 
+  /** Of all that this node relays, bytes per second. */
+  setLimit(limitBytesPerSecond: number): void {
+    this.#service.setLimit(limitBytesPerSecond);
+  }
+
   /** What failed until now says nothing any more. */
   networkBack(): void {
     this.#client.networkBack();

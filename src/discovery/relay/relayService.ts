@@ -20,7 +20,7 @@ import {
   TOKEN_BYTES,
 } from "../../wire/relay.ts";
 import { type Allocation, Allocations, IDLE_MS } from "./allocations.ts";
-import type { RelayPlane, RelayServer } from "./plane.ts";
+import type { RelayLimits, RelayPlane, RelayServer } from "./plane.ts";
 
 export interface RelayServiceOptions {
   readonly clock: Clock;
@@ -47,6 +47,7 @@ export class RelayService {
   readonly #options: RelayServiceOptions;
   readonly #allocations = new Allocations();
   readonly #pacemaker: Pacemaker;
+  #limitBytesPerSecond: number;
   #server: RelayServer | null = null;
   #lastError: string | null = null;
   #retryAtMs = 0;
@@ -54,8 +55,9 @@ export class RelayService {
 
   constructor(options: RelayServiceOptions) {
     this.#options = options;
+    this.#limitBytesPerSecond = options.limitBytesPerSecond;
     this.#pacemaker = new Pacemaker(options.clock, {
-      nextAtMs: () => (this.#allocations.size === 0 ? null : this.#lookAtMs),
+      nextAtMs: () => (this.#server === null ? null : this.#lookAtMs),
       act: (nowMs) => this.#look(nowMs),
     });
   }
@@ -68,6 +70,13 @@ export class RelayService {
     return this.#lastError;
   }
 
+  /** Bytes per second, of all pairs together; those that are relayed go on. */
+  setLimit(limitBytesPerSecond: number): void {
+    if (limitBytesPerSecond === this.#limitBytesPerSecond) return;
+    this.#limitBytesPerSecond = limitBytesPerSecond;
+    this.#server?.setLimits(this.#limits());
+  }
+
   /** The body of its task. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#pacemaker.run(signal);
@@ -76,8 +85,7 @@ export class RelayService {
   /** Tells all ends, and frees the port. */
   close(): void {
     for (const allocation of this.#allocations.list()) this.#end(allocation, null);
-    this.#server?.close();
-    this.#server = null;
+    this.#closeServer();
   }
 
   /** Takes a proven request. */
@@ -134,12 +142,16 @@ export class RelayService {
     return allocation;
   }
 
+  #limits(): RelayLimits {
+    const limitBytesPerSecond = this.#limitBytesPerSecond;
+    return { limitBytesPerSecond, pairBytesPerSecond: Math.ceil(limitBytesPerSecond / PAIR_SHARE) };
+  }
+
   #open(nowMs: number): RelayServer | null {
-    const { plane, port, limitBytesPerSecond, log } = this.#options;
+    const { plane, port, log } = this.#options;
     if (this.#server !== null || nowMs < this.#retryAtMs) return this.#server;
     try {
-      const pairBytesPerSecond = Math.ceil(limitBytesPerSecond / PAIR_SHARE);
-      this.#server = plane.openServer({ port, limitBytesPerSecond, pairBytesPerSecond });
+      this.#server = plane.openServer({ port, ...this.#limits() });
       this.#lastError = null;
       log.info({ port: this.#server.port }, "relay listens");
     } catch (error) {
@@ -169,6 +181,13 @@ export class RelayService {
       const isIdle = state === undefined || state.idleMs > IDLE_MS;
       if (isGone || (isIdle && nowMs - allocation.sinceMs > IDLE_MS)) this.#end(allocation, null);
     }
+    // Its thread looks every second for sessions that are over; one that nobody uses is not to wake at all.
+    if (this.#allocations.size === 0) this.#closeServer();
+  }
+
+  #closeServer(): void {
+    this.#server?.close();
+    this.#server = null;
   }
 
   /** `by` knows already. */

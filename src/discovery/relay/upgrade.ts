@@ -1,10 +1,11 @@
 /**
- * When a relayed pair goes direct (NAT-LAB, "the upgrade to direct"), and when back. Pure: time comes in as an argument.
+ * When a relayed pair goes direct, and when back. Pure: time comes in as an argument.
  *
  * WireGuard follows the source of the last packet, so both ends move together: the lower key proposes once the direct path has
- * answered for a while, the other end stops delivery from the relay and accepts, then the first does the same. For a minute the
- * session stays, and checks go through the tunnel; without them both return to the relay. Each return makes the next attempt
- * wait longer, so that a path that comes and goes does not move the pair (weak point 20).
+ * answered for a while, the other end goes direct and accepts, then the first does the same. Each stops delivery from the relay: at once
+ * where WireGuard would follow what is still on its way, and where it does not, once the other end has had the time to go direct too, so
+ * that no packet is lost. For a minute the session stays, and checks go through the tunnel; without them both return to the relay.
+ * Each return makes the next attempt wait longer, so that a path that comes and goes does not move the pair (weak point 20).
  */
 import type { Endpoint } from "../../core/types.ts";
 import type { SwitchStep } from "../../wire/relay.ts";
@@ -35,6 +36,8 @@ const HELD_MS = 10 * 60_000;
 export type UpgradeEffect =
   | { readonly do: "say"; readonly step: SwitchStep }
   | { readonly do: "direct"; readonly endpoint: Endpoint }
+  /** Nothing that comes through the relay is to be delivered any more. */
+  | { readonly do: "shut" }
   | { readonly do: "relay" }
   /** The direct path has held: the session can go. */
   | { readonly do: "settled" };
@@ -50,10 +53,13 @@ interface Trial {
   readonly sinceMs: number;
   heardMs: number;
   checkAtMs: number;
+  /** What comes through the relay is still delivered. */
+  delivers: boolean;
 }
 
 export class Upgrade {
   readonly #leads: boolean;
+  readonly #empties: boolean;
   #evidence: Evidence | null = null;
   #proposedAtMs: number | null = null;
   #notBeforeMs = 0;
@@ -61,8 +67,10 @@ export class Upgrade {
   #trial: Trial | null = null;
   #fellBackAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(leads: boolean) {
+  /** @param empties whether WireGuard here does not follow what comes out of a bridge after it was set to a direct path. */
+  constructor(leads: boolean, empties: boolean) {
     this.#leads = leads;
+    this.#empties = empties;
   }
 
   /** On the direct path, with the relay to fall back on. */
@@ -132,7 +140,11 @@ export class Upgrade {
   }
 
   tick(nowMs: number): UpgradeEffect[] {
-    return this.#trial === null ? this.#propose(nowMs) : this.#watch(this.#trial, nowMs);
+    const trial = this.#trial;
+    if (trial === null) return this.#propose(nowMs);
+    if (!trial.delivers || nowMs - trial.sinceMs < JOIN_MS) return this.#watch(trial, nowMs);
+    trial.delivers = false;
+    return [{ do: "shut" }, ...this.#watch(trial, nowMs)];
   }
 
   #propose(nowMs: number): UpgradeEffect[] {
@@ -162,8 +174,9 @@ export class Upgrade {
   }
 
   #go(endpoint: Endpoint, nowMs: number): UpgradeEffect[] {
-    this.#trial = { sinceMs: nowMs, heardMs: nowMs, checkAtMs: nowMs };
-    return [{ do: "direct", endpoint }];
+    const delivers = this.#empties;
+    this.#trial = { sinceMs: nowMs, heardMs: nowMs, checkAtMs: nowMs, delivers };
+    return delivers ? [{ do: "direct", endpoint }] : [{ do: "shut" }, { do: "direct", endpoint }];
   }
 
   #watch(trial: Trial, nowMs: number): UpgradeEffect[] {

@@ -35,6 +35,21 @@ export class PunchBudget {
 
   /** True when one packet may go to a random port of that IP address. */
   takeSpray(host: string, nowMs: number): boolean {
+    const spray = this.#sprayOf(host, nowMs);
+    if (spray.count >= MAX_SPRAYED || !this.#sprays.take(nowMs)) return false;
+    spray.count += 1;
+    return true;
+  }
+
+  /** True when so many sockets may send to that IP address: they count as ports of it that are tried, since it may be a victim's as well. */
+  takeWide(host: string, sockets: number, nowMs: number): boolean {
+    const spray = this.#sprayOf(host, nowMs);
+    if (spray.count + sockets > MAX_SPRAYED) return false;
+    spray.count += sockets;
+    return true;
+  }
+
+  #sprayOf(host: string, nowMs: number): Sprayed {
     let spray = this.#sprayed.get(host);
     if (spray === undefined || nowMs - spray.atMs >= spray.againMs) {
       this.#sprayed.delete(host);
@@ -43,9 +58,7 @@ export class PunchBudget {
       this.#sprayed.set(host, spray);
       dropOldest(this.#sprayed);
     }
-    if (spray.count >= MAX_SPRAYED || !this.#sprays.take(nowMs)) return false;
-    spray.count += 1;
-    return true;
+    return spray;
   }
 
   /** A path to that address was proved: it is nobody's victim. */

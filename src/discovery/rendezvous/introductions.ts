@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../core/clock.ts";
 import type { Random } from "../../core/random.ts";
+import { TokenBucket } from "../../core/tokenBucket.ts";
 import { type Endpoint, endpointText, type IpAddress, type PublicKey } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
 import type { LocalNode } from "../../peers/localNode.ts";
@@ -40,6 +41,11 @@ const MAX_ASKED = 1_000;
 /** What one address takes of nodes of ours, and of Go nodes (PROTOCOL.md section 12: rate limit). */
 const OURS = { ratePerSecond: 15, burst: 30 };
 const THEIRS = { ratePerSecond: 4, burst: 8 };
+/**
+ * OFFERs of ours, however many peers lack a path: a whole mesh that starts has 90 at once, and one a second after that. Those by which
+ * this node follows an invitation have as many again, since the other side has spent its own on them.
+ */
+const OFFERS = { ratePerSecond: 1, burst: 90 };
 /** OFFERs and INVITEs acted on, of one sender. */
 const SENDER_RATE_PER_SECOND = 10;
 const SENDER_BURST = 60;
@@ -82,10 +88,15 @@ export class Introductions {
   readonly #toOurs = new Buckets(OURS.ratePerSecond, OURS.burst);
   readonly #toTheirs = new Buckets(THEIRS.ratePerSecond, THEIRS.burst);
   readonly #senders = new Buckets(SENDER_RATE_PER_SECOND, SENDER_BURST);
+  readonly #asks: TokenBucket;
+  readonly #answers: TokenBucket;
 
   constructor(options: IntroductionsOptions) {
     this.#options = options;
     this.#introducer = new Introducer(options.self.snapshot.publicKey);
+    const nowMs = options.clock.monotonicMs();
+    this.#asks = new TokenBucket(OFFERS.ratePerSecond, OFFERS.burst, nowMs);
+    this.#answers = new TokenBucket(OFFERS.ratePerSecond, OFFERS.burst, nowMs);
   }
 
   readers(): SignalReaders {
@@ -99,7 +110,10 @@ export class Introductions {
     ]);
   }
 
-  /** Asks up to three introducers for that peer, `anybody` or only those that others can reach; false when there is none. */
+  /**
+   * Asks up to three introducers for that peer, `anybody` or only those that others can reach; false when there is none, or this node has
+   * asked enough for now.
+   */
   ask(target: PublicKey, anybody: boolean): boolean {
     const { clock, store, self, isVerified } = this.#options;
     const nowMs = clock.wallMs();
@@ -113,14 +127,14 @@ export class Introductions {
       answers: (peer) => peer.controlEndpoint !== null && isVerified(peer.controlEndpoint),
     });
     let asked = false;
-    for (const introducer of introducers) if (this.#offer(introducer, target)) asked = true;
+    for (const introducer of introducers) if (this.#offer(introducer, target, this.#asks)) asked = true;
     return asked;
   }
 
   /** Asks that introducer, who has said that the other side asks for us. */
   answer(target: PublicKey, introducer: PublicKey): void {
     const peer = this.#options.store.get(introducer);
-    if (peer !== undefined && this.#isTrusted(introducer)) this.#offer(peer, target);
+    if (peer !== undefined && this.#isTrusted(introducer)) this.#offer(peer, target, this.#answers);
   }
 
   forget(publicKey: PublicKey): void {
@@ -132,10 +146,10 @@ export class Introductions {
     return trusted.size === 0 || trusted.has(publicKey);
   }
 
-  #offer(introducer: Peer, target: PublicKey): boolean {
+  #offer(introducer: Peer, target: PublicKey, budget: TokenBucket): boolean {
     const { clock, self } = this.#options;
     const to = introducer.controlEndpoint;
-    if (to === null) return false;
+    if (to === null || !budget.take(clock.monotonicMs())) return false;
     const { publicKey, candidates, externalControl, natType } = self.snapshot;
     const payload = encodeOffer({
       from: publicKey,

@@ -32,6 +32,8 @@ import type { PunchPort } from "./punchPort.ts";
 /** Attempts under way; more wait for their turn. */
 const MAX_ATTEMPTS = 32;
 const MAX_BRIDGES = 32;
+/** Attempts that have many sockets open: 1,024 in all, of the 4,096 mappings that a small router has for a whole household. */
+const MAX_WIDE = 4;
 /**
  * Initiations of both sides that cross cost 5 s with some WireGuards, so the side of the higher key waits for the other's.
  */
@@ -167,7 +169,10 @@ export class Puncher {
 
   /** Ends everything, bridges too. */
   close(): void {
-    for (const running of this.#running.values()) running.many?.close();
+    for (const running of this.#running.values()) {
+      running.many?.close();
+      running.many = null;
+    }
     this.#running.clear();
     for (const publicKey of [...this.#bridges.keys()]) this.dropBridge(publicKey);
   }
@@ -242,8 +247,13 @@ export class Puncher {
   }
 
   #widen(publicKey: PublicKey, running: Running, to: Endpoint): void {
-    const { log, messages, openMany } = this.#options;
+    const { clock, log, messages, metrics, openMany } = this.#options;
     if (openMany === null) return;
+    const isFull = this.#wide() >= MAX_WIDE;
+    if (isFull || !this.#budget.takeWide(to.host, WIDE_SOCKETS, clock.monotonicMs())) {
+      metrics.packet("dropped");
+      return;
+    }
     try {
       running.many = openMany({
         to,
@@ -255,6 +265,11 @@ export class Puncher {
     } catch (error) {
       log.debug({ publicKey, reason: messageOf(error) }, "sockets for punching could not be opened");
     }
+  }
+
+  /** How many attempts have their many sockets open. */
+  #wide(): number {
+    return [...this.#running.values()].filter(({ many }) => many !== null).length;
   }
 
   /** Something came to one of the many sockets: the other side has hit its hole. */
@@ -358,6 +373,8 @@ export class Puncher {
 
   #over(publicKey: PublicKey, running: Running, reason: string | null): void {
     running.many?.close();
+    // Datagrams that were on their way from the addon still come, and there is nothing to answer them with.
+    running.many = null;
     this.#running.delete(publicKey);
     this.#options.ended(publicKey, reason);
   }

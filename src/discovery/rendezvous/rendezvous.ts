@@ -34,6 +34,7 @@ export interface RendezvousOptions {
   send(data: Uint8Array, to: Endpoint): void;
   contact(request: ContactRequest, delayMs?: number): void;
   isVerified(control: Endpoint): boolean;
+  isHeldUp(control: Endpoint): boolean;
   controlEndpoints(peer: Peer): Endpoint[];
 }
 
@@ -271,13 +272,13 @@ export class Rendezvous {
   /** Brings about that both sides begin. */
   #seek(publicKey: PublicKey): void {
     const peer = this.#context.store.get(publicKey);
-    if (peer === undefined) {
-      this.#seeker.calm(publicKey);
-      return;
-    }
+    if (peer === undefined) this.#seeker.calm(publicKey);
+    if (peer === undefined) return;
     const ours = isOurs(peer);
     const [control] = this.#options.controlEndpoints(peer);
     const doubted = this.#doubts.has(publicKey);
+    // Among very many its turn to be greeted has not come, and that may well be all it takes.
+    if (!doubted && control !== undefined && this.#options.isHeldUp(control)) return;
     const heard =
       !doubted && control !== undefined && (this.#options.isVerified(control) || this.#spoke(peer));
     // An introducer if there is one, and the peer itself: it may well be reached.

@@ -4,6 +4,7 @@
  * Two nodes have to begin at the same time. What tells both is a HELLO and its REPLY, a START, or the other's first probe; looking means
  * to bring about one of these.
  */
+import { DueTimes } from "../../core/dueTimes.ts";
 import type { PublicKey } from "../../core/types.ts";
 
 /** A peer that was just met connects by itself where no NAT is between. */
@@ -24,7 +25,7 @@ const MAX_SEEK_AGAIN_MS = 30_000;
 const ATTEMPT_AGAIN_MS = 35_000;
 const MAX_ATTEMPT_AGAIN_MS = 300_000;
 /** A word of the other side that it begins counts sooner (PROTOCOL.md section 12: punch again). */
-export const OTHER_BEGINS_AGAIN_MS = 6_000;
+const OTHER_BEGINS_AGAIN_MS = 6_000;
 /** Looked for at once, and the pause before the next ones: a crowd of strangers must not hold up everything else. */
 const MAX_SEEKS = 16;
 const SEEKS_PAUSE_MS = 200;
@@ -44,6 +45,8 @@ interface Need {
 
 export class Seeker {
   readonly #needs = new Map<PublicKey, Need>();
+  readonly #begins = new DueTimes<PublicKey>();
+  readonly #seeks = new DueTimes<PublicKey>();
   readonly #unit: () => number;
   /** Nobody is looked for before that. */
   #restUntilMs = Number.NEGATIVE_INFINITY;
@@ -75,7 +78,7 @@ export class Seeker {
   /** A path is wanted from now on. */
   need(publicKey: PublicKey, nowMs: number): void {
     if (this.#needs.has(publicKey) || this.#needs.size >= MAX_NEEDS) return;
-    this.#needs.set(publicKey, {
+    this.#put(publicKey, {
       seekAtMs: nowMs + FIRST_SEEK_MS,
       beginAtMs: null,
       seeks: 0,
@@ -92,11 +95,14 @@ export class Seeker {
     if (need === undefined) return;
     if (need.busy) need.stale = true;
     else restart(need, nowMs);
+    this.#put(publicKey, need);
   }
 
   /** It has one, or the peer has gone. */
   calm(publicKey: PublicKey): void {
     this.#needs.delete(publicKey);
+    this.#begins.delete(publicKey);
+    this.#seeks.delete(publicKey);
   }
 
   /** Both sides have spoken with each other just now: they begin alike. */
@@ -105,6 +111,7 @@ export class Seeker {
     if (need === undefined || need.busy || need.beginAtMs !== null) return;
     if (nowMs < need.attemptEndedAtMs + pauseMs(need.failures)) return;
     need.beginAtMs = nowMs + (onLan ? LAN_GRACE_MS : GRACE_MS);
+    this.#put(publicKey, need);
   }
 
   /** True when an attempt may begin because the other side begins one. */
@@ -121,6 +128,7 @@ export class Seeker {
     need.stale = false;
     need.beginAtMs = null;
     need.seeks = 0;
+    this.#put(publicKey, need);
   }
 
   ended(publicKey: PublicKey, failed: boolean, nowMs: number): void {
@@ -129,34 +137,41 @@ export class Seeker {
     need.busy = false;
     if (failed && need.stale) {
       restart(need, nowMs);
+      this.#put(publicKey, need);
       return;
     }
     need.attemptEndedAtMs = nowMs;
     need.failures = failed ? need.failures + 1 : 0;
     // Both sides look again at much the same time, and either is enough.
     need.seekAtMs = nowMs + pauseMs(failed ? need.failures : 1) * (1 + 0.1 * this.#unit());
+    this.#put(publicKey, need);
   }
 
   /** Looks at once: an introducer says that the other side does. */
   hasten(publicKey: PublicKey, nowMs: number): void {
     const need = this.#needs.get(publicKey);
-    if (need !== undefined && !need.busy) need.seekAtMs = nowMs;
+    if (need === undefined || need.busy) return;
+    need.seekAtMs = nowMs;
+    this.#put(publicKey, need);
   }
 
   /** For whom to begin now, and for whom to look. */
   take(nowMs: number): { readonly begin: PublicKey[]; readonly seek: PublicKey[] } {
     const begin: PublicKey[] = [];
     const seek: PublicKey[] = [];
+    if ((this.nextAtMs() ?? Number.POSITIVE_INFINITY) > nowMs) return { begin, seek };
     for (const [publicKey, need] of this.#needs) {
       if (need.busy) continue;
       if (need.beginAtMs !== null) {
         if (need.beginAtMs > nowMs) continue;
         need.beginAtMs = null;
+        this.#put(publicKey, need);
         begin.push(publicKey);
       } else if (need.seekAtMs <= nowMs && this.#restUntilMs <= nowMs) {
         const againMs = Math.min(SEEK_AGAIN_MS * 2 ** need.seeks, MAX_SEEK_AGAIN_MS);
         need.seekAtMs = nowMs + againMs * (0.9 + 0.2 * this.#unit());
         need.seeks += 1;
+        this.#put(publicKey, need);
         seek.push(publicKey);
         if (seek.length === MAX_SEEKS) this.#restUntilMs = nowMs + SEEKS_PAUSE_MS;
       }
@@ -167,21 +182,28 @@ export class Seeker {
   /** Begins a little later: too many are under way. */
   postpone(publicKey: PublicKey, untilMs: number): void {
     const need = this.#needs.get(publicKey);
-    if (need !== undefined) need.beginAtMs = untilMs;
+    if (need === undefined) return;
+    need.beginAtMs = untilMs;
+    this.#put(publicKey, need);
   }
 
   nextAtMs(): number | null {
-    let next: number | null = null;
-    for (const { busy, beginAtMs, seekAtMs } of this.#needs.values()) {
-      if (busy) continue;
-      const atMs = beginAtMs ?? Math.max(seekAtMs, this.#restUntilMs);
-      if (next === null || atMs < next) next = atMs;
-    }
-    return next;
+    const beginMs = this.#begins.nextAtMs() ?? Number.POSITIVE_INFINITY;
+    const seekMs = this.#seeks.nextAtMs() ?? Number.POSITIVE_INFINITY;
+    const next = Math.min(beginMs, Math.max(seekMs, this.#restUntilMs));
+    return Number.isFinite(next) ? next : null;
   }
 
   get size(): number {
     return this.#needs.size;
+  }
+
+  /** To be called after each change of a need. */
+  #put(publicKey: PublicKey, need: Need): void {
+    const { busy, beginAtMs, seekAtMs } = need;
+    this.#needs.set(publicKey, need);
+    this.#begins.set(publicKey, busy ? Number.POSITIVE_INFINITY : (beginAtMs ?? Number.POSITIVE_INFINITY));
+    this.#seeks.set(publicKey, busy || beginAtMs !== null ? Number.POSITIVE_INFINITY : seekAtMs);
   }
 }
 

@@ -75,7 +75,7 @@ function birthdayParts(role: Role, turn: Turn): { readonly sprays: boolean; read
 }
 
 /** `ours` is this side's NAT type. Unknown ones are tried as cones. */
-export function roleOf(ours: NatType, theirs: NatType): Role {
+function roleOf(ours: NatType, theirs: NatType): Role {
   if (ours === "symmetric") return theirs === "symmetric" ? "hopeless" : "wide";
   return theirs === "symmetric" ? "spray" : "plain";
 }

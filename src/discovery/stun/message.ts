@@ -8,11 +8,11 @@ import { type Attribute, decodeAddress, encodeAddress, splitAttributes } from ".
 import { crc32 } from "./crc32.ts";
 
 /** RFC 8489 section 5. */
-export const MAGIC_COOKIE = 0x2112a442;
+const MAGIC_COOKIE = 0x2112a442;
 export const HEADER_BYTES = 20;
 export const TRANSACTION_ID_BYTES = 12;
 /** What a server without knowledge of the path may send (RFC 8489 section 6.1); a longer one is no answer to us. */
-export const MAX_MESSAGE_BYTES = 1500;
+const MAX_MESSAGE_BYTES = 1500;
 
 const BINDING_METHOD = 0x001;
 const CLASS_BITS = { request: 0x000, indication: 0x010, success: 0x100, error: 0x110 } as const;

@@ -17,6 +17,7 @@ export const firewallCheck: Check = {
     const findings = [
       ...ports.map(([port, name]) => inputJudgement(ruleset, port, name, host)),
       ...advertisedNetworks(patient).map((network) => forwardJudgement(ruleset, network, patient, host)),
+      ...legacyJudgement(host.legacyTables()),
     ];
     const told = ports.map(([port]) => port).join(" and ");
     return together(findings, ok(`lets UDP port ${told} in`));
@@ -27,6 +28,19 @@ function portsOf({ running, options, secret }: Patient): [port: number, name: st
   const wireguard = running?.listenPort ?? options.listenPort ?? DEFAULT_LISTEN_PORT;
   const control = secret === null || isProblem(secret) ? [] : [secret.gossipPort];
   return [[wireguard, "WireGuard"], ...control.map((port): [number, string] => [port, "control"])];
+}
+
+/** Their rules take effect beside those of nft, which shows none of them. */
+function legacyJudgement(tables: readonly string[]): Judgement[] {
+  if (tables.length === 0) return [];
+  const commands = [...new Set(tables.map((table) => (table.startsWith("ip6 ") ? "ip6tables" : "iptables")))];
+  const looks = commands.map((command) => `'${command}-legacy-save'`).join(" and ");
+  return [
+    unknown(
+      `rules of iptables-legacy may be there (${tables.join(", ")}), which nft does not show`,
+      `look at them by ${looks}; ${commands[0]}-nft has rules that this check reads`,
+    ),
+  ];
 }
 
 function inputJudgement(ruleset: Ruleset, port: number, name: string, host: DoctorHost): Judgement {

@@ -35,12 +35,16 @@ export const overlapCheck: Check = {
 };
 
 function meshNetworks({ running, options, secret }: Patient, host: DoctorHost): Cidr[] {
-  if (options.meshSubnet !== null) return [options.meshSubnet];
-  if (secret !== null && !isProblem(secret)) return [secret.meshSubnet];
-  if (running === null) return [];
+  const derived = secret === null || isProblem(secret) ? null : secret.meshSubnet;
+  const subnet = options.meshSubnet ?? derived;
+  const own = running === null ? [] : networksOf(options.interfaceName, host);
+  return subnet === null ? own : [subnet, ...own.filter((network) => network.includes(":"))];
+}
+
+function networksOf(interfaceName: string, host: DoctorHost): Cidr[] {
   return host
     .addresses()
-    .filter(({ linkName, address }) => linkName === options.interfaceName && parseIp(address) !== null)
+    .filter(({ linkName, address }) => linkName === interfaceName && parseIp(address) !== null)
     .filter(({ address }) => !address.startsWith("fe80:"))
     .flatMap(({ address, prefixLength }) => parseCidr(`${address}/${prefixLength}`) ?? []);
 }

@@ -7,6 +7,9 @@ import type { Random } from "../../core/random.ts";
 import type { ProbePath } from "../probe.ts";
 import { Echo, MAX_ECHO_BYTES } from "./echo.ts";
 
+/** IPv4 or IPv6, and UDP. */
+const HEADER_BYTES = { 4: 28, 6: 48 } as const;
+
 export interface EchoPortOptions {
   readonly clock: Clock;
   readonly random: Random;
@@ -20,10 +23,16 @@ export class EchoPort {
   readonly #sockets = new Map<string, Socket>();
   /** By the mesh address that was asked. */
   readonly #waiting = new Map<string, (answered: boolean) => void>();
+  #sentBytes = 0;
 
   constructor(options: EchoPortOptions) {
     this.#options = options;
     this.#echo = new Echo(options.random);
+  }
+
+  /** All that went into the tunnels, as IP packets. */
+  get sentBytes(): number {
+    return this.#sentBytes;
   }
 
   /** Binds every address, or none: rejects with ERR_SYSTEM naming the one that could not be had. Opened again after {@link close}. */
@@ -58,7 +67,7 @@ export class EchoPort {
       const cancel = clock.after(timeoutMs, () => end(false));
       this.#waiting.set(to, end);
       // What cannot be sent is not answered either.
-      socket.send(question, port, to, () => {});
+      this.#send(socket, question, port, to);
     });
   }
 
@@ -86,8 +95,13 @@ export class EchoPort {
   #received(socket: Socket, data: Buffer, { address, port }: RemoteInfo): void {
     if (data.length > MAX_ECHO_BYTES) return;
     const step = this.#echo.received(data.toString("latin1"), address, this.#options.clock.monotonicMs());
-    if (step.reply !== null) socket.send(step.reply, port, address, () => {});
+    if (step.reply !== null) this.#send(socket, step.reply, port, address);
     if (step.proof === "answered") this.#waiting.get(address)?.(true);
     if (step.proof === "asked") this.#options.asked(address);
+  }
+
+  #send(socket: Socket, text: string, port: number, to: string): void {
+    this.#sentBytes += HEADER_BYTES[isIPv6(to) ? 6 : 4] + text.length;
+    socket.send(text, port, to, () => {});
   }
 }

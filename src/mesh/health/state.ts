@@ -49,6 +49,8 @@ export interface PeerHealth {
 export interface HealthRules {
   /** After a proof: so long nothing is asked. */
   readonly quietMs: number;
+  /** After a tunnel was seen for the first time. */
+  readonly firstAskMs: number;
   /** Between a question to a peer in trouble that was not answered and the next. */
   readonly askAgainMs: number;
   /** Between two handshakes that are started anew; of both sides, so that they do not cross for ever. */
@@ -99,10 +101,19 @@ export interface HealthStep {
   readonly effects: readonly HealthEffect[];
 }
 
-/** The side with the lower key asks first: the question is a proof for both. Two beats later the other asks. */
-export const QUIET_MS = { first: 15_000, second: 20_000 } as const;
-/** In a mesh of many this much longer for each peer, so that a node asks about one a second while all are well. */
-const QUIET_MS_PER_PEER = 750;
+/**
+ * The side with the lower key asks first: the question is a proof for both. A beat later the other asks. Questions are half of what an
+ * idle node does, so they are as rare as the bound below allows.
+ */
+export const QUIET_MS = { first: 20_000, second: 22_500 } as const;
+/**
+ * With more peers than that the first asks after a time that chance draws anew, so that a thousand tunnels that came up together are not
+ * asked in one instant, and the second after the longest such time. However many they are, who dies is suspect after
+ * 22.5 s + GRID_MS + MISSES * ANSWER_WITHIN_MS = 27.4 s at the latest (row E4: 30 s).
+ */
+const MANY_PEERS = 20;
+const SPREAD_MS = 5_000;
+const MANY_QUIET_MS = { first: 15_000, second: 22_500 } as const;
 /** Then the handshake is stale (PROTOCOL.md section 11.2). */
 export const STALE_MS = 150_000;
 /** And so long nothing came in. */
@@ -110,6 +121,7 @@ const STALE_QUIET_MS = 20_000;
 /** PROTOCOL.md section 11.2, per step. */
 export const ANSWER_WITHIN_MS = 1_200;
 const FIRST_ASK_SHARE = 0.25;
+const FIRST_SPREAD_MS = 10_000;
 const MISSES = 2;
 const ASK_AGAIN_MS = 1_000;
 /** A node that lost its network asks 20 times a second at most, however many it misses. */
@@ -132,13 +144,16 @@ const GRID_MS = 2_500;
  * @param goesFirst whether this node's key is the lower one.
  * @param peers how many are known.
  * @param troubled how many of them do not answer.
+ * @param chance from 0 to 1, drawn anew each time; counts with many peers alone.
  */
-export function rulesFor(goesFirst: boolean, peers: number, troubled = 0): HealthRules {
+export function rulesFor(goesFirst: boolean, peers: number, troubled = 0, chance = 0): HealthRules {
   const side = goesFirst ? "first" : "second";
-  // Handshakes come every two minutes by themselves, so more would mean never.
-  const quietMs = Math.min(Math.max(QUIET_MS[side], QUIET_MS_PER_PEER * peers), STALE_MS);
+  const isMany = peers > MANY_PEERS;
+  const drawnMs = isMany && goesFirst ? chance * SPREAD_MS : 0;
+  const quietMs = (isMany ? MANY_QUIET_MS : QUIET_MS)[side] + drawnMs;
+  const firstAskMs = QUIET_MS[side] * FIRST_ASK_SHARE + (isMany ? chance * FIRST_SPREAD_MS : 0);
   const askAgainMs = Math.max(ASK_AGAIN_MS, ASK_AGAIN_MS_PER_PEER * troubled);
-  return { quietMs, askAgainMs, tryEveryMs: TRY_EVERY_MS[side] };
+  return { quietMs, firstAskMs, askAgainMs, tryEveryMs: TRY_EVERY_MS[side] };
 }
 
 /** A peer whose tunnel was seen for the first time. */
@@ -152,7 +167,7 @@ export function newHealth(
     ...{ state: "healthy", sinceMs: nowMs, provenAtMs: shookAtMs, handshakeMs, shookAtMs, rxBytes },
     ...{ heardAtMs: nowMs, readAtMs: nowMs, answers: false, asking: false, misses: 0 },
     // Soon: who has answered once is known to be able to.
-    askAtMs: onGrid(nowMs + rules.quietMs * FIRST_ASK_SHARE),
+    askAtMs: onGrid(nowMs + rules.firstAskMs),
     tryAtMs: 0,
     lookAtMs: 0,
   };

@@ -1,9 +1,10 @@
 /**
  * The health of all peers: written by {@link HealthWatch}, read by whoever has to choose between peers or shows them.
  */
+import { DueTimes } from "../../core/dueTimes.ts";
 import type { PublicKey } from "../../core/types.ts";
 import { PEER_HEALTH_STATES, type PeerHealthState } from "../../peers/healthState.ts";
-import { isOut, type PeerHealth } from "./state.ts";
+import { isOut, nextAtMs, type PeerHealth } from "./state.ts";
 
 type HealthListener = (
   publicKey: PublicKey,
@@ -13,6 +14,7 @@ type HealthListener = (
 
 export class HealthTable {
   readonly #peers = new Map<PublicKey, PeerHealth>();
+  readonly #due = new DueTimes<PublicKey>();
   readonly #listeners = new Set<HealthListener>();
   readonly #counts = Object.fromEntries(PEER_HEALTH_STATES.map((state) => [state, 0])) as Record<
     PeerHealthState,
@@ -34,8 +36,32 @@ export class HealthTable {
     return peer !== undefined && isOut(peer);
   }
 
+  /** On the interface, and does not answer. */
+  isTroubled(publicKey: PublicKey): boolean {
+    const state = this.stateOf(publicKey);
+    return state === "suspect" || state === "reconnecting";
+  }
+
   entries(): [PublicKey, PeerHealth][] {
     return [...this.#peers];
+  }
+
+  get size(): number {
+    return this.#peers.size;
+  }
+
+  keys(): IterableIterator<PublicKey> {
+    return this.#peers.keys();
+  }
+
+  /** When the first of them has something to do, monotonic milliseconds; null for none. */
+  nextAtMs(): number | null {
+    return this.#due.nextAtMs();
+  }
+
+  /** Those that have something to do at `nowMs`. */
+  due(nowMs: number): PublicKey[] {
+    return this.#due.due(nowMs);
   }
 
   /** How many peers are in each state. */
@@ -52,6 +78,7 @@ export class HealthTable {
   set(publicKey: PublicKey, peer: PeerHealth): void {
     const before = this.stateOf(publicKey);
     this.#peers.set(publicKey, peer);
+    this.#due.set(publicKey, nextAtMs(peer));
     if (before === peer.state) return;
     if (before !== null) this.#counts[before] -= 1;
     this.#counts[peer.state] += 1;
@@ -62,6 +89,7 @@ export class HealthTable {
     const before = this.stateOf(publicKey);
     if (before === null) return;
     this.#peers.delete(publicKey);
+    this.#due.delete(publicKey);
     this.#counts[before] -= 1;
     this.#tell(publicKey, null, before);
   }

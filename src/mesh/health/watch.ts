@@ -2,7 +2,9 @@
  * Keeps the health of all peers (row E4) and does what follows from it. What is decided is state.ts's business.
  */
 import type { Clock } from "../../core/clock.ts";
-import { type Endpoint, type IpAddress, type PublicKey, parseIp } from "../../core/types.ts";
+import { Pacemaker } from "../../core/pacemaker.ts";
+import type { Random } from "../../core/random.ts";
+import { type Endpoint, type PublicKey, parseIp } from "../../core/types.ts";
 import { isConnected } from "../../peers/connected.ts";
 import type { PathTable } from "../../peers/paths.ts";
 import type { Peer, PeerEvent } from "../../peers/peer.ts";
@@ -26,6 +28,7 @@ import type { HealthTable } from "./table.ts";
 
 export interface HealthWatchOptions {
   readonly clock: Clock;
+  readonly random: Pick<Random, "unit">;
   readonly store: PeerStore;
   readonly paths: PathTable;
   readonly table: HealthTable;
@@ -54,48 +57,71 @@ export class HealthWatch {
   readonly #questions = new Questions();
   /** Which place was tried last, by peer. */
   readonly #turns = new Map<PublicKey, number>();
-  #wake: (() => void) | null = null;
+  readonly #pacemaker: Pacemaker;
+  /** When the interface was read last. */
+  #readAtMs = Number.NEGATIVE_INFINITY;
+  /** What the pacemaker waits for. */
+  #dueMs = Number.POSITIVE_INFINITY;
 
   constructor(options: HealthWatchOptions) {
     this.#options = options;
+    this.#pacemaker = new Pacemaker(options.clock, {
+      nextAtMs: () => {
+        const nextMs = options.table.nextAtMs();
+        this.#dueMs = nextMs ?? Number.POSITIVE_INFINITY;
+        return nextMs;
+      },
+      act: (nowMs) => this.#pass(nowMs),
+    });
   }
 
   /** Takes what the reconciler has read of the interface. */
   noted(peers: readonly ActualPeer[]): void {
     const { clock, table } = this.#options;
     const wallMs = clock.wallMs();
-    const there = new Set<PublicKey>();
     for (const { publicKey, lastHandshakeMs, rxBytes } of peers) {
-      there.add(publicKey);
+      const known = table.get(publicKey);
+      // The rule at rest; when it was seen last is told with the next change.
+      if (known !== undefined && known.handshakeMs === lastHandshakeMs && known.rxBytes === rxBytes) continue;
       const handshakeAgeMs = wallMs - lastHandshakeMs;
       const event = { type: "read", handshakeMs: lastHandshakeMs, handshakeAgeMs, rxBytes } as const;
-      if (table.get(publicKey) !== undefined) this.#step(publicKey, event);
-      else if (isConnected(lastHandshakeMs, wallMs)) {
-        table.set(publicKey, newHealth(event, clock.monotonicMs(), this.#rules(publicKey)));
+      if (known !== undefined) {
+        table.set(publicKey, { ...known, readAtMs: Math.max(known.readAtMs, this.#readAtMs) });
+        this.#step(publicKey, event);
+      } else if (isConnected(lastHandshakeMs, wallMs)) {
+        this.#set(publicKey, newHealth(event, clock.monotonicMs(), this.#rules(publicKey)));
       }
     }
-    for (const [publicKey] of table.entries()) {
+    this.#readAtMs = clock.monotonicMs();
+    this.#noteAbsent(peers);
+  }
+
+  #noteAbsent(peers: readonly ActualPeer[]): void {
+    const { table } = this.#options;
+    let known = 0;
+    for (const { publicKey } of peers) if (table.get(publicKey) !== undefined) known += 1;
+    if (known === table.size) return;
+    const there = new Set(peers.map(({ publicKey }) => publicKey));
+    for (const publicKey of table.keys()) {
       if (!there.has(publicKey)) this.#step(publicKey, { type: "absent" });
     }
-    this.#wake?.();
   }
 
   /** A peer has asked us, from its mesh address: our answer to its first packet had reached it. */
   asked(from: string): void {
     const address = parseIp(from);
-    const peer = address === null ? undefined : this.#holderOf(address);
-    if (peer !== undefined) this.#step(peer.publicKey, { type: "asked" });
+    const publicKey = address === null ? undefined : this.#options.store.holderOf(address);
+    if (publicKey !== undefined) this.#step(publicKey, { type: "asked" });
   }
 
   /** What was sent to them is not answered. */
   silent(peers: readonly PublicKey[]): void {
     for (const publicKey of peers) this.#step(publicKey, { type: "silent" });
-    this.#wake?.();
   }
 
   /** The body of its task. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, paths, store, table } = this.#options;
+    const { paths, store } = this.#options;
     const ends = [
       store.subscribe((event) => this.#storeChanged(event)),
       // Punching and relays found a path by the peer's own proof.
@@ -104,19 +130,21 @@ export class HealthWatch {
       }),
     ];
     try {
-      while (!signal.aborted) {
-        const dueMs = Math.min(...table.entries().map(([, peer]) => nextAtMs(peer)));
-        await this.#until(dueMs, signal);
-        const durationMs = clock.monotonicMs() - dueMs;
-        const slept = durationMs > LATE_MS;
-        for (const [publicKey] of table.entries()) {
-          if (slept) this.#step(publicKey, { type: "slept", durationMs });
-          this.#step(publicKey, { type: "time" });
-        }
-      }
+      await this.#pacemaker.run(signal);
     } finally {
       for (const end of ends) end();
     }
+  }
+
+  #pass(nowMs: number): void {
+    const durationMs = nowMs - this.#dueMs;
+    const slept = durationMs > LATE_MS;
+    const { table } = this.#options;
+    if (slept) this.#readAtMs += durationMs;
+    if (slept)
+      for (const [publicKey] of table.entries()) this.#step(publicKey, { type: "slept", durationMs });
+    const due = slept ? [...table.keys()] : table.due(nowMs);
+    for (const publicKey of due) this.#step(publicKey, { type: "time" });
   }
 
   #storeChanged(event: PeerEvent): void {
@@ -126,9 +154,8 @@ export class HealthWatch {
       const spoke = event.type === "added" ? !methods.every(isMention) : event.changed.has("lastSeenMs");
       if (spoke) this.#step(publicKey, { type: "word" });
     } else if (event.reason === "goodbye") {
-      if (table.get(publicKey) === undefined) table.set(publicKey, coolHealth(clock.monotonicMs()));
+      if (table.get(publicKey) === undefined) this.#set(publicKey, coolHealth(clock.monotonicMs()));
       else this.#step(publicKey, { type: "goodbye" });
-      this.#wake?.();
     } else if (event.reason !== "evicted") {
       table.forget(publicKey);
     }
@@ -136,8 +163,13 @@ export class HealthWatch {
   }
 
   #rules(publicKey: PublicKey): HealthRules {
-    const { ownKey, store, table } = this.#options;
-    return rulesFor(ownKey < publicKey, store.size, table.troubled);
+    const { ownKey, random, store, table } = this.#options;
+    return rulesFor(ownKey < publicKey, store.size, table.troubled, random.unit());
+  }
+
+  #set(publicKey: PublicKey, peer: PeerHealth): void {
+    this.#options.table.set(publicKey, peer);
+    if (nextAtMs(peer) < this.#dueMs) this.#pacemaker.wake();
   }
 
   #step(publicKey: PublicKey, event: HealthEvent): void {
@@ -145,9 +177,8 @@ export class HealthWatch {
     const before = table.get(publicKey);
     if (before === undefined) return;
     const { peer, effects } = stepHealth(before, event, clock.monotonicMs(), this.#rules(publicKey));
-    if (peer !== before) table.set(publicKey, peer);
+    if (peer !== before) this.#set(publicKey, peer);
     for (const effect of effects) this.#act(effect, publicKey, peer);
-    if (effects.length > 0) this.#wake?.();
   }
 
   #act(effect: HealthEffect, publicKey: PublicKey, health: PeerHealth): void {
@@ -172,7 +203,6 @@ export class HealthWatch {
       const answered = await ask(peer, misses > 0 || state !== "healthy", ANSWER_WITHIN_MS);
       const late = clock.monotonicMs() - startMs > ANSWER_WITHIN_MS + LATE_MS;
       this.#step(publicKey, { type: answered ? "answered" : late ? "missed" : "unanswered" });
-      this.#wake?.();
     });
   }
 
@@ -186,27 +216,5 @@ export class HealthWatch {
     const turn = this.#turns.get(peer.publicKey) ?? 0;
     this.#turns.set(peer.publicKey, turn + 1);
     restartHandshake(peer.publicKey, places[turn % (places.length + 1)] ?? null);
-  }
-
-  #holderOf(address: IpAddress): Peer | undefined {
-    return this.#options.store.list().find((peer) => peer.meshIp === address || peer.meshIpv6 === address);
-  }
-
-  /** Until that time, or until something is due sooner. */
-  #until(dueMs: number, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#options;
-    return new Promise((resolve) => {
-      let cancel = (): void => {};
-      const done = (): void => {
-        cancel();
-        signal.removeEventListener("abort", done);
-        this.#wake = null;
-        resolve();
-      };
-      if (signal.aborted) return done();
-      signal.addEventListener("abort", done, { once: true });
-      this.#wake = done;
-      if (Number.isFinite(dueMs)) cancel = clock.after(Math.max(0, dueMs - clock.monotonicMs()), done);
-    });
   }
 }

@@ -6,6 +6,7 @@ import { parsePublicKey } from "../../core/types.ts";
 import {
   type CountResult,
   countResult,
+  departedResult,
   type PeerPingResult,
   type PeerResult,
   type PeersResult,
@@ -17,12 +18,12 @@ import type { MethodRows } from "./method.ts";
 export const peersMethods = {
   "peers.list": {
     role: "readonly",
-    call: ({ view }): PeersResult => ({
-      peers: view
-        .peers()
-        .filter((peer) => view.isActive(peer))
-        .map(peerResult),
-    }),
+    call: ({ view }, { all = false }): PeersResult => {
+      if (typeof all !== "boolean") throw new WgmeshError("ERR_RPC_PARAMS", "invalid 'all' parameter");
+      const peers = view.peers();
+      if (all) return { peers: peers.map(peerResult), departed: view.departed().map(departedResult) };
+      return { peers: peers.filter((peer) => view.isActive(peer)).map(peerResult) };
+    },
   },
 
   "peers.get": {

@@ -4,7 +4,7 @@
 import type { PublicKey } from "../../core/types.ts";
 import type { PeerHealthState } from "../../peers/healthState.ts";
 import type { PeerPath } from "../../peers/paths.ts";
-import type { Peer } from "../../peers/peer.ts";
+import type { Peer, RemovalReason } from "../../peers/peer.ts";
 
 /** A peer with what the interface says of it. */
 export interface PeerView extends Peer {
@@ -29,10 +29,20 @@ export interface PingOutcome {
   readonly address: string | null;
 }
 
+/** A peer that is known no more. Times are Unix milliseconds. */
+export interface DepartedView {
+  readonly peer: Peer;
+  readonly reason: RemovalReason;
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
 export interface PeersView {
   /** Every known peer; `active` ones were seen, or had a handshake, under 5 minutes ago. */
   peers(): PeerView[];
   isActive(peer: PeerView): boolean;
+  /** Who left, was evicted or expired in the last ten minutes and has not come back; the oldest first. */
+  departed(): DepartedView[];
   /** Measures one round trip through the tunnel; rejects with ERR_PEER_UNKNOWN. */
   ping(publicKey: PublicKey): Promise<PingOutcome>;
 }

@@ -43,6 +43,16 @@ export interface DaemonStatus {
   readonly mtu: number | null;
   /** How many peers are in each state; those that never had a tunnel are not judged. */
   readonly health: Readonly<Record<PeerHealthState, number>>;
+  /** The way to the Internet through a member; null when none is asked for. */
+  readonly exitNode: {
+    readonly wanted: string;
+    /** Whom it leads through now; null while it waits. */
+    readonly publicKey: string | null;
+    /** Why it waits. */
+    readonly reason: string | null;
+    /** Nothing leaves by another way. */
+    readonly only: boolean;
+  } | null;
 }
 
 export interface StatusView {

@@ -1,6 +1,6 @@
 /** The grid: what becomes of two nodes at two places, and what must at least. */
 
-import { type KindName, kinds } from "../kinds.ts";
+import type { KindName } from "../kinds.ts";
 import { expectedPunch, punchKinds } from "../punchTable.ts";
 
 /** Worst first. */
@@ -21,17 +21,20 @@ export interface Cell {
 export const cellName = ({ one, other, company }: Cell): string => `${one}×${other} ${company}`;
 
 /**
- * What plain hole punching opens must be direct; what it does not must go through the public node when there is one. Alone, two kinds
- * more may fail: nobody tells the side of kind I to send first, and a forward of WireGuard's ports leads no HELLO in. With a public node
- * kind I may have given its port away, and finding the new one needs luck.
+ * What plain hole punching opens must be direct; what it does not must go through the public node when there is one. Alone, nobody tells
+ * the side of kind I to send first. With a public node kind I may have given its port away, and finding the new one needs luck.
  */
 export function leastOutcome({ one, other, company }: Cell): Outcome {
   const punch = expectedPunch(one, other);
-  const pair = [one, other];
-  const unsignalled = punch === "one side first" || (pair.includes("S") && pair.includes("R"));
-  if (company === "alone" && unsignalled) return "impossible";
   if (punch === "direct") return "direct";
   return company === "alone" ? "impossible" : "relayed";
+}
+
+/** With a public node all become direct but two whose routers both change ports; where one port has to be guessed, not always at once. */
+export function hopedOutcome(cell: Cell): Outcome {
+  const changing: readonly KindName[] = ["I", "R"];
+  const isHopeless = changing.includes(cell.one) && changing.includes(cell.other);
+  return cell.company === "alone" || isHopeless ? leastOutcome(cell) : "direct";
 }
 
 /** Each kind with each. */
@@ -75,6 +78,3 @@ export function readGrid(company: Company, text: string): Map<string, Outcome> {
     ),
   );
 }
-
-export const kindsText = (): string =>
-  [...punchKinds].map((kind) => `| ${kind} | ${kinds[kind].what} |`).join("\n");

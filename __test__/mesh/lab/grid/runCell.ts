@@ -5,7 +5,7 @@ import type { Member } from "../../harness/ping.ts";
 import { delay, nowMs } from "../../harness/time.ts";
 import type { Internet } from "../internet.ts";
 import { forwardedPorts } from "../kinds.ts";
-import { type Cell, isWorse, leastOutcome, type Outcome } from "./cells.ts";
+import { type Cell, hopedOutcome, isWorse, leastOutcome, type Outcome } from "./cells.ts";
 import { separateSecretFile } from "./meshSecret.ts";
 
 export interface CellPlaces {
@@ -28,8 +28,8 @@ export interface CellResult {
 const limitMs = 50_000;
 /** A cell that cannot be is given up after this: three times what others need. */
 const hopelessMs = 15_000;
-/** A path that is relayed may still become direct. */
-const upgradeMs = 25_000;
+/** A path that is relayed may still become direct: by the second attempt, 35 s after the first, or the third, 70 s later. */
+const upgradeMs = 125_000;
 
 let meshes = 0;
 
@@ -74,7 +74,7 @@ export async function runCell(internet: Internet, cell: Cell, places: CellPlaces
     const pingedMs = answered ? nowMs() - start : null;
     let outcome: Outcome = answered ? await pathOutcome(ends) : "impossible";
     const end = nowMs() + upgradeMs;
-    while (isWorse(outcome, least) && answered && nowMs() < end) {
+    while (isWorse(outcome, hopedOutcome(cell)) && answered && nowMs() < end) {
       await delay(500);
       outcome = await pathOutcome(ends);
     }

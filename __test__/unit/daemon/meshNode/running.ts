@@ -122,11 +122,12 @@ describe("reload (row C5)", () => {
     fake.signal("SIGHUP");
     fake.signal("SIGHUP");
     await until(() => reloads() === 3);
+    const operations = () => fake.view?.operations().map(({ kind, state }) => `${kind} ${state}`);
+    await until(() => operations()?.includes("daemon.reload running") === false);
     await settle();
     expect(fake.levels).toEqual(["warn"]);
     expect(fake.view?.status()?.state).toBe("running");
-    const operations = fake.view?.operations().map(({ kind, state }) => `${kind} ${state}`);
-    expect(operations).toEqual(Array(3).fill("daemon.reload done"));
+    expect(operations()).toEqual(Array(3).fill("daemon.reload done"));
   });
 });
 

@@ -94,6 +94,11 @@ describe("a node that is killed", () => {
     await files.write({ oldCommitment, state: completed });
     expect(begins(oldSecret)).toEqual(["new", null, "completed"]);
     expect(begins(newSecret)).toEqual(["new", null, "idle"]);
+    // What it knew of the mesh before counts no more; until then it may be all that leads to the others.
+    const isMoved = (given: typeof oldSecret): boolean => beginningOf(given, files, NOW).isMoved;
+    expect([oldSecret, newSecret, other].map(isMoved)).toEqual([true, true, false]);
+    await files.write({ oldCommitment, state: accepted });
+    expect([oldSecret, newSecret, other].map(isMoved)).toEqual([false, false, false]);
   });
 });
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { type BootstrapOptions, gatherBootstrap } from "../../../../src/discovery/dht/bootstrap.ts";
 import { nodeAddresses } from "../../../../src/discovery/dht/nodesFile.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { vectors } from "../../support/vectors.ts";
 import { FakeClock } from "../fakeClock.ts";
-import { seededRandom } from "../memoryMesh.ts";
 
 const names = [
   { host: "one.example", port: 6881 },

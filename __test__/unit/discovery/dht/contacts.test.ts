@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { endpointText } from "../../../../src/core/types.ts";
 import { DhtContacts } from "../../../../src/discovery/dht/contacts.ts";
 import { DATAGRAMS_OF_HELLO } from "../../../../src/discovery/helloTable.ts";
-import { seededRandom } from "../memoryMesh.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 
 const endpoint = (host: string, port = 52_000) => ({ host, port });
 const real = endpoint("203.0.113.1");
@@ -42,7 +42,7 @@ describe("addresses found in the DHT", () => {
   test("are asked once, and again only after a while", () => {
     const made = contacts();
     made.found([real], 0);
-    expect(made.take(0)).toEqual([{ to: real, brief: false }]);
+    expect(made.take(0)).toEqual([{ to: real, door: "control", brief: false }]);
     const asked: number[] = [];
     for (let nowMs = 500; nowMs <= 600_000; nowMs += 500) {
       made.found([real], nowMs);
@@ -66,9 +66,9 @@ describe("addresses found in the DHT", () => {
     made.found([real], 1_000);
     expect(made.take(1_000)).toEqual([]);
     expect(made.nextAtMs(1_000)).toBe(5_000);
-    expect(made.answered(real)).toBe(true);
+    expect(made.answered(real, "control")).toBe(true);
     expect(made.nextAtMs(1_000)).toBe(Number.POSITIVE_INFINITY);
-    expect(made.answered(endpoint("203.0.113.7"))).toBe(false);
+    expect(made.answered(endpoint("203.0.113.7"), "control")).toBe(false);
   });
 
   test("that no host can have are left out", () => {

@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { PUBLIC_BOOTSTRAP } from "../../../../src/discovery/dht/bootstrap.ts";
 import { hoursAt } from "../../../../src/discovery/dht/schedule.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { FakeClock } from "../fakeClock.ts";
-import { GOSSIP_PORT, isMesh, type NodeOptions, seededRandom, TestNode } from "../memoryMesh.ts";
+import { GOSSIP_PORT, isMesh, type NodeOptions, TestNode } from "../memoryMesh.ts";
 import { MemoryNetwork } from "../memoryNetwork.ts";
 import { MemoryDht, MemoryNodes } from "./memoryDht.ts";
 

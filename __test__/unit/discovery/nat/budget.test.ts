@@ -32,3 +32,12 @@ test("one that a path was found to has its first pause again", () => {
   budget.proved(victim);
   expect(spray(budget, 220, 250).begins).toEqual([240]);
 });
+
+test("many sockets that send to one address share with the ports of it that are tried", () => {
+  const budget = new PunchBudget(0);
+  const opened = Array.from({ length: 32 }, () => budget.takeWide(victim, 256, 0)).filter(Boolean);
+  expect(opened).toHaveLength(4);
+  expect(budget.takeSpray(victim, 1_000)).toBe(false);
+  expect(budget.takeWide("203.0.113.10", 256, 1_000)).toBe(true);
+  expect(budget.takeWide(victim, 256, 31_000)).toBe(true);
+});

@@ -3,8 +3,8 @@
  * birthday method adds to it.
  */
 import { describe, expect, test } from "vitest";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { FakeClock } from "../fakeClock.ts";
-import { seededRandom } from "../memoryMesh.ts";
 import { type Kind, NatNetwork } from "./natNetwork.ts";
 import { NatNode } from "./natNode.ts";
 

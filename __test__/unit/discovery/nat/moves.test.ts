@@ -1,7 +1,7 @@
 /** A router starts anew, at another address, while the tunnel is in use: the session is young, but the path is gone. */
 import { describe, expect, test } from "vitest";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { FakeClock } from "../fakeClock.ts";
-import { seededRandom } from "../memoryMesh.ts";
 import { type Kind, NatNetwork } from "./natNetwork.ts";
 import { NatNode } from "./natNode.ts";
 

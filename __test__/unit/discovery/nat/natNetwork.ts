@@ -8,7 +8,7 @@ import { decodeMessage, encodeMessage } from "../../../../src/discovery/stun/mes
 import type { UdpSocketFactory } from "../../../../src/discovery/udpSocket.ts";
 
 /**
- * O public; F a stateful firewall; S a static forward of all ports; M Linux masquerade that drops new packets from outside; I the same
+ * O public; F a stateful firewall; S a static forward of WireGuard's port; M Linux masquerade that drops new packets from outside; I the same
  * with them accepted by the router, which spoils the mapping; R symmetric with random ports; Q symmetric with ports counted up; FC, AR, PR
  * one mapping for all destinations, filtering by nothing, by address, by address and port.
  */
@@ -17,6 +17,7 @@ export type Kind = "O" | "F" | "S" | "M" | "I" | "R" | "Q" | "FC" | "AR" | "PR";
 /** Linux forgets an unanswered flow then. */
 const FORGET_MS = 30_000;
 const DELAY_MS = 10;
+const FORWARDED_PORT = 51_820;
 
 interface Mapping {
   readonly inside: Endpoint;
@@ -74,7 +75,7 @@ class Nat {
     const mapping = this.#mappings.find(
       (one) =>
         one.outside === port &&
-        this.#isFresh(one.usedAtMs, nowMs) &&
+        (this.#isForwarded(port) || this.#isFresh(one.usedAtMs, nowMs)) &&
         (one.for === "" || one.for === endpointText(from)),
     );
     if (mapping !== undefined && this.#passes(from, port, nowMs)) {
@@ -88,7 +89,7 @@ class Nat {
   #passes(from: Endpoint, port: number, nowMs: number): boolean {
     const open = (whom: string): boolean =>
       this.#isFresh(this.#opened.get(`${port} ${whom}`) ?? Number.NEGATIVE_INFINITY, nowMs);
-    if (this.kind === "FC" || this.kind === "S") return true;
+    if (this.kind === "FC" || this.#isForwarded(port)) return true;
     return this.kind === "AR" ? open(from.host) : open(endpointText(from));
   }
 
@@ -116,8 +117,12 @@ class Nat {
     return taken ? 1_024 + Math.floor(this.#unit() * 64_000) : inside;
   }
 
+  #isForwarded(port: number): boolean {
+    return this.kind === "S" && port === FORWARDED_PORT;
+  }
+
   #isFresh(atMs: number, nowMs: number): boolean {
-    return this.kind === "S" || nowMs - atMs < FORGET_MS;
+    return nowMs - atMs < FORGET_MS;
   }
 }
 
@@ -162,9 +167,8 @@ export class NatNetwork {
     const host = new Host(isBehind ? `192.168.${number}.2` : publicIp, nat);
     this.#hosts.set(name, host);
     this.#outside.set(publicIp, host);
-    // A static forward knows its ports from the start.
-    if (kind === "S")
-      for (const port of [51_820, 52_000]) nat?.out({ host: host.ip, port }, { host: "0.0.0.0", port: 1 });
+    // A static forward is there from the start.
+    if (kind === "S") nat?.out({ host: host.ip, port: FORWARDED_PORT }, { host: "0.0.0.0", port: 1 });
     return publicIp;
   }
 

@@ -3,11 +3,14 @@
  * initiation goes to the endpoint, is answered to where it came from, and makes a session of both sides.
  */
 import type { Endpoint, PublicKey } from "../../../../src/core/types.ts";
+import type { DhtOptions } from "../../../../src/discovery/dht/options.ts";
 import type { ManySocketsRequest } from "../../../../src/discovery/rendezvous/birthday.ts";
 import type { PathReport } from "../../../../src/peers/paths.ts";
 import type { DatagramListener, WireguardPort } from "../../../../src/wireguard/wireguardPort.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
+import { type MemoryDht, MemoryNodes } from "../dht/memoryDht.ts";
 import type { FakeClock } from "../fakeClock.ts";
-import { GOSSIP_PORT, seededRandom, TestNode } from "../memoryMesh.ts";
+import { GOSSIP_PORT, TestNode } from "../memoryMesh.ts";
 import { MemoryNetwork } from "../memoryNetwork.ts";
 import type { Kind, NatNetwork } from "./natNetwork.ts";
 
@@ -22,6 +25,8 @@ export interface NatNodeOptions {
   readonly stun?: boolean;
   readonly seed?: string;
   readonly noPunching?: boolean;
+  /** A DHT in which it looks for others. */
+  readonly dht?: MemoryDht;
 }
 
 export class NatNode {
@@ -71,6 +76,7 @@ export class NatNode {
         stunServers: options.stun === false ? [] : network.stunServers,
         staticPeers: (options.peers ?? []).map((host) => ({ host, port: null })),
         random: seededRandom(`${name} ${options.seed ?? ""}`),
+        ...(options.dht ? { dht: dhtOptions(options.dht, this.publicIp) } : {}),
       },
     );
     this.node.store.subscribe((event) => {
@@ -212,4 +218,18 @@ export class NatNode {
       },
     };
   }
+}
+
+export const infoHashOf = (hour: number): string => `hour ${hour}`;
+
+function dhtOptions(dht: MemoryDht, publicIp: string): DhtOptions {
+  return {
+    open: dht.openerAt(publicIp),
+    port: 0,
+    infoHash: infoHashOf,
+    bootstrap: [{ host: "198.51.100.9", port: 6881 }],
+    hasRoute: () => true,
+    resolve: () => Promise.reject(new Error("no such name")),
+    nodes: new MemoryNodes(),
+  };
 }

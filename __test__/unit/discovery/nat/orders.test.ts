@@ -4,11 +4,12 @@ import type { Endpoint, PublicKey } from "../../../../src/core/types.ts";
 import { sealEnvelope } from "../../../../src/wire/envelope.ts";
 import { pairId } from "../../../../src/wire/pairs.ts";
 import { withProof } from "../../../../src/wire/proof.ts";
-import { encodeOffer, encodeStart } from "../../../../src/wire/rendezvous.ts";
+import { encodeOffer, encodeStart, type Start } from "../../../../src/wire/rendezvous.ts";
 import type { MessageType } from "../../../../src/wire/types.ts";
 import { testProver } from "../../support/prover.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { FakeClock } from "../fakeClock.ts";
-import { GOSSIP_PORT, seededRandom, testKey, testSealer } from "../memoryMesh.ts";
+import { GOSSIP_PORT, testKey, testSealer } from "../memoryMesh.ts";
 import { NatNetwork } from "./natNetwork.ts";
 import { NatNode } from "./natNode.ts";
 
@@ -47,7 +48,7 @@ function say(speaker: string, type: MessageType, payload: string): void {
   );
 }
 
-function startTo(peer: PublicKey, startInMs = 0): string {
+function startTo(peer: PublicKey, startInMs = 0, change: Partial<Start> = {}): string {
   return encodeStart({
     ...{
       peer,
@@ -56,7 +57,7 @@ function startTo(peer: PublicKey, startInMs = 0): string {
       timestampSeconds: Math.floor(clock.wallMs() / 1000),
     },
     ...{ candidates: [VICTIM], wireguardCandidates: [VICTIM], natType: "symmetric" },
-    ...{ startAtMs: 0, startInMs, delayMs: 0 },
+    ...{ startAtMs: 0, startInMs, delayMs: 0, ...change },
   });
 }
 
@@ -85,6 +86,23 @@ describe("orders of a member", () => {
     expect(atVictim()).toBeGreaterThan(0);
     // Ten minutes of it: what a spray may take at most, and a few probes a second.
     expect(atVictim() / 600).toBeLessThan(20);
+  });
+
+  test("many invented peers at one victim open no more sockets towards it than one may", async () => {
+    const peers = Array.from({ length: 30 }, (_, index) => testKey(`made up ${index}`));
+    for (const peer of peers) {
+      const meshIp = node.node.context.addresses.meshIpv4(peer, 0) as never;
+      node.node.store.observe({ publicKey: peer, method: "dht-transitive", meshIp });
+    }
+    await clock.advance(2_000);
+    for (let second = 0; second < 25; second++) {
+      for (const peer of peers)
+        say("hub", "RENDEZVOUS_START", startTo(peer, 0, { natType: "cone", delayMs: 300 }));
+      await clock.advance(1_000);
+    }
+    // Four times 256 sockets, the probes that one address may get (150 at once, then ten a second), and HELLOs.
+    expect(atVictim()).toBeGreaterThan(256);
+    expect(atVictim()).toBeLessThanOrEqual(1_024 + 150 + 10 * 27 + 100);
   });
 
   test("an introducer answers for those it knows only, and an OFFER in another's name is nobody's", async () => {

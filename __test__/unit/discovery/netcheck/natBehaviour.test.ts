@@ -4,8 +4,8 @@ import { examine } from "../../../../src/discovery/netcheck/examine.ts";
 import type { DatagramSocket } from "../../../../src/discovery/stun/client.ts";
 import { decodeMessage, encodeMessage } from "../../../../src/discovery/stun/message.ts";
 import { StunServers } from "../../../../src/discovery/stun/servers.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { FakeClock } from "../fakeClock.ts";
-import { seededRandom } from "../memoryMesh.ts";
 
 type Dependence = "independent" | "address" | "port";
 

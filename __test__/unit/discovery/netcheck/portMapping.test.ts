@@ -12,7 +12,7 @@ import {
   readPcp,
   readSsdp,
 } from "../../../../src/discovery/netcheck/portMapping.ts";
-import { seededRandom } from "../memoryMesh.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(" ", ""), "hex");
 

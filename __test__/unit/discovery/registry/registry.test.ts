@@ -7,10 +7,10 @@ import { spreading } from "../../../../src/daemon/spreading.ts";
 import { issueTitle, readIssueBody, writeIssueBody } from "../../../../src/discovery/registry/issueBody.ts";
 import { IssueClient, type RegistryAccess } from "../../../../src/discovery/registry/issueClient.ts";
 import type { RegistrySetting } from "../../../../src/discovery/registry/registry.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { vectors } from "../../support/vectors.ts";
-import { FakeClock } from "../fakeClock.ts";
-import { GOSSIP_PORT, seededRandom, TestNode, testAddresses, testKey, testSealer } from "../memoryMesh.ts";
-import { MemoryNetwork } from "../memoryNetwork.ts";
+import { GOSSIP_PORT, type TestNode, testAddresses, testKey, testSealer } from "../memoryMesh.ts";
+import { useMemoryMesh } from "../useMemoryMesh.ts";
 import { IssueServer } from "./issueServer.ts";
 
 const TOKEN = "the token of the test";
@@ -166,43 +166,25 @@ describe("the client", () => {
 });
 
 describe("the layer", () => {
-  let clock: FakeClock;
-  let network: MemoryNetwork;
-  let nodes: TestNode[];
-
-  beforeEach(() => {
-    clock = new FakeClock();
-    const chance = seededRandom("network");
-    network = new MemoryNetwork({ clock, unit: () => chance.unit() });
-    nodes = [];
-  });
-
-  afterEach(async () => {
-    for (const node of nodes) await node.crash();
-    expect(nodes.flatMap(({ failures }) => failures)).toEqual([]);
-  });
+  const mesh = useMemoryMesh();
 
   const setting = (token: string | null): RegistrySetting => ({ access: access(token), title: TITLE, fetch });
 
-  async function start(name: string, ip: string, token: string | null): Promise<TestNode> {
-    const node = new TestNode(clock, network, name, ip, { lan: false, registry: setting(token) });
-    nodes.push(node);
-    await node.start();
-    return node;
-  }
+  const start = (name: string, ip: string, token: string | null): Promise<TestNode> =>
+    mesh.start(name, ip, { lan: false, registry: setting(token) });
 
   /** Time of the test and of the real server pass together. */
   async function until(condition: () => boolean, limitMs: number): Promise<void> {
     for (let passed = 0; !condition(); passed += 100) {
       if (passed > limitMs) throw new Error("not reached");
-      await clock.advance(100);
+      await mesh.clock.advance(100);
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }
 
   test("two strangers with nothing but the registry meet, hours after the one that can be reached has written", async () => {
     const writer = await start("writer", "8.8.4.4", TOKEN);
-    await clock.advance(20_000);
+    await mesh.clock.advance(20_000);
     expect(server.issues).toEqual([]);
     writer.self.update({ externalHost: "8.8.4.4" as IpAddress });
     await until(() => server.issues.length === 1, 150_000);
@@ -210,7 +192,7 @@ describe("the layer", () => {
     expect(server.issues[0]?.body).not.toContain("8.8.4.4");
     // It falls silent towards the service; the entry ages.
     server.instead = (_request, response) => void response.writeHead(500).end();
-    await clock.advance(5 * 3_600_000);
+    await mesh.clock.advance(5 * 3_600_000);
     server.instead = null;
     const reader = await start("reader", "9.9.9.9", null);
     await until(() => reader.store.get(writer.key) !== undefined, 30_000);
@@ -226,13 +208,11 @@ describe("the layer", () => {
     ["another member too", false, 1],
     ["nobody else with --privacy", true, 0],
   ])("a writer names %s", async (_whom, isPrivate, others) => {
-    const writer = new TestNode(clock, network, "writer", "8.8.4.4", {
+    const writer = await mesh.start("writer", "8.8.4.4", {
       lan: false,
       registry: setting(TOKEN),
       spreading: spreading(isPrivate, GOSSIP_PORT),
     });
-    nodes.push(writer);
-    await writer.start();
     writer.self.update({ externalHost: "8.8.4.4" as IpAddress });
     const member = testKey("member");
     writer.store.observe({
@@ -241,10 +221,10 @@ describe("the layer", () => {
       hostname: "member",
       meshIp: testAddresses.meshIpv4(member, 0) as IpAddress,
       endpoint: { host: "9.9.9.9", port: 51_820 },
-      sentAtSeconds: Math.floor(clock.wallMs() / 1000),
+      sentAtSeconds: Math.floor(mesh.clock.wallMs() / 1000),
     });
     await until(() => server.issues.length === 1, 150_000);
-    const found = readIssueBody(server.issues[0]?.body ?? "", testSealer(), clock.wallMs());
+    const found = readIssueBody(server.issues[0]?.body ?? "", testSealer(), mesh.clock.wallMs());
     expect(found?.publicKey).toBe(writer.key);
     expect(found?.knownPeers).toHaveLength(others);
   });
@@ -263,7 +243,7 @@ describe("the layer", () => {
       {
         ...(victims[5] as (typeof victims)[number]),
         networks: [],
-        timestampSeconds: Math.floor(clock.wallMs() / 1000),
+        timestampSeconds: Math.floor(mesh.clock.wallMs() / 1000),
         knownPeers: victims,
         observedEndpoint: "",
         instance: "",
@@ -273,12 +253,12 @@ describe("the layer", () => {
     );
     server.issues.push({ number: 1, title: TITLE, body });
     const reader = await start("reader", "9.9.9.9", null);
-    await until(() => network.sent.length > 0, 30_000);
-    await clock.advance(20_000);
+    await until(() => mesh.network.sent.length > 0, 30_000);
+    await mesh.clock.advance(20_000);
     expect(reader.store.size).toBe(0);
     // Only public addresses, only the control port, and no more than one HELLO's sends to each.
     const targets = new Map<string, number>();
-    for (const { to } of network.sent) targets.set(to, (targets.get(to) ?? 0) + 1);
+    for (const { to } of mesh.network.sent) targets.set(to, (targets.get(to) ?? 0) + 1);
     expect(targets.size).toBe(47);
     for (const [to, count] of targets) {
       expect(to).toMatch(new RegExp(`^9\\.9\\..*:${GOSSIP_PORT}$`));
@@ -290,7 +270,7 @@ describe("the layer", () => {
     server.instead = (_request, response) => void response.writeHead(503).end("no");
     const reader = await start("reader", "9.9.9.9", null);
     for (let minute = 0; minute < 240; minute += 1) {
-      await clock.advance(60_000);
+      await mesh.clock.advance(60_000);
       await new Promise((resolve) => setTimeout(resolve, 3));
     }
     expect(server.calls.length).toBeGreaterThanOrEqual(5);

@@ -2,8 +2,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../../src/core/types.ts";
 import { type DatagramSocket, StunClient } from "../../../../src/discovery/stun/client.ts";
 import { decodeMessage, encodeMessage } from "../../../../src/discovery/stun/message.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { FakeClock } from "../fakeClock.ts";
-import { seededRandom } from "../memoryMesh.ts";
 
 const SERVER = { host: "198.51.100.1", port: 3478 };
 const MAPPED = { host: "203.0.113.9", port: 40_000 };

@@ -10,8 +10,8 @@ import {
   transactionKey,
 } from "../../../../src/discovery/stun/message.ts";
 import { arbitraryIpv4, arbitraryIpv6 } from "../../support/announcements.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { vectors } from "../../support/vectors.ts";
-import { seededRandom } from "../memoryMesh.ts";
 
 const ID = Buffer.from("abcdefghijkl");
 

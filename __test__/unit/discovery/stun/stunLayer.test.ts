@@ -5,8 +5,8 @@ import { StunLayer } from "../../../../src/discovery/stun/stunLayer.ts";
 import type { StunFindings } from "../../../../src/discovery/stun/verdict.ts";
 import { MetricsRegistry } from "../../../../src/observe/metrics.ts";
 import { MemoryLog } from "../../support/memoryLog.ts";
+import { seededRandom } from "../../support/seededRandom.ts";
 import { FakeClock } from "../fakeClock.ts";
-import { seededRandom } from "../memoryMesh.ts";
 import { cone, FakeServers, type Nat, symmetric } from "./fakeServers.ts";
 
 const OWN = "192.168.1.2";

@@ -218,11 +218,16 @@ test("a node that slept blames nobody for it", () => {
   expect(life.peer.state).toBe("healthy");
 });
 
-test("in a mesh of many each is asked less often, and no less often than handshakes get stale", () => {
-  expect(rulesFor(true, 4).quietMs).toBeLessThan(rulesFor(false, 4).quietMs);
-  expect(rulesFor(true, 100).quietMs).toBe(75_000);
+test("of two the one with the lower key asks first, however many there are, and those in trouble are asked the less the more they are", () => {
+  for (const peers of [4, 20, 21, 1_000]) {
+    for (const chance of [0, 0.999]) {
+      const first = rulesFor(true, peers, 0, chance).quietMs;
+      expect(rulesFor(false, peers, 0, chance).quietMs - first).toBeGreaterThanOrEqual(2_500);
+      expect(first).toBeGreaterThanOrEqual(15_000);
+    }
+  }
+  expect(rulesFor(true, 20, 0, 0.9)).toEqual(rulesFor(true, 4));
   expect(rulesFor(true, 100, 99).askAgainMs).toBe(4_950);
-  expect(rulesFor(true, 1_000).quietMs).toBe(STALE_MS);
 });
 
 type Doing =

@@ -31,11 +31,12 @@ export const routes: Cases = {
     const slips: [object, RegExp][] = [
       [{ gateway: "fd01::9" }, /gateway "fd01::9" is no address of its family/],
       [{ gateway: "ten" }, /gateway "ten" is no address of its family/],
+      [{ source: "fd01::1" }, /source "fd01::1" is no address of its family/],
       [{ protocol: 0 }, /protocol 0 is not in 1\.\.255/],
       [{ metric: -1 }, /metric -1 is not in 0\.\.4294967295/],
       [{ metric: 2 ** 32 + 1 }, /metric 4294967297 is not in 0\.\.4294967295/],
       [{ protocol: 256 }, /protocol 256 is not in 1\.\.255/],
-      [{ metrik: 1 }, /there is no option metrik, only metric, gateway, protocol/],
+      [{ metrik: 1 }, /there is no option metrik, only metric, gateway, protocol, source/],
     ];
     for (const [options, text] of slips) {
       refuses(() => native.routeAdd("172.20.0.0/16", name, options), "EINVAL", text);
@@ -59,6 +60,7 @@ export const routes: Cases = {
         table: 254,
         protocol: native.ROUTE_PROTOCOL,
         metric: 50,
+        source: null,
         type: "unicast",
       });
       native.routeDelete(destination, name, 50);
@@ -67,6 +69,45 @@ export const routes: Cases = {
     }
     native.routeDelete("192.168.7.0/24", "nonesuch", 0);
   }),
+
+  "a route has the source it is given, another one later without being taken away, and goes whatever it is":
+    withLink((name) => {
+      const hosts = ["10.1.0.1/16", "10.2.0.1/16", "fd01::1/64", "fd02::1/64"];
+      for (const host of hosts) native.addressAdd(name, host);
+      const cases: [destination: string, inside: string, sources: string[]][] = [
+        ["172.20.0.0/16", "172.20.0.9", ["10.2.0.1", "10.1.0.1"]],
+        ["fd20::/64", "fd20::9", ["fd02::1", "fd01::1"]],
+      ];
+      for (const [destination, inside, sources] of cases) {
+        const family = destination.includes(":") ? "-6" : "-4";
+        native.routeAdd(destination, name, 7);
+        for (const source of [...sources, ...sources.slice(-1)]) {
+          native.routeAdd(destination, name, { metric: 7, source });
+          const shown = ipJson(`${family} route show ${destination}`);
+          assert.deepEqual([shown.length, shown[0].prefsrc, shown[0].metric], [1, source, 7]);
+          const found = native.routeList(name).filter((route) => route.destination === destination);
+          assert.deepEqual([found.length, found[0]?.source], [1, source]);
+          assert.equal(native.routeGet(inside)?.source, source);
+        }
+        native.routeDelete(destination, name, 7);
+        assert.equal(ipJson(`${family} route show ${destination}`).length, 0);
+      }
+      ip(`route add 172.21.0.0/16 dev ${name} proto static metric 7`);
+      const other = { metric: 7, source: "10.1.0.1" };
+      refuses(() => native.routeAdd("172.21.0.0/16", name, other), "EEXIST", /protocol 4 stands there/);
+      refuses(() => native.routeAdd("172.22.0.0/16", name, { source: "10.3.0.1" }), "EINVAL", /172\.22/);
+      // The kernel takes a route of IPv4 with its source, one of IPv6 loses it.
+      for (const [destination, , sources] of cases) {
+        native.routeAdd(destination, name, { metric: 7, source: sources[0] as string });
+      }
+      native.addressDelete(name, "10.2.0.1/16");
+      native.addressDelete(name, "fd02::1/64");
+      const left = native.routeList(name).filter((route) => route.metric === 7 && route.protocol === 111);
+      assert.deepEqual(
+        left.map(({ destination, source }) => [destination, source]),
+        [["fd20::/64", null]],
+      );
+    }),
 
   "host bits are cleared and the default route has a name": withLink((name) => {
     native.routeAdd("192.168.7.9/24", name, 0);

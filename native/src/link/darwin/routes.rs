@@ -50,6 +50,8 @@ pub fn list() -> Result<Vec<Route>> {
             table: TABLE,
             protocol,
             metric: if is_ours { METRIC } else { 0 },
+            // The table's entries name their link's address, which nobody chose.
+            source: None,
             kind: entry.kind.to_owned(),
         }
     });
@@ -92,7 +94,7 @@ fn dump() -> Result<Vec<u8>> {
 }
 
 /// No error when the very same one stands there; EEXIST when another route to that network does. `EINVAL` for a gateway, and for
-/// a protocol other than ours, which macOS could not keep.
+/// a protocol other than ours, which macOS could not keep. The source is not used: a route takes that of its link.
 pub fn add(wanted: &Unicast, name: &str) -> Result<()> {
     let object = format!("{} via {name}", wanted.destination);
     check(wanted, "add route", &object)?;

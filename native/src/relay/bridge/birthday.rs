@@ -1,5 +1,5 @@
 //! The birthday method, from the side whose NAT gives each socket a port of its own: many sockets, so that one of the ports the other
-//! side tries is likely to be one of theirs (NAT-LAB: 256 sockets and 1,024 tries failed in none of 24).
+//! side tries is likely to be one of theirs (in the network laboratory 256 sockets and 1,024 tries failed in none of 24 runs).
 
 use std::io;
 use std::net::SocketAddr;

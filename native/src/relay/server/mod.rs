@@ -97,6 +97,11 @@ impl RelayServer {
         })
     }
 
+    /// Bytes a second from now on, at least 1 each: of all together, and of each session there is.
+    pub fn set_limits(&self, bytes_per_second: u64, session_bytes_per_second: u64) {
+        self.inner.sessions().set_byte_rates(bytes_per_second, session_bytes_per_second, Instant::now());
+    }
+
     /// Whether there was one of that number.
     pub fn remove(&self, id: u32) -> bool {
         self.inner.sessions().remove(id)

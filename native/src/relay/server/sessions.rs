@@ -31,16 +31,24 @@ struct Allowance {
 
 impl Allowance {
     fn new(limits: Limits, now: Instant) -> Self {
-        let bucket = |rate: u64, burst: u64| Bucket::new(rate, burst.max(rate / 10), now);
         Self {
-            bytes: bucket(limits.bytes_per_second, MIN_BURST_BYTES),
-            packets: bucket(limits.packets_per_second, MIN_BURST_PACKETS),
+            bytes: bucket(limits.bytes_per_second, MIN_BURST_BYTES, now),
+            packets: bucket(limits.packets_per_second, MIN_BURST_PACKETS, now),
         }
+    }
+
+    /// Another rate, and its burst at once.
+    fn set_byte_rate(&mut self, bytes_per_second: u64, now: Instant) {
+        self.bytes = bucket(bytes_per_second, MIN_BURST_BYTES, now);
     }
 
     fn take(&mut self, bytes: usize, now: Instant) -> bool {
         self.packets.take(1, now) && self.bytes.take(bytes as u64, now)
     }
+}
+
+fn bucket(rate: u64, burst: u64, now: Instant) -> Bucket {
+    Bucket::new(rate, burst.max(rate / 10), now)
 }
 
 struct End {
@@ -153,6 +161,14 @@ impl Sessions {
         let session = Session { ends, allowance, last_frame: now, packets: 0, bytes: 0, dropped: 0 };
         self.sessions.insert(id, session);
         Ok(id)
+    }
+
+    /// `all`: of all together; `each`: of each session there is.
+    pub fn set_byte_rates(&mut self, all: u64, each: u64, now: Instant) {
+        self.allowance.set_byte_rate(all, now);
+        for session in self.sessions.values_mut() {
+            session.allowance.set_byte_rate(each, now);
+        }
     }
 
     /// Whether there was one of that number.

@@ -204,7 +204,7 @@ impl Engine {
                 let properties = peer.properties();
                 let state = PeerState {
                     public_key: peer.key,
-                    has_preshared_key: properties.preshared_key.is_some(),
+                    preshared_key: properties.preshared_key.clone().unwrap_or(PresharedKey([0; 32])),
                     endpoint: properties.endpoint,
                     allowed_ips,
                     keepalive_seconds: properties.keepalive_seconds,

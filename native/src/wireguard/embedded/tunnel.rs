@@ -22,6 +22,9 @@ use super::peer::{NewProperties, Peer};
 use super::waiting::Waiting;
 use crate::identity::keys::{PresharedKey, PublicKey};
 
+/// A bridge is emptied for 2 s after a pair agreed to go direct (`src/discovery/relay/upgrade.ts`).
+const BRIDGE_EMPTIES: Duration = Duration::from_secs(5);
+
 /// What a peer's lock guards.
 pub(super) struct Tunnel {
     /// The device's key; `None` while it has none, and after removal: then nothing goes in or out.
@@ -30,6 +33,8 @@ pub(super) struct Tunnel {
     keys: Option<PeerKeys>,
     removed: bool,
     pub endpoint: Option<Endpoint>,
+    /// When somebody set it last.
+    endpoint_set: Option<Time>,
     pub preshared_key: Option<PresharedKey>,
     pub keepalive_seconds: u16,
     sessions: Sessions,
@@ -72,6 +77,7 @@ impl Tunnel {
             keys: None,
             removed: false,
             endpoint: None,
+            endpoint_set: None,
             preshared_key: None,
             keepalive_seconds: 0,
             sessions: Sessions::default(),
@@ -113,6 +119,7 @@ impl LockedTunnel<'_> {
             if moved {
                 self.tunnel.endpoint = Some(Endpoint::told(address));
             }
+            self.tunnel.endpoint_set = Some(self.now);
         }
         // Setting it again would put off the next keepalive.
         if let Some(seconds) = new.keepalive_seconds
@@ -244,11 +251,27 @@ impl LockedTunnel<'_> {
 
     /// Something from `from` was authenticated: the peer is there now.
     fn note_received(&mut self, from: Endpoint, bytes: usize) {
-        self.tunnel.endpoint = Some(from);
+        if !self.left_for_good(from) {
+            self.tunnel.endpoint = Some(from);
+        }
         self.peer.rx_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         let persistent = self.tunnel.persistent_keepalive();
         self.tunnel.timers.received(self.now, persistent);
     }
+}
+
+impl LockedTunnel<'_> {
+    /// True for what still comes out of a relay's bridge just after the peer was set to its address on the network. Following it would
+    /// lead back into the bridge, and the other end with it: so the bridge could not be emptied without losing packets.
+    fn left_for_good(&self, from: Endpoint) -> bool {
+        let Some(endpoint) = self.tunnel.endpoint else { return false };
+        let lately = self.tunnel.endpoint_set.is_some_and(|at| self.now.since(at) < BRIDGE_EMPTIES);
+        lately && is_loopback(from) && !is_loopback(endpoint)
+    }
+}
+
+fn is_loopback(endpoint: Endpoint) -> bool {
+    endpoint.address.ip().to_canonical().is_loopback()
 }
 
 impl Drop for LockedTunnel<'_> {

@@ -9,18 +9,19 @@ use base64::engine::general_purpose::STANDARD;
 use super::address::Text;
 use crate::identity::keys::PublicKey;
 use crate::wireguard::device::{DeviceState, PeerState};
+use crate::wireguard::set_keys::SetKeys;
 
 /// Bytes of JSON that a peer with two allowed IPs takes, roughly; more only costs another allocation.
 const PEER_BYTES: usize = 140;
 
-pub fn state(device: &DeviceState) -> String {
+pub fn state(device: &DeviceState, keys: &SetKeys) -> String {
     let mut json = Json(String::with_capacity(128 + PEER_BYTES * device.peers.len()));
     json.text("{\"publicKey\":");
     json.or_null(device.public_key.as_ref(), Json::key);
     json.number(",\"listenPort\":", device.listen_port.into());
     json.number(",\"fwmark\":", device.fwmark.into());
     json.text(",\"peers\":");
-    json.list(&device.peers, Json::peer);
+    json.list(&device.peers, |json, peer| json.peer(peer, keys));
     json.text("}");
     json.0
 }
@@ -74,10 +75,15 @@ impl Json {
 
     /// A row, whose members native/lib/device.js gives their names: with names in each the text is twice as long, and reading
     /// it in JavaScript takes longer than all of this.
-    fn peer(&mut self, peer: &PeerState) {
+    fn peer(&mut self, peer: &PeerState, keys: &SetKeys) {
         self.text("[");
         self.key(&peer.public_key);
-        self.text(if peer.has_preshared_key { ",true," } else { ",false," });
+        // No preshared key, one, or another than it was given.
+        self.text(match (peer.has_preshared_key(), keys.is_changed(peer)) {
+            (false, _) => ",0,",
+            (true, false) => ",1,",
+            (true, true) => ",2,",
+        });
         self.or_null(peer.endpoint, |json, endpoint| json.quoted(&Text::of_endpoint(endpoint)));
         self.text(",");
         self.list(&peer.allowed_ips, |json, ip| json.quoted(&Text::of_network(ip.address, ip.prefix)));
@@ -92,7 +98,8 @@ impl Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wireguard::device::AllowedIp;
+    use crate::identity::keys::PresharedKey;
+    use crate::wireguard::device::{AllowedIp, PeerChange, PeerSettings};
     use serde_json::{Value, json};
 
     fn network(text: &str) -> AllowedIp {
@@ -100,10 +107,43 @@ mod tests {
         AllowedIp { address: address.parse().unwrap(), prefix: prefix.parse().unwrap() }
     }
 
+    /// All peers here have the same key.
+    fn given(key: u8) -> SetKeys {
+        let mut keys = SetKeys::default();
+        let change = PeerSettings { preshared_key: Some(PresharedKey([key; 32])), ..settings() };
+        keys.note(&[PeerChange::Set(change)]);
+        keys
+    }
+
+    fn settings() -> PeerSettings {
+        PeerSettings {
+            public_key: PublicKey([1; 32]),
+            reset: false,
+            update_only: false,
+            preshared_key: None,
+            endpoint: None,
+            allowed_ips: None,
+            add_allowed_ips: Vec::new(),
+            keepalive_seconds: None,
+        }
+    }
+
+    #[test]
+    fn a_preshared_key_is_told_of_by_one_of_three_numbers() {
+        let number = |peer: PeerState, keys: &SetKeys| {
+            let state = DeviceState { public_key: None, listen_port: 0, fwmark: 0, peers: vec![peer] };
+            serde_json::from_str::<Value>(&super::state(&state, keys)).unwrap()["peers"][0][1].clone()
+        };
+        assert_eq!(number(PeerState::new(PublicKey([1; 32])), &given(9)), 0);
+        assert_eq!(number(peer(None, &[]), &given(9)), 1);
+        assert_eq!(number(peer(None, &[]), &given(8)), 2);
+        assert_eq!(number(peer(None, &[]), &SetKeys::default()), 1);
+    }
+
     fn peer(endpoint: Option<&str>, allowed_ips: &[&str]) -> PeerState {
         PeerState {
             public_key: PublicKey([1; 32]),
-            has_preshared_key: true,
+            preshared_key: PresharedKey([9; 32]),
             endpoint: endpoint.map(|text| text.parse().unwrap()),
             allowed_ips: allowed_ips.iter().map(|text| network(text)).collect(),
             keepalive_seconds: 25,
@@ -128,10 +168,10 @@ mod tests {
         };
         let expected = |endpoint: Value, allowed_ips: Value| {
             let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-            json!([key, true, endpoint, allowed_ips, 25, 1_700_000_000_250u64, u64::MAX, 0])
+            json!([key, 1, endpoint, allowed_ips, 25, 1_700_000_000_250u64, u64::MAX, 0])
         };
         assert_eq!(
-            serde_json::from_str::<Value>(&super::state(&state)).unwrap(),
+            serde_json::from_str::<Value>(&super::state(&state, &given(9))).unwrap(),
             json!({
                 "publicKey": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=",
                 "listenPort": 51820,
@@ -148,6 +188,9 @@ mod tests {
     #[test]
     fn a_device_without_key_and_peers() {
         let state = DeviceState { public_key: None, listen_port: 0, fwmark: 0, peers: Vec::new() };
-        assert_eq!(super::state(&state), r#"{"publicKey":null,"listenPort":0,"fwmark":0,"peers":[]}"#);
+        assert_eq!(
+            super::state(&state, &given(9)),
+            r#"{"publicKey":null,"listenPort":0,"fwmark":0,"peers":[]}"#
+        );
     }
 }

@@ -84,20 +84,11 @@ fn value_of(whole: &[u8]) -> &[u8] {
 
 fn read_peer(attributes: &[u8]) -> Option<PeerState> {
     let mut key = None;
-    let mut state = PeerState {
-        public_key: PublicKey([0; 32]),
-        has_preshared_key: false,
-        endpoint: None,
-        allowed_ips: Vec::new(),
-        keepalive_seconds: 0,
-        last_handshake_ms: 0,
-        rx_bytes: 0,
-        tx_bytes: 0,
-    };
+    let mut state = PeerState::new(PublicKey([0; 32]));
     for (kind, value) in values(attributes) {
         match kind {
             peer::PUBLIC_KEY => key = value.try_into().ok().map(PublicKey),
-            peer::PRESHARED_KEY => state.has_preshared_key = value.iter().any(|byte| *byte != 0),
+            peer::PRESHARED_KEY if value.len() == 32 => state.preshared_key.0.copy_from_slice(value),
             peer::ENDPOINT => state.endpoint = socket_address(value),
             peer::KEEPALIVE => state.keepalive_seconds = number(value).map_or(0, u16::from_ne_bytes),
             peer::LAST_HANDSHAKE => state.last_handshake_ms = milliseconds(value).unwrap_or(0),
@@ -235,7 +226,7 @@ mod tests {
         let peer = &state.peers[0];
         assert_eq!(peer.last_handshake_ms, 1_700_000_000_250);
         assert_eq!((peer.rx_bytes, peer.tx_bytes), (11, 12));
-        assert!(!peer.has_preshared_key, "all zero is the kernel's word for none");
+        assert!(!peer.has_preshared_key(), "all zero is the kernel's word for none");
     }
 
     #[test]

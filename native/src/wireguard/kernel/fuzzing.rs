@@ -7,6 +7,7 @@ use super::encode::{Attributes, PeerRequest};
 use super::uapi::device;
 use crate::wireguard::device::{AllowedIp, DeviceState, PeerState};
 use crate::wireguard::json;
+use crate::wireguard::set_keys::SetKeys;
 
 /// Allowed IPs in one message, so few that a peer is cut often.
 const ALLOWED_IPS_A_MESSAGE: usize = 3;
@@ -20,7 +21,7 @@ pub fn device(messages: &[&[u8]]) {
     for ip in state.peers.iter().flat_map(|peer| &peer.allowed_ips) {
         assert!(AllowedIp::clear_host_bits(ip.address, ip.prefix).is_some(), "{ip:?} is no network");
     }
-    let _any_text = json::state(&state);
+    let _any_text = json::state(&state, &SetKeys::default());
 
     let messages = messages_of(&state);
     let again = merge(messages.iter().map(|message| fragment(message.bytes())).collect());

@@ -161,7 +161,9 @@ pub(super) fn state(answer: &str) -> Result<DeviceState> {
         let (key, value) = line.split_once('=').ok_or_else(|| unreadable("a line without '='"))?;
         let read = match (key, state.peers.last_mut()) {
             ("errno", _) => Some(()),
-            ("public_key", _) => key_bytes(value).map(|bytes| state.peers.push(new_peer(*bytes))),
+            ("public_key", _) => {
+                key_bytes(value).map(|bytes| state.peers.push(PeerState::new(PublicKey(*bytes))))
+            }
             (_, Some(peer)) => peer_line(peer, key, value),
             (_, None) => device_line(&mut state, key, value),
         };
@@ -190,23 +192,9 @@ fn device_line(state: &mut DeviceState, key: &str, value: &str) -> Option<()> {
     Some(())
 }
 
-fn new_peer(public_key: [u8; 32]) -> PeerState {
-    PeerState {
-        public_key: PublicKey(public_key),
-        has_preshared_key: false,
-        endpoint: None,
-        allowed_ips: Vec::new(),
-        keepalive_seconds: 0,
-        last_handshake_ms: 0,
-        rx_bytes: 0,
-        tx_bytes: 0,
-    }
-}
-
 fn peer_line(peer: &mut PeerState, key: &str, value: &str) -> Option<()> {
     match key {
-        // All zeros: none.
-        "preshared_key" => peer.has_preshared_key = value.bytes().any(|digit| digit != b'0'),
+        "preshared_key" => peer.preshared_key.0.copy_from_slice(&*key_bytes(value)?),
         // With a zone that has a name there is no number to show.
         "endpoint" => peer.endpoint = value.parse::<SocketAddr>().ok(),
         "last_handshake_time_sec" => {

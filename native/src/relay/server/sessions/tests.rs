@@ -160,6 +160,21 @@ fn a_session_gets_its_rate_and_no_more_and_leaves_the_others_theirs() {
 }
 
 #[test]
+fn a_rate_that_is_set_counts_for_the_sessions_that_are_there() {
+    let (mut world, a, b) = pair(GENEROUS);
+    world.sessions.set_byte_rates(1_000_000_000, 112_000, world.now);
+    let mut forwarded = 0u64;
+    for _ in 0..10_000 {
+        world.pass(1);
+        for _ in 0..5 {
+            forwarded += u64::from(world.data(A, a) == Verdict::Forward { to: b, token: B });
+        }
+    }
+    let burst = MIN_BURST_BYTES / 112;
+    assert!((10_000..=10_010 + burst).contains(&forwarded), "{forwarded}");
+}
+
+#[test]
 fn all_sessions_together_get_the_overall_rate() {
     let mut world = World::new(Limits { bytes_per_second: 1_000_000_000, packets_per_second: 1000 });
     let mut forwarded = 0;

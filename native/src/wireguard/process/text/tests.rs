@@ -111,7 +111,7 @@ fn reads_an_answer() {
     assert_eq!((first.rx_bytes, first.tx_bytes, first.keepalive_seconds), (2224, 38333, 25));
     assert_eq!(first.endpoint, Some("192.0.2.1:51820".parse().unwrap()));
     assert_eq!(first.allowed_ips, [network("10.0.0.0/8"), network("fd00::1/128")]);
-    assert!(first.has_preshared_key && !second.has_preshared_key);
+    assert!(first.has_preshared_key() && !second.has_preshared_key());
     assert_eq!((second.last_handshake_ms, second.endpoint), (0, None));
     assert_eq!(errno(&answer), Some(0));
 }

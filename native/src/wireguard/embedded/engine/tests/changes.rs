@@ -66,7 +66,7 @@ fn preshared_keys_must_agree() {
         for (i, byte) in [(0, ours), (1, theirs)] {
             let key = nodes[1 - i].public_key();
             nodes[i].apply(PeerSettings { preshared_key: psk(byte), ..bare(key) });
-            assert_eq!(nodes[i].state_of(&nodes[1 - i]).has_preshared_key, byte != 0);
+            assert_eq!(nodes[i].state_of(&nodes[1 - i]).has_preshared_key(), byte != 0);
         }
         let effects = nodes[0].ping(&nodes[1], b"x");
         run(&mut nodes, effects);

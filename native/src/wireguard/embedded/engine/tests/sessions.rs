@@ -148,3 +148,34 @@ fn packets_are_padded_to_16_bytes_but_not_beyond_the_mtu() {
         assert_eq!(effects.datagrams[0].bytes.len(), 32 + padded, "{length}");
     }
 }
+
+/// A relay's bridge is on the loopback. What it still holds when a peer goes direct is delivered, and leads nobody back.
+#[test]
+fn what_is_left_in_a_bridge_is_taken_and_not_followed() {
+    let mut nodes = friends();
+    let bridge: SocketAddr = "127.0.0.1:40000".parse().expect("address");
+    let mapped: SocketAddr = "[::ffff:127.0.0.1]:40000".parse().expect("address");
+    let direct = nodes[0].address;
+    let arrives = |nodes: &mut [Node; 2], from: SocketAddr| {
+        let before = nodes[1].delivered.len();
+        let message = nodes[0].ping(&nodes[1], b"x").datagrams.remove(0).bytes;
+        nodes[1].receive(from, &message);
+        assert_eq!(nodes[1].delivered.len(), before + 1);
+        nodes[1].state_of(&nodes[0]).endpoint
+    };
+    let set = |nodes: &[Node; 2], to| {
+        nodes[1].apply(PeerSettings { endpoint: Some(to), ..bare(nodes[0].public_key()) });
+    };
+    set(&nodes, bridge);
+    assert_eq!(arrives(&mut nodes, bridge), Some(bridge));
+    // Whoever roams is followed, also out of a bridge.
+    assert_eq!(arrives(&mut nodes, direct), Some(direct));
+    set(&nodes, direct);
+    assert_eq!(arrives(&mut nodes, bridge), Some(direct));
+    assert_eq!(arrives(&mut nodes, mapped), Some(direct));
+    let moved: SocketAddr = "192.0.2.77:1000".parse().expect("address");
+    assert_eq!(arrives(&mut nodes, moved), Some(moved));
+    // A proxy on this host is followed like everybody else, a little later.
+    nodes[1].world.advance(Duration::from_secs(6));
+    assert_eq!(arrives(&mut nodes, bridge), Some(bridge));
+}

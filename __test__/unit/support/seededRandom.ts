@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import type { Random } from "../../src/core/random.ts";
+import type { Random } from "../../../src/core/random.ts";
 
-/** Chance that comes out the same in every run (mulberry32). */
-export function seeded(seed: string): Random {
+/** Chance that comes out the same in every run: the same seed, whatever its text, gives the same values (mulberry32). */
+export function seededRandom(seed: string): Random {
   let state = createHash("sha256").update(seed).digest().readUInt32BE(0);
   const next = (): number => {
     state = (state + 0x6d2b79f5) | 0;
