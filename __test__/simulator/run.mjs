@@ -1,7 +1,7 @@
 // npm run simulate: bundles the simulator and runs it; what it does is chosen by variables, see CONTRIBUTING.md.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import path from "node:path";
 import { build } from "esbuild";
 
@@ -19,7 +19,10 @@ await build({
   external: ["@wgmesh/native"],
 });
 // A mesh of a thousand has a million records.
-const { status } = spawnSync(process.execPath, ["--max-old-space-size=16384", ...process.execArgv, outfile], {
-  stdio: "inherit",
+const args = ["--max-old-space-size=16384", ...process.execArgv, outfile];
+const child = spawn(process.execPath, args, { stdio: "inherit" });
+// A terminal tells both of Ctrl-C; whoever ends this process alone means that one too. The folder goes last.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+child.once("exit", (status, signal) => {
+  process.exitCode = status ?? 128 + constants.signals[signal];
 });
-process.exitCode = status ?? 1;
