@@ -110,6 +110,7 @@ export const errorTable = {
   ERR_TASK_FAILED: kind(ExitCode.taskFailed, "look at the cause in the log"),
   ERR_PEER_UNKNOWN: kind(ExitCode.notFound, "list the peers with 'wgmesh peers list'", -32602),
   ERR_PEER_SILENT: kind(ExitCode.unreachable, "'wgmesh peers get PEER' tells what is known of it"),
+  ERR_CLIENT: kind(ExitCode.usage, "see the clients of this node: 'wgmesh client list'", -32602),
   ERR_OPERATION: kind(ExitCode.notFound, "see what is under way: operations.list", -32602),
   ERR_RPC_PARSE: kind(ExitCode.failure, "send one JSON object a line", -32700),
   ERR_RPC_REQUEST: kind(ExitCode.failure, 'send {"jsonrpc":"2.0","id":1,"method":"…"}', -32600),
