@@ -3,11 +3,12 @@
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { asOwnerOf } from "../core/asOwner.ts";
+import { asOwnerOf, otherOwner } from "../core/asOwner.ts";
 import { WgmeshError } from "../core/errors.ts";
 import { readSteeringFileSync } from "../core/files.ts";
 import type { InterfaceName } from "../core/types.ts";
 import { type FileContent, parseConfigText } from "./configFile.ts";
+import { hookProblems } from "./hookOptions.ts";
 import { type Layer, optionsOf, originText, type Setting, sameValue, settingsOf } from "./layers.ts";
 import {
   contradictions,
@@ -84,19 +85,21 @@ export function loadConfiguration(sources: ConfigurationSources, keptText?: stri
       ...variables.problems,
       ...file.content.problems,
       ...kept.problems,
-      ...wholeProblems(options, settings),
+      ...wholeProblems(options, settings, sources.othersToo === true),
     ],
   };
 }
 
-/** What is wrong with values that are each right. */
-export function wholeProblems(options: DaemonOptions, settings: Layer): Problem[] {
+/** What is wrong with values that are each right. `othersToo`: the daemon's user may be another, whose the state folder is. */
+export function wholeProblems(options: DaemonOptions, settings: Layer, othersToo = false): Problem[] {
   const place = (key: string): string => {
     const origin = settings.get(key)?.origin ?? { kind: "default" };
     const text = originText(origin);
     return origin.kind === "flag" || origin.kind === "variable" ? text : `${text}: ${key}`;
   };
-  const problems = contradictions(options, place);
+  const other = othersToo ? otherOwner(options.stateDir) : null;
+  const daemonUser = other?.uid ?? process.geteuid?.() ?? 0;
+  const problems = [...contradictions(options, place), ...hookProblems(options, place, daemonUser)];
   try {
     rpcSocketPath(options);
   } catch (error) {

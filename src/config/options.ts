@@ -5,6 +5,7 @@
  */
 import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
+import { type HookOptions, hookOptions } from "./hookOptions.ts";
 import { type NetworkOptions, networkOptions } from "./networkOptions.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
 import { type PrivacyOptions, privacyOptions } from "./privacyOptions.ts";
@@ -33,7 +34,8 @@ export type GossipPace = (typeof GOSSIP_PACES)[number];
 
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
 export interface DaemonOptions
-  extends NetworkOptions,
+  extends HookOptions,
+    NetworkOptions,
     PrivacyOptions,
     RelayOptions,
     RouteOptions,
@@ -308,6 +310,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
 
   ...rpcOptions,
   ...processOptions,
+  ...hookOptions,
 
   logLevel: {
     flag: "--log-level",

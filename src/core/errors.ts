@@ -62,6 +62,11 @@ export const errorTable = {
   ERR_CIDR: kind(ExitCode.usage, "write a network such as 192.168.10.0/24 or fd00:1::/64"),
   ERR_ENDPOINT: kind(ExitCode.usage, "write host:port, or [IPv6]:port"),
   ERR_CONFIG: kind(ExitCode.usage, "'wgmesh config check' tells all that is wrong at once", -32602),
+  ERR_HOOK: kind(
+    ExitCode.usage,
+    "name a program that only root, or the user of wgmeshd, can write; or leave the option out",
+    -32602,
+  ),
   ERR_RELOAD: kind(ExitCode.usage, "mend the line and reload again; nothing was changed", -32602),
 
   ERR_SECRET_MISSING: kind(ExitCode.secret, "give --secret-file FILE, or make a secret with 'wgmesh init'"),

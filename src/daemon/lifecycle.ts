@@ -17,6 +17,8 @@ import { type AddressKeeper, addressKeeperOf } from "./addressKeeper.ts";
 import { undoRoutes, withDeadline } from "./endings.ts";
 import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
 import { startHealth } from "./healthTasks.ts";
+import type { Hooks } from "./hooks/hooks.ts";
+import { startHooks } from "./hooks/step.ts";
 import { HostRouting } from "./hostRouting.ts";
 import { acquireInstanceLock } from "./instanceLock.ts";
 import { InterfaceSteps } from "./interfaceSteps.ts";
@@ -82,6 +84,7 @@ class Lifecycle {
   readonly #routeHealth: RouteHealth;
   readonly #routing: HostRouting;
   #drained: Promise<unknown> | null = null;
+  #hooks: Hooks | null = null;
   /** Of the daemon before, whose interface stands; null starts as after any end. */
   #left: Handover | null = null;
 
@@ -101,6 +104,7 @@ class Lifecycle {
     await this.#lock();
     const identity = await this.#steps.step("identity", () => this.#loadIdentity());
     const made = await this.#makeInterface(identity);
+    this.#hooks = await startHooks(this.#parts, this.#steps, made);
     return await this.#startBackground(identity, made);
   }
 
@@ -261,6 +265,7 @@ class Lifecycle {
       pathTo: (host) => system.pathTo(host),
       remake: async () => {
         await made.again();
+        this.#hooks?.up(this.#parts.signals.hurrySignal);
         const wireguardPort = made.backend.listenPort();
         if (wireguardPort !== self.snapshot.wireguardPort) self.update({ wireguardPort });
       },

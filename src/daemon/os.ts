@@ -108,6 +108,11 @@ export function sdNotify(state: string): boolean {
   return translated(() => native.sdNotify(state));
 }
 
+/** From now on no child inherits a descriptor that it is not given by name. */
+export function keepDescriptors(): void {
+  translated(() => native.keepDescriptors());
+}
+
 /** No core dump, no ptrace by the same user. */
 export function setNonDumpable(): void {
   translated(() => native.setNonDumpable());

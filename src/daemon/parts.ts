@@ -108,6 +108,9 @@ export interface NodeTiming {
   readonly goodbyeMs: number;
   readonly cacheSaveMs: number;
   readonly expireMs: number;
+  readonly upHookMs: number;
+  /** The same bound holds for it as for the tasks. */
+  readonly downHookMs: number;
 }
 
 export const defaultTiming: NodeTiming = {
@@ -116,6 +119,8 @@ export const defaultTiming: NodeTiming = {
   goodbyeMs: 2_000,
   cacheSaveMs: 5 * 60_000,
   expireMs: 60_000,
+  upHookMs: 30_000,
+  downHookMs: 10_000,
 };
 
 export function reconcileSettings({ keepaliveSeconds, reconcileSeconds }: DaemonOptions): ReconcileSettings {
