@@ -13,6 +13,7 @@ const { dhtFace } = require("./lib/dht.js");
 
 exports.PrivateKey = redacted(face("PrivateKey"));
 exports.PresharedKey = redacted(face("PresharedKey"));
+exports.generateKeyPair = face("generateKeyPair");
 
 exports.MeshSecret = redacted(face("MeshSecret"));
 exports.generateSecretUri = face("generateSecretUri");

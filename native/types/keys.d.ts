@@ -91,3 +91,19 @@ export class PresharedKey {
   /** Always `PresharedKey([redacted])`. */
   toJSON(): string;
 }
+
+/** A key pair of {@link generateKeyPair}. */
+export interface KeyPair {
+  /** Base64, 44 characters: a secret. */
+  privateKey: string;
+  /** Base64, 44 characters. */
+  publicKey: string;
+}
+
+/**
+ * A new key pair as text, for a device that is only set up here: its private key goes into a configuration file. **The text stays in
+ * JavaScript's memory**; for a key that this machine uses itself there is {@link PrivateKey.generate}.
+ *
+ * Errors: `EIO` without random numbers.
+ */
+export function generateKeyPair(): KeyPair;

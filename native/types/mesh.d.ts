@@ -1,5 +1,7 @@
 /// <reference types="node" />
 
+import type { PresharedKey } from "./keys.js";
+
 /**
  * A mesh secret and everything derived from it (PROTOCOL.md section 2): a handle. The bytes stay in native memory and are zeroised
  * when the handle is collected. `String()`, `JSON.stringify()` and `console.log()` show `MeshSecret([redacted])`.
@@ -155,6 +157,24 @@ export class NodeIdentity {
    * Errors: `EINVAL`; `STATE_WRITE` (also when the file has another identity by now); those of `load` when it was spoilt meanwhile.
    */
   save(meshIp: string, meshIpv6: string | null): void;
+
+  /**
+   * The preshared key between this node and a client of it, a device that runs plain WireGuard: HKDF-SHA256 of the private key, no salt,
+   * info `wgmesh client psk v1` and the 32 bytes of the client's public key. Nobody has to store it.
+   *
+   * @param publicKey - The client's, base64, 44 characters.
+   *
+   * Errors: `EINVAL` for what is no public key.
+   */
+  clientPresharedKey(publicKey: string): PresharedKey;
+
+  /**
+   * The same key as base64 text, for the configuration file of the client. **The text stays in JavaScript's memory**: it is for a command
+   * that prints it and ends, never for a process that goes on.
+   *
+   * Errors: `EINVAL` for what is no public key.
+   */
+  exportClientPresharedKey(publicKey: string): string;
 
   /** Always `NodeIdentity([redacted])`. */
   toString(): string;

@@ -5,6 +5,7 @@
  */
 import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
+import { type ClientOptions, clientOptions } from "./clientOptions.ts";
 import { type HookOptions, hookOptions } from "./hookOptions.ts";
 import { type NetworkOptions, networkOptions } from "./networkOptions.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
@@ -34,7 +35,8 @@ export type GossipPace = (typeof GOSSIP_PACES)[number];
 
 /** Everything `wgmeshd` can be told, checked. The secret travels apart (identity/secretSources.ts). */
 export interface DaemonOptions
-  extends HookOptions,
+  extends ClientOptions,
+    HookOptions,
     NetworkOptions,
     PrivacyOptions,
     RelayOptions,
@@ -288,6 +290,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   ...relayOptions,
 
   ...routeOptions,
+  ...clientOptions,
   strictAddresses: {
     flag: "--strict-addresses",
     group: "Routes",

@@ -71,6 +71,11 @@ export function auditPath(options: StateLocation): string {
   return join(options.stateDir, `${options.interfaceName}.audit.jsonl`);
 }
 
+/** Devices that reach the mesh through this node (peers/clientsFile.ts). */
+export function clientsPath(options: StateLocation): string {
+  return join(options.stateDir, `${options.interfaceName}.clients.json`);
+}
+
 /** What SIGHUP reads (row C5). */
 export function reloadFilePath(options: StateLocation): string {
   return join(options.stateDir, `${options.interfaceName}.reload`);

@@ -1,5 +1,17 @@
 /** The few ways wgmesh touches files that matter: written whole or not at all, read only when nobody else can write. */
-import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  type Stats,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { type FileHandle, open, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Owner } from "./asOwner.ts";
@@ -43,6 +55,38 @@ export async function writeFileAtomic(
       throw cause;
     }
     await syncFolder(dirname(path));
+  } catch (cause) {
+    throw new WgmeshError("ERR_STATE_WRITE", `cannot write ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** The same at once, for what few and short changes keep: it waits for the disk. Throws ERR_STATE_WRITE. */
+export function writeFileAtomicSync(
+  path: string,
+  data: string,
+  mode: number,
+  random: Random = systemRandom,
+): void {
+  const temporary = join(dirname(path), `.${basename(path)}.${random.bytes(6).toString("hex")}.tmp`);
+  try {
+    const file = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+    try {
+      fchmodSync(file, mode);
+      writeFileSync(file, data);
+      fsyncSync(file);
+      renameSync(temporary, path);
+    } catch (cause) {
+      unlinkSync(temporary);
+      throw cause;
+    } finally {
+      closeSync(file);
+    }
+    const folder = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
   } catch (cause) {
     throw new WgmeshError("ERR_STATE_WRITE", `cannot write ${path}: ${messageOf(cause)}`, { cause });
   }

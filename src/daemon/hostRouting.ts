@@ -56,6 +56,7 @@ export class HostRouting {
   #chosen: PublicKey | null = null;
   #reason: string | null = null;
   #only: boolean;
+  #clientNetworks: () => readonly Cidr[] = () => [];
 
   constructor(parts: RoutingParts, meshNetworks: readonly Cidr[], health: Pick<HealthTable, "stateOf">) {
     const { options, system, log } = parts;
@@ -99,6 +100,11 @@ export class HostRouting {
   setExitNode(wanted: string | null, only: boolean): void {
     this.#choice.want(wanted);
     this.#only = only;
+  }
+
+  /** Where clients have their addresses, whose way to the Internet this node may be too. */
+  setClientNetworks(networks: () => readonly Cidr[]): void {
+    this.#clientNetworks = networks;
   }
 
   /** Null when none is asked for. */
@@ -200,7 +206,8 @@ export class HostRouting {
   async #offerExit(own: LocalNodeSnapshot): Promise<void> {
     const { troubles, options } = this.#parts;
     try {
-      if (own.exitNode) await this.#offer?.ensure(this.#meshNetworks, own.networks);
+      const sources = [...this.#meshNetworks, ...this.#clientNetworks()];
+      if (own.exitNode) await this.#offer?.ensure(sources, own.networks);
       else await this.#offer?.undo();
       if (this.#offer !== null || !own.exitNode) troubles.clear(OFFER_TROUBLE);
       else troubles.raise(OFFER_TROUBLE, masqueradeByHand(this.#meshNetworks, options.interfaceName));

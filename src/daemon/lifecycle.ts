@@ -6,14 +6,17 @@ import { messageOf } from "../core/errors.ts";
 import type { Cidr, PublicKey } from "../core/types.ts";
 import type { Prover } from "../discovery/seams.ts";
 import { HealthTable } from "../mesh/health/table.ts";
+import type { InterfaceOptions } from "../mesh/interfaceOptions.ts";
 import { probe, probePaths } from "../mesh/probe.ts";
-import { type InterfaceOptions, Reconciler } from "../mesh/reconciler.ts";
+import { Reconciler } from "../mesh/reconciler.ts";
 import { HostUnderlay } from "../mesh/underlay.ts";
+import type { ClientBook } from "../peers/clients.ts";
 import { LocalNode, NOTHING_LEARNED } from "../peers/localNode.ts";
 import { PathTable } from "../peers/paths.ts";
 import { PeerStore } from "../peers/store.ts";
 import type { Backend } from "../wireguard/backend.ts";
 import { type AddressKeeper, addressKeeperOf } from "./addressKeeper.ts";
+import { type OwnNetworks, startClients } from "./clients.ts";
 import { undoRoutes, withDeadline } from "./endings.ts";
 import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
 import { startHealth } from "./healthTasks.ts";
@@ -51,6 +54,8 @@ export interface RunningNode {
   readonly reconciler: Reconciler;
   readonly health: HealthTable;
   readonly routing: HostRouting;
+  readonly clients: ClientBook;
+  readonly ownNetworks: OwnNetworks;
   readonly pinger: Pinger;
   readonly made: InterfaceSteps;
   readonly saveAddresses: Identity["save"];
@@ -170,6 +175,8 @@ class Lifecycle {
         log.error({ reason: messageOf(error) }, "listener of the peer store failed"),
     });
     addressKeeper.follow(store);
+    const { clients, clientPeers, ownNetworks } = startClients(this.#parts, self, store, this.#meshNetworks);
+    routing.setClientNetworks(() => clientPeers.networks(self.snapshot));
     publishNode(metrics, store, self);
     const paths = new PathTable();
     const health = this.#health;
@@ -206,6 +213,7 @@ class Lifecycle {
           interface: this.#interfaceOptions(made, self),
           settings: this.#parts.reconcile ?? reconcileSettings(options),
           keptOut: (publicKey) => health.isOut(publicKey),
+          clients: clientPeers,
         }),
       async () => {
         if (this.#leaves(backend)) return;
@@ -228,8 +236,10 @@ class Lifecycle {
     const pinger = new Pinger({ clock, metrics, store, self, mesh: this.#parts.mesh });
     const { prover, save: saveAddresses } = identity;
     const moving = { made, saveAddresses, remembered, routing, meshNetworks: this.#meshNetworks };
-    const node = { backend, self, prover, store, paths, underlay, reconciler, health, pinger, ...moving };
+    const own = { clients, ownNetworks, self };
+    const node = { backend, ...own, prover, store, paths, underlay, reconciler, health, pinger, ...moving };
     await this.#startDiscovery(node);
+    clients.subscribe(() => this.#layers.discovery?.announce());
     await this.#steps.step(
       "tasks",
       () => this.#startTasks(node, addressKeeper),

@@ -6,11 +6,13 @@ import type { LogLevels } from "../core/log.ts";
 import type { Discovery } from "../discovery/seams.ts";
 import type { Reconciler } from "../mesh/reconciler.ts";
 import type { LocalNode } from "../peers/localNode.ts";
+import type { OwnNetworks } from "./clients.ts";
 import type { HostRouting } from "./hostRouting.ts";
 import type { LiveAppliers } from "./liveConfiguration.ts";
 
 export interface LiveTargets {
   readonly self: Pick<LocalNode, "update">;
+  readonly networks: Pick<OwnNetworks, "setRoutes">;
   readonly reconciler: Pick<Reconciler, "setRoutePolicy" | "set" | "request">;
   readonly routing: Pick<HostRouting, "setExitNode">;
   readonly discovery: Pick<Discovery, "setStaticPeers" | "tune"> | null;
@@ -20,6 +22,7 @@ export interface LiveTargets {
 
 export function liveAppliers({
   self,
+  networks,
   reconciler,
   routing,
   discovery,
@@ -34,7 +37,7 @@ export function liveAppliers({
     ["log-level", ({ logLevel }) => setLogLevel(logLevel)],
     ["log-max-size", setLogLimits],
     ["log-keep", setLogLimits],
-    ["advertise-routes", ({ advertiseRoutes }) => self.update({ networks: advertiseRoutes })],
+    ["advertise-routes", ({ advertiseRoutes }) => networks.setRoutes(advertiseRoutes)],
     ["accept-routes", ({ acceptRoutes }) => reconciler.setRoutePolicy(acceptRoutes)],
     ["exit-node", setExit],
     ["exit-node-only", setExit],

@@ -247,14 +247,14 @@ export class MeshNode {
     return rpcServer.stop(hurry.aborted ? 0 : rpcStopMs);
   }
 
-  #configuration({ self, reconciler, routing }: RunningNode): LiveConfiguration {
+  #configuration({ self, ownNetworks: networks, reconciler, routing }: RunningNode): LiveConfiguration {
     const { options, configuration, setLogLevel, setLogLimits, log, events } = this.#parts;
     const given = configurationOf(options);
     return new LiveConfiguration({
       source: configuration ?? { initial: given, load: () => given },
       reloadFile: reloadFilePath(options),
       appliers: liveAppliers({
-        ...{ self, reconciler, routing, setLogLevel, setLogLimits },
+        ...{ self, networks, reconciler, routing, setLogLevel, setLogLimits },
         discovery: this.#discovery,
       }),
       settle: async () => {

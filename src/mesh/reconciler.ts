@@ -17,15 +17,16 @@ import type { PeerStore } from "../peers/store.ts";
 import type { ActualDevice, ActualPeer, WantedPeer } from "../wireguard/backend.ts";
 import type { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
 import { Calm, isRelevant } from "./calm.ts";
+import type { ClientPeers } from "./clientPeers.ts";
 import { Crowds, crowdText } from "./crowds.ts";
 import { desiredPeers } from "./desired.ts";
 import { DeviceReading } from "./deviceReading.ts";
 import { type Failure, FailureBook } from "./failures.ts";
-import type { InterfaceAddress } from "./interfaceDifference.ts";
-import { type InterfaceControl, InterfaceSync } from "./interfaceSync.ts";
+import type { InterfaceOptions } from "./interfaceOptions.ts";
+import { InterfaceSync } from "./interfaceSync.ts";
 import { MendPacer } from "./mendPacer.ts";
 import type { Moving } from "./moving.ts";
-import { endpointHosts, MtuPolicy, type Path } from "./mtuPolicy.ts";
+import { endpointHosts, MtuPolicy } from "./mtuPolicy.ts";
 import { NetworkChoice, type NetworkChoiceOptions } from "./networkChoice.ts";
 import { failingPeer, PeerSync } from "./peerSync.ts";
 import { defaultReconcileSettings, type ReconcileSettings } from "./reconcileSettings.ts";
@@ -56,22 +57,12 @@ export interface ReconcilerOptions extends Pick<NetworkChoiceOptions, "isUsable"
   readonly settings?: ReconcileSettings;
   /** Peers that are neither to be on the interface nor to have routes, though they are known. */
   readonly keptOut?: (publicKey: PublicKey) => boolean;
+  /** Devices on the interface that are no members: {@link onRead} tells nothing of them. */
+  readonly clients?: ClientPeers;
   /** Told of every cycle, for the metrics. */
   readonly onReport?: (report: ReconcileReport) => void;
   /** Told what others had done to the interface, in words, once it is mended. */
   readonly onMended?: (found: readonly string[]) => void;
-}
-
-/** What the interface is to be, apart from its peers. */
-export interface InterfaceOptions {
-  readonly control: InterfaceControl;
-  readonly addresses: () => readonly InterfaceAddress[];
-  /** Bytes, what the operator gave; null follows the paths to the peers. */
-  readonly mtu: number | null;
-  /** The path that packets to an IP address take; null when there is none. */
-  readonly pathTo: (host: string) => Path | null;
-  /** Makes the interface again, all but its peers. */
-  readonly remake: () => Promise<void>;
 }
 
 export interface ReconcileReport {
@@ -330,11 +321,12 @@ export class Reconciler {
   }
 
   #desired(): { wanted: WantedPeer[]; networks: readonly Cidr[] } {
-    const { store, self, paths, clock } = this.#options;
+    const { store, self, paths, clock, clients, keptOut } = this.#options;
     const nowMs = clock.wallMs();
     const own = self.snapshot;
     const known = this.#moving?.join(store.list()) ?? store.list();
-    const peers = known.filter(({ publicKey }) => this.#options.keptOut?.(publicKey) !== true);
+    const members = clients?.others(known) ?? known;
+    const peers = members.filter(({ publicKey }) => keptOut?.(publicKey) !== true);
     const accepted = this.#choice.decide(peers, own, nowMs);
     const { keepaliveSeconds } = this.#settings;
     const wanted = desiredPeers({
@@ -344,13 +336,17 @@ export class Reconciler {
       crowds: this.#crowds,
       moving: this.#moving,
     });
-    return { wanted, networks: accepted.networks };
+    if (clients === undefined) return { wanted, networks: accepted.networks };
+    wanted.push(...clients.wanted(own));
+    return { wanted, networks: [...accepted.networks, ...clients.networks(own)] };
   }
 
   #noteActual(device: ActualDevice): void {
+    const { store, clients } = this.#options;
     this.#actual.note(device.peers);
-    for (const peer of device.peers) this.#options.store.noteHandshake(peer.publicKey, peer.lastHandshakeMs);
-    for (const reader of this.#readers) reader(device.peers);
+    const members = clients?.others(device.peers) ?? device.peers;
+    for (const peer of members) store.noteHandshake(peer.publicKey, peer.lastHandshakeMs);
+    for (const reader of this.#readers) reader(members);
   }
 
   async #forward(networks: readonly Cidr[]): Promise<void> {

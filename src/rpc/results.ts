@@ -65,6 +65,7 @@ export interface StatusResult {
     readonly reason: string | null;
     readonly only: boolean;
   } | null;
+  readonly clients: DaemonStatus["clients"];
 }
 
 export interface PeerResult {
@@ -211,6 +212,7 @@ export function statusResult(status: DaemonStatus): StatusResult {
       reason: exitNode.reason,
       only: exitNode.only,
     },
+    clients: status.clients,
   };
 }
 

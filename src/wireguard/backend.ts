@@ -7,6 +7,9 @@ import type { WireguardPort } from "./wireguardPort.ts";
 
 export type BackendName = "kernel" | "embedded" | "wireguard-go";
 
+/** A preshared key, by what it belongs to. */
+export type WhichKey = "mesh" | "next" | "own";
+
 /** A peer as we want it on the interface. */
 export interface WantedPeer {
   readonly publicKey: PublicKey;
@@ -18,9 +21,9 @@ export interface WantedPeer {
   readonly pinned?: true;
   /**
    * `next` while the mesh moves to a new secret, for a peer that has it too; else the preshared key of the mesh. After the move, when
-   * there is no next one, both are the same.
+   * there is no next one, both are the same. `own` for a client, whose key follows from ours and its own.
    */
-  readonly presharedKey?: "next";
+  readonly presharedKey?: "next" | "own";
 }
 
 /** A peer as it is on the interface. */
@@ -46,7 +49,7 @@ export type PeerChange =
       readonly endpoint?: Endpoint;
       readonly allowedIps?: readonly Cidr[];
       readonly keepaliveSeconds?: number;
-      readonly presharedKey?: "mesh" | "next";
+      readonly presharedKey?: WhichKey;
     }
   /** Remove and add again in one batch: retriggers the handshake. */
   | { readonly kind: "retrigger"; readonly peer: WantedPeer }

@@ -14,6 +14,7 @@ import type {
   PeerChange,
   PeerFailure,
   WantedPeer,
+  WhichKey,
 } from "./backend.ts";
 import { MemoryWireguardPort } from "./memoryWireguardPort.ts";
 
@@ -47,6 +48,7 @@ export class MemoryBackend implements Backend {
 
   readonly #options: MemoryBackendOptions;
   readonly #peers = new Map<PublicKey, MutablePeer>();
+  readonly #keys = new Map<PublicKey, WhichKey>();
   readonly #holders = new Map<string, MutablePeer>();
   readonly #listeners: ((event: BackendEvent) => void)[] = [];
   #publicKey: PublicKey | null = null;
@@ -149,6 +151,11 @@ export class MemoryBackend implements Backend {
     return this.#peers.get(publicKey);
   }
 
+  /** Which preshared key it was given last. */
+  keyOf(publicKey: PublicKey): WhichKey | undefined {
+    return this.#peers.has(publicKey) ? this.#keys.get(publicKey) : undefined;
+  }
+
   get peerCount(): number {
     return this.#peers.size;
   }
@@ -171,6 +178,7 @@ export class MemoryBackend implements Backend {
     if (change.presharedKey !== undefined) {
       peer.hasPresharedKey = true;
       peer.presharedKeyChanged = false;
+      this.#keys.set(change.publicKey, change.presharedKey);
     }
     if (change.allowedIps !== undefined) this.#setAllowedIps(peer, change.allowedIps);
   }
@@ -183,6 +191,7 @@ export class MemoryBackend implements Backend {
       keepaliveSeconds: wanted.keepaliveSeconds,
     };
     this.#peers.set(wanted.publicKey, peer);
+    this.#keys.set(wanted.publicKey, wanted.presharedKey ?? "mesh");
     this.#setAllowedIps(peer, wanted.allowedIps);
   }
 

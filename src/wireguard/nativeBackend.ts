@@ -25,6 +25,7 @@ import type {
   PeerChange,
   PeerFailure,
   WantedPeer,
+  WhichKey,
 } from "./backend.ts";
 import { fromNative, translated } from "./nativeErrors.ts";
 import { NativeWireguardPort } from "./nativeWireguardPort.ts";
@@ -84,9 +85,11 @@ export class NativeBackend implements Backend {
   }
 
   async apply(changes: readonly PeerChange[]): Promise<PeerFailure[]> {
-    const { presharedKey, nextPresharedKey } = this.#keys;
-    const keyOf = (which: "mesh" | "next"): PresharedKey =>
-      which === "next" ? (nextPresharedKey ?? presharedKey) : presharedKey;
+    const { identity, presharedKey, nextPresharedKey } = this.#keys;
+    const keyOf: KeyOf = (which, publicKey) => {
+      if (which === "own") return identity.clientPresharedKey(publicKey);
+      return which === "next" ? (nextPresharedKey ?? presharedKey) : presharedKey;
+    };
     const batch = changes.map((change) => nativeChange(change, keyOf));
     const failed = await settled(this.#device.apply(batch));
     return failed.map(({ publicKey, error }) => ({ publicKey: publicKey as PublicKey, reason: error }));
@@ -141,11 +144,10 @@ async function settled<T>(call: Promise<T>): Promise<T> {
   }
 }
 
+type KeyOf = (which: WhichKey, publicKey: PublicKey) => PresharedKey;
+
 /** One entry of the addon's batch. */
-export function nativeChange(
-  change: PeerChange,
-  keyOf: (which: "mesh" | "next") => PresharedKey,
-): NativeChange {
+export function nativeChange(change: PeerChange, keyOf: KeyOf): NativeChange {
   switch (change.kind) {
     case "remove":
       return { publicKey: change.publicKey, remove: true };
@@ -157,7 +159,7 @@ export function nativeChange(
       return {
         publicKey: change.publicKey,
         updateOnly: true,
-        ...(change.presharedKey && { presharedKey: keyOf(change.presharedKey) }),
+        ...(change.presharedKey && { presharedKey: keyOf(change.presharedKey, change.publicKey) }),
         ...(change.endpoint && { endpoint: endpointText(change.endpoint) }),
         ...(change.allowedIps && { allowedIps: change.allowedIps }),
         ...(change.keepaliveSeconds !== undefined && { keepaliveSeconds: change.keepaliveSeconds }),
@@ -165,10 +167,10 @@ export function nativeChange(
   }
 }
 
-function wholePeer(peer: WantedPeer, keyOf: (which: "mesh" | "next") => PresharedKey): NativeChange {
+function wholePeer(peer: WantedPeer, keyOf: KeyOf): NativeChange {
   return {
     publicKey: peer.publicKey,
-    presharedKey: keyOf(peer.presharedKey ?? "mesh"),
+    presharedKey: keyOf(peer.presharedKey ?? "mesh", peer.publicKey),
     ...(peer.endpoint && { endpoint: endpointText(peer.endpoint) }),
     allowedIps: peer.allowedIps,
     keepaliveSeconds: peer.keepaliveSeconds,

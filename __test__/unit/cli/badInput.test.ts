@@ -25,6 +25,13 @@ const refused: readonly [what: string, args: string[], named: RegExp][] = [
   ["a mesh subnet that is none", ["--mesh-subnet", "banana"], /--mesh-subnet: "banana"/],
   ["a mesh subnet of one address", ["--mesh-subnet", "10.0.0.0/31"], /--mesh-subnet: "10.0.0.0\/31"/],
   ["an IPv6 mesh subnet", ["--mesh-subnet", "fd00::/64"], /--mesh-subnet: "fd00::\/64"/],
+  [
+    "a client network that is too large",
+    ["--client-network", "10.0.0.0/8"],
+    /--client-network: "10.0.0.0\/8"/,
+  ],
+  ["an IPv6 client network", ["--client-network", "fd00::/64"], /--client-network: "fd00::\/64"/],
+  ["a client network of loopback", ["--client-network", "127.0.5.0/24"], /is no network for clients/],
   ["a peer with a bad port", ["--peer", "ok.example", "--peer", "host:99999"], /--peer: "host:99999"/],
   ["a peer without a host", ["--peer", ":51820"], /--peer: ":51820"/],
   ["a peer that is a bare IPv6 address", ["--peer", "fd00::1"], /\[fd00::1\]/],

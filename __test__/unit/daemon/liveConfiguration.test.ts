@@ -33,9 +33,9 @@ beforeEach(() => {
   const load = (kept?: string) => loadConfiguration({ flags: new Map(), env: {}, configFile: file }, kept);
   const targets = liveAppliers({
     self: {
-      update: ({ networks, introducer }) =>
-        void told.push(networks === undefined ? `introducer ${introducer}` : `networks ${networks.join()}`),
+      update: ({ introducer }) => void told.push(`introducer ${introducer}`),
     },
+    networks: { setRoutes: (networks) => void told.push(`networks ${networks.join()}`) },
     reconciler: {
       setRoutePolicy: (policy) => void told.push(`routes ${policy}`),
       set: ({ keepaliveSeconds, sweepMs }) => void told.push(`reconciler ${keepaliveSeconds} ${sweepMs}`),
@@ -79,6 +79,7 @@ const setting = (key: string) => live.shown().settings.find((shown) => shown.key
 test("every live setting has what makes it true, and nothing else has", () => {
   const nothing = {
     self: { update: () => {} },
+    networks: { setRoutes: () => {} },
     reconciler: { setRoutePolicy: () => {}, set: () => {}, request: () => {} },
     routing: { setExitNode: () => {} },
     discovery: null,

@@ -101,6 +101,7 @@ const vectorStatus: DaemonStatus = {
   mtu: 1420,
   health: { healthy: 1, suspect: 1, reconnecting: 0, evicted: 0, cooling: 0 },
   exitNode: { wanted: "gateway", publicKey: null, reason: "is not known now", only: true },
+  clients: { count: 2, connected: 1 },
 };
 
 export const vectorEvents: readonly KeptEvent[] = [

@@ -111,6 +111,7 @@ describe("our members", () => {
           reason: "is not known now",
           only: true,
         },
+        clients: { count: 2, connected: 1 },
       },
       id: 1,
     });

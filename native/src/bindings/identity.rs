@@ -7,6 +7,7 @@ use napi_derive::napi;
 use zeroize::Zeroize as _;
 
 use super::guarded;
+use super::keys::PresharedKey;
 use crate::error::{Error, Result};
 use crate::identity::derive::Derived;
 use crate::identity::hex;
@@ -14,7 +15,7 @@ use crate::identity::keys::{PrivateKey, PublicKey};
 use crate::identity::seal::NONCE_BYTES;
 use crate::identity::secret::Secret;
 use crate::identity::state_file::NodeState;
-use crate::identity::{address, generate, prompt, qr, secret_source, strength};
+use crate::identity::{address, client_keys, generate, prompt, qr, secret_source, strength};
 use crate::os::replace;
 
 #[napi]
@@ -191,6 +192,22 @@ impl NodeIdentity {
     #[napi]
     pub fn save(&mut self, mesh_ip: String, mesh_ipv6: Option<String>) -> napi::Result<()> {
         guarded(|| self.0.save(&mesh_ip, mesh_ipv6.as_deref()))
+    }
+
+    #[napi]
+    pub fn client_preshared_key(&self, public_key: String) -> napi::Result<PresharedKey> {
+        guarded(|| {
+            let client = PublicKey::parse(&public_key)?;
+            Ok(client_keys::preshared_key(self.0.private_key(), &client).into())
+        })
+    }
+
+    #[napi]
+    pub fn export_client_preshared_key(&self, public_key: String) -> napi::Result<String> {
+        guarded(|| {
+            let client = PublicKey::parse(&public_key)?;
+            Ok(client_keys::preshared_key(self.0.private_key(), &client).text().to_string())
+        })
     }
 }
 

@@ -93,6 +93,12 @@ impl PresharedKey {
     }
 }
 
+impl From<keys::PresharedKey> for PresharedKey {
+    fn from(key: keys::PresharedKey) -> Self {
+        Self(key)
+    }
+}
+
 impl PresharedKey {
     /// For the WireGuard bindings.
     pub(crate) fn key(&self) -> &keys::PresharedKey {
@@ -105,4 +111,19 @@ fn from_text<K: StoredKey>(mut text: String) -> Result<K> {
     let key = key_file::from_text(&text);
     text.zeroize();
     key
+}
+
+/// A key pair as text: for a device that this machine only sets up.
+#[napi(object)]
+pub struct KeyPair {
+    pub private_key: String,
+    pub public_key: String,
+}
+
+#[napi]
+pub fn generate_key_pair() -> napi::Result<KeyPair> {
+    guarded(|| {
+        let key = keys::PrivateKey::generate()?;
+        Ok(KeyPair { private_key: key.text().to_string(), public_key: key.public_key().text() })
+    })
 }

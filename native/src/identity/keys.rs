@@ -71,6 +71,11 @@ impl PrivateKey {
 }
 
 impl PresharedKey {
+    /// The form of configuration files.
+    pub fn text(&self) -> Zeroizing<String> {
+        text_of(&self.0)
+    }
+
     /// As [`PrivateKey::parse`].
     pub fn parse(text: &str) -> Option<Self> {
         let mut key = Self([0; 32]);

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod backup;
+pub mod client_keys;
 pub mod derive;
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
 pub(crate) mod fuzzing;

@@ -93,6 +93,7 @@ function statusText(status: StatusResult, { clock, columns }: Terminal): string 
     ["networks", list(status.advertised_networks)],
     ["peers", `${peers.connected} connected, ${peers.active} active, ${peers.total} known`],
     ["health", healthText(status.health)],
+    ...clientFacts(status.clients),
     ...exitFacts(status.exit_node),
     ["up for", `${durationText(status.uptime / 1e6)}, PID ${status.pid}, version ${status.version}`],
     ["uses", `${byteText(status.memory_bytes)}, ${status.open_files} open files`],
@@ -127,6 +128,10 @@ function healthText(health: StatusResult["health"]): string {
     ? "nobody to judge"
     : shown.map(([state, count]) => `${count} ${state}`).join(", ");
 }
+
+/** No line for a node that is nobody's gateway. */
+const clientFacts = ({ count, connected }: StatusResult["clients"]): [string, string][] =>
+  count === 0 ? [] : [["clients", `${connected} connected, ${count} known`]];
 
 /** Through whom, or why not; no line when none is asked for. */
 function exitFacts(exit: StatusResult["exit_node"]): [string, string][] {

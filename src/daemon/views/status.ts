@@ -1,4 +1,5 @@
 import { endpointText } from "../../core/types.ts";
+import { isConnected } from "../../peers/connected.ts";
 import { ownEndpoint } from "../../peers/localNode.ts";
 import type { PeersView } from "../../rpc/views/peers.ts";
 import type { StatusView } from "../../rpc/views/status.ts";
@@ -44,9 +45,17 @@ export function statusView(view: ViewParts, peers: PeersView): StatusView {
         mtu: node.reconciler.mtu(),
         health: node.health.counts(),
         exitNode: node.routing.exitStatus(),
+        clients: clientCounts(view),
       };
     },
   };
+}
+
+function clientCounts({ parts, node }: ViewParts): { count: number; connected: number } {
+  const nowMs = parts.clock.wallMs();
+  const clients = node.clients.list();
+  const handshakes = clients.map(({ publicKey }) => node.reconciler.actual(publicKey)?.lastHandshakeMs ?? 0);
+  return { count: clients.length, connected: handshakes.filter((atMs) => isConnected(atMs, nowMs)).length };
 }
 
 /** Sentences for the operator. */

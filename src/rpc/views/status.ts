@@ -53,6 +53,8 @@ export interface DaemonStatus {
     /** Nothing leaves by another way. */
     readonly only: boolean;
   } | null;
+  /** Devices that run plain WireGuard and have this node as their gateway; they are no peers of the mesh. */
+  readonly clients: { readonly count: number; readonly connected: number };
 }
 
 export interface StatusView {
