@@ -59,7 +59,7 @@ describe("a firewall that drops what a node is to forward", () => {
     await advertise("192.168.78.0/24");
     const text = await until("a warning", allowanceMs(1_000), async () => (await warning()) ?? false);
     expect(text).toContain(
-      "192.168.78.0/24 is dropped by inet own f: let it through, such as by: nft insert rule inet own f iifname wg0",
+      "192.168.78.0/24 is dropped by inet own f: load what 'wgmesh firewall' prints, or let it through, such as by: nft insert rule inet own f iifname wg0",
     );
     await advertise("");
     await until("no warning", allowanceMs(1_000), async () => (await warning()) === undefined);

@@ -13,6 +13,7 @@ import { addDebug } from "./verbs/debug.ts";
 import { addDoctor } from "./verbs/doctor.ts";
 import { addDown } from "./verbs/down.ts";
 import { addEvents } from "./verbs/events.ts";
+import { addFirewall } from "./verbs/firewall.ts";
 import { addImport } from "./verbs/import.ts";
 import { addInit } from "./verbs/init.ts";
 import { addInstallService, addUninstallService } from "./verbs/installService.ts";
@@ -51,6 +52,7 @@ const verbs = [
   addTestPeer,
   addNetcheck,
   addDoctor,
+  addFirewall,
   addReconcile,
   addConfig,
   addRotateSecret,

@@ -90,7 +90,12 @@ export class FirewallWatch {
       const { fate, by, remedy } = forwardFate(ruleset, network, interfaceName, path.linkName);
       if (fate.verdict !== "drop") return [];
       const where = INTERNET.includes(network) ? "the Internet" : network;
-      return [{ what: `what the mesh sends to ${where}`, how: `${fate.chain}${by}: ${remedy}` }];
+      return [
+        {
+          what: `what the mesh sends to ${where}`,
+          how: `${fate.chain}${by}: load what 'wgmesh firewall' prints, or ${remedy}`,
+        },
+      ];
     });
   }
 }

@@ -43,6 +43,7 @@ export interface MeshFacts {
   readonly networkId: string;
   readonly gossipPort: number;
   readonly probePort: number;
+  readonly multicastGroup: string;
 }
 
 export interface NodeParts {

@@ -162,8 +162,8 @@ interface Match {
 
 function fitsExpression(part: unknown, packet: Packet): Fits {
   if (has(part, "xt")) {
-    const { xt } = part as { xt: { type?: string } };
-    return xt.type === "match" ? "perhaps" : "yes";
+    const { xt } = part as { xt: { type?: string; name?: string } };
+    return xt.type === "match" && xt.name !== "comment" ? "perhaps" : "yes";
   }
   if (has(part, "limit")) return "perhaps";
   if (!has(part, "match")) return "yes";

@@ -248,7 +248,7 @@ export class SimNode {
     const parts = {
       ...{ clock, random, metrics, log: silentLog, options: { ...defaults, interfaceName: "wg0" } },
       machine: { run: () => Promise.resolve() },
-      mesh: { networkId: "", gossipPort: GOSSIP_PORT, probePort: PROBE_PORT },
+      mesh: { networkId: "", gossipPort: GOSSIP_PORT, probePort: PROBE_PORT, multicastGroup: "239.192.1.2" },
       system: { bootMs: () => clock.monotonicMs(), cpuMs: () => 0, sentBytes: () => device.sentBytes() },
     } as unknown as NodeParts;
     const watch = this.#healthWatch(run, paths);

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readRepositoryFile } from "../layout/repository.ts";
 import { wgmesh } from "./run.ts";
 
 let root: string;
@@ -72,6 +73,12 @@ describe("install-service --root", () => {
     expect(readFileSync(networkManager, "utf8")).toContain(
       "[keyfile]\nunmanaged-devices+=interface-name:wg0\n",
     );
+    // What a package may put in place.
+    for (const [made, shipped] of [
+      [networkd, "networkd/00-wgmesh-wg0.network"],
+      [networkManager, "NetworkManager/wgmesh-wg0.conf"],
+    ] as const)
+      expect(readFileSync(made, "utf8")).toBe(readRepositoryFile(`packaging/${shipped}`));
     await wgmesh(["uninstall-service", "--root", root]);
     expect([networkd, networkManager].filter((path) => existsSync(path))).toEqual([]);
     expect(existsSync(at("/etc/NetworkManager/conf.d"))).toBe(true);

@@ -159,7 +159,7 @@ export class FakeNode {
       guard: new InterfaceGuard(system.linkGuards, this.log, this.#options.guard ?? null),
       ...(this.#options.guard === undefined ? {} : { handover: true }),
       signals: new Signals(this.source),
-      mesh: { networkId: "ab".repeat(20), gossipPort: 51_900, probePort: 0 },
+      mesh: { networkId: "ab".repeat(20), gossipPort: 51_900, probePort: 0, multicastGroup: "239.192.1.2" },
       addresses: testDerivation,
       sealer: { seal: () => Buffer.alloc(0), open: () => null },
       loadIdentity: () => this.#identity(),

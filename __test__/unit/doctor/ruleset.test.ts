@@ -79,6 +79,11 @@ describe("a packet that begins a conversation", () => {
       "unclear",
       filter("drop", [[{ jump: { target: "a" } }]], { a: [[{ jump: { target: "a" } }]] }),
     ],
+    [
+      "a comment of iptables",
+      "accept",
+      filter("drop", [[{ xt: { type: "match", name: "comment" } }, accept]]),
+    ],
     ["a match of iptables", "unclear", filter("drop", [[{ xt: { type: "match", name: "recent" } }, accept]])],
     ["a target of iptables", "unclear", filter("drop", [[{ xt: { type: "target", name: "NFQUEUE" } }]])],
     [

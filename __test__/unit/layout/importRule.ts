@@ -33,6 +33,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   rpc: ["core", "config"],
   service: ["core", "config"],
   doctor: ["core", "config"],
+  firewall: ["core", "doctor"],
   launch: ["core", "config", "identity", "rpc/client.ts", addon],
   daemon: [
     "core",
@@ -49,6 +50,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "rpc",
     "service",
     "doctor",
+    "firewall",
     "rotation",
     "launch/progress.ts",
     "launch/processes.ts",
@@ -65,6 +67,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "daemon/alone.ts",
     "service",
     "launch",
+    "firewall",
   ],
 };
 

@@ -179,6 +179,10 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
       return { peer, rttMs: peer.latencyMs, address: peer.latencyMs === null ? null : peer.meshIp };
     },
     netCheck: async () => vectorNetReport,
+    ports: () => ({
+      wireguardPort: 51_820,
+      meshes: [{ gossipPort: 52_011, probePort: 54_011, multicastGroup: "239.192.7.9" }],
+    }),
     rotation: () => ({
       phase: "accepted",
       commitment: "26eb4c4a3efa6b0f",

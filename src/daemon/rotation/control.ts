@@ -1,11 +1,14 @@
 import type { RotationTalk } from "../../discovery/seams.ts";
 import type { RotationState } from "../../rotation/state.ts";
+import type { MeshPortsShown } from "../../rpc/views/net.ts";
 
 /** What `status` and `wgmesh rotate-secret` show. */
 export interface RotationStatus {
   readonly state: RotationState;
   /** Keys of peers that have shown that they have the new secret. */
   readonly has: ReadonlySet<string>;
+  /** The mesh that the node moves to, and is in beside its own; null when it moves to none. */
+  readonly next: MeshPortsShown | null;
 }
 
 /** The move of a node to a new secret, as others steer it. */

@@ -25,6 +25,9 @@ export class Meshes {
       get probePort() {
         return present().parameters.probePort;
       },
+      get multicastGroup() {
+        return present().parameters.multicastGroup;
+      },
     };
     this.addresses = {
       get meshSubnet() {

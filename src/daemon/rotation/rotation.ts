@@ -117,7 +117,11 @@ export class Rotation implements RotationControl {
 
   status(): RotationStatus {
     const holders = this.#second?.holders() ?? [];
-    return { state: this.#state, has: new Set(holders.map(({ publicKey }) => publicKey)) };
+    return {
+      state: this.#state,
+      has: new Set(holders.map(({ publicKey }) => publicKey)),
+      next: this.#second?.mesh.parameters ?? null,
+    };
   }
 
   take(graceSeconds: number | null): Promise<void> {

@@ -19,6 +19,11 @@ export function netView({ parts, node, discovery, operations }: ViewParts): NetV
       node: { layers: () => discovery?.layers() ?? [], peers: () => node.store.list() },
     });
   return {
+    ports: () => {
+      const next = parts.rotation?.status().next ?? null;
+      const meshes = next === null ? [parts.mesh] : [parts.mesh, next];
+      return { wireguardPort: node.self.snapshot.wireguardPort, meshes };
+    },
     /** One at a time: who asks meanwhile gets the same answer. What was cancelled gives none, and asks nobody any more. */
     netCheck: () => {
       running ??= operations

@@ -20,7 +20,9 @@ export const firewallCheck: Check = {
       ...legacyJudgement(host.legacyTables()),
     ];
     const told = ports.map(([port]) => port).join(" and ");
-    return together(findings, ok(`lets UDP port ${told} in`));
+    const found = together(findings, ok(`lets UDP port ${told} in`));
+    if (found.severity !== "warning") return found;
+    return { ...found, remedy: `load what 'wgmesh firewall' prints, or ${found.remedy}` };
   },
 };
 

@@ -92,5 +92,5 @@ export const linkManagerCheck: Check = {
 
 const unmanage = (manager: string, name: string): string =>
   manager === "NetworkManager"
-    ? `in /etc/NetworkManager/conf.d/wgmesh.conf, below [keyfile]: unmanaged-devices=interface-name:${name}`
-    : `in /etc/systemd/network/00-wgmesh.network: [Match] Name=${name}, [Link] Unmanaged=yes`;
+    ? `'wgmesh install-service' writes it; else in /etc/NetworkManager/conf.d/wgmesh.conf, below [keyfile]: unmanaged-devices=interface-name:${name}`
+    : `'wgmesh install-service' writes it; else in /etc/systemd/network/00-wgmesh.network: [Match] Name=${name}, [Link] Unmanaged=yes`;

@@ -76,7 +76,7 @@ function forwardingOf(links: readonly string[], address: string, runs: boolean, 
   const commands = off.map((link) => `sysctl -w net.${family}.conf.${link}.forwarding=1`).join("; ");
   return warning(
     `the kernel does not forward ${family === "ipv4" ? "IPv4" : "IPv6"} on ${off.join(", ")}`,
-    host.settingsWritable() ? commands : `on the host of this container: ${commands}`,
+    `${host.settingsWritable() ? commands : `on the host of this container: ${commands}`}; 'wgmesh firewall' prints what a firewall has to let through besides`,
   );
 }
 
