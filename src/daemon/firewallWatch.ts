@@ -86,7 +86,8 @@ export class FirewallWatch {
     const ruleset = parseRuleset((await system.packetFilter?.()) ?? '{"nftables":[]}');
     return networks.flatMap((network) => {
       const path = system.pathTo(network.split("/")[0] ?? "");
-      if (path === null || path.linkName === interfaceName) return [];
+      // To clients it leaves by the interface it came in by.
+      if (path === null) return [];
       const { fate, by, remedy } = forwardFate(ruleset, network, interfaceName, path.linkName);
       if (fate.verdict !== "drop") return [];
       const where = INTERNET.includes(network) ? "the Internet" : network;

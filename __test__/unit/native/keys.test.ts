@@ -13,7 +13,14 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { inspect } from "node:util";
-import { MeshSecret, MessageProver, NodeIdentity, PresharedKey, PrivateKey } from "@wgmesh/native";
+import {
+  generateKeyPair,
+  MeshSecret,
+  MessageProver,
+  NodeIdentity,
+  PresharedKey,
+  PrivateKey,
+} from "@wgmesh/native";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 const addon = new URL("../../../native/index.js", import.meta.url).pathname;
@@ -201,5 +208,28 @@ describe("a preshared key", () => {
     expect(textOf(PresharedKey.fromText(theirs))).toBe(theirs);
     chmodSync(inFolder("psk"), 0o644);
     expect(thrown(() => PresharedKey.fromFile(inFolder("psk"))).code).toBe("KEY_FILE");
+  });
+});
+
+describe("keys for clients", () => {
+  test("a key pair is what wg makes of its private key", () => {
+    const { privateKey, publicKey } = generateKeyPair();
+    expect(wg("pubkey", privateKey)).toBe(publicKey);
+    expect(generateKeyPair().privateKey).not.toBe(privateKey);
+  });
+
+  test("the preshared key of a client follows from the private key and the client's public one", () => {
+    const file = inFolder("state.json");
+    const identity = NodeIdentity.load(file);
+    identity.save("10.99.0.1", null);
+    const text = readFileSync(file, "utf8");
+    const gateway = /"wg_private_key"\s*:\s*"([^"]+)"/.exec(text)?.[1] ?? "";
+    const client = generateKeyPair().publicKey;
+    const info = Buffer.concat([Buffer.from("wgmesh client psk v1"), Buffer.from(client, "base64")]);
+    const expected = hkdfSync("sha256", Buffer.from(gateway, "base64"), Buffer.alloc(0), info, 32);
+    expect(identity.exportClientPresharedKey(client)).toBe(Buffer.from(expected).toString("base64"));
+    expect(`${identity.clientPresharedKey(client)}`).toBe("PresharedKey([redacted])");
+    expect(() => identity.clientPresharedKey("x")).toThrow("EINVAL");
+    expect(() => identity.exportClientPresharedKey("x")).toThrow("EINVAL");
   });
 });
