@@ -47,6 +47,7 @@ function passageMatches({ from, to, networks, answersOnly }: Passage, program: P
   if (to === null) return own.flatMap((network) => [`-i ${from} -d ${network}`, `-o ${from} -s ${network}`]);
   // Of an exit node both families pass.
   if (own.length === 0 && !answersOnly) return [];
+  if (to === from) return [`-i ${from} -o ${from}`];
   const back = answersOnly ? " -m conntrack --ctstate ESTABLISHED,RELATED" : "";
   return [`-i ${from} -o ${to}`, `-i ${to} -o ${from}${back}`];
 }

@@ -48,7 +48,7 @@ export interface Opening {
 /** Something that this host passes on from one link to another. */
 export interface Passage {
   readonly from: string;
-  /** Null where the host has no way to the networks now. */
+  /** Null where the host has no way to the networks now; the interface itself where its clients are. */
   readonly to: string | null;
   readonly networks: readonly string[];
   /** From the link to the mesh only what answers: nobody outside begins. */

@@ -93,6 +93,7 @@ function headOf({ link, destination, protocol, port }: Opening): string {
 
 function passageMatches({ from, to, networks, answersOnly }: Passage, family: string): string[] {
   const back = answersOnly ? " ct state established,related" : "";
+  if (to === from) return [`iifname "${from}" oifname "${from}"`];
   if (to !== null) return [`iifname "${from}" oifname "${to}"`, `iifname "${to}" oifname "${from}"${back}`];
   return networks.flatMap((network) => {
     const of = network.includes(":") ? "ip6" : "ip";

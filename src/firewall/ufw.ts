@@ -43,5 +43,5 @@ function routeRules({ from, to, networks, answersOnly }: Passage): string[] {
   if (to === null)
     return networks.flatMap((network) => [`in on ${from} to ${network}`, `out on ${from} from ${network}`]);
   const there = `in on ${from} out on ${to}`;
-  return answersOnly ? [there] : [there, `in on ${to} out on ${from}`];
+  return answersOnly || to === from ? [there] : [there, `in on ${to} out on ${from}`];
 }

@@ -113,6 +113,22 @@ test("of an exit node only what answers comes back from the Internet", () => {
   expect(policies).toEqual(["firewall-cmd --permanent --new-policy=wg-wg0-out0"]);
 });
 
+test("what goes from the mesh to clients of this node, which are on the same link, is let through once", () => {
+  const clients = { networks: [{ network: "10.9.8.0/24", link: "wg0" }] };
+  expect(printed("nft", clients).filter((line) => line.includes(" fw "))).toEqual([
+    'insert rule inet guard fw iifname "wg0" oifname "wg0" accept comment "wgmesh wg0"',
+  ]);
+  expect(printed("iptables", clients).filter((line) => line.includes("FORWARD"))).toEqual([
+    'iptables -I FORWARD -i wg0 -o wg0 -m comment --comment "wgmesh wg0" -j ACCEPT',
+  ]);
+  expect(printed("ufw", clients).filter((line) => line.includes("route"))).toEqual([
+    "ufw route allow in on wg0 out on wg0 comment 'wgmesh wg0'",
+  ]);
+  const firewalld = printed("firewalld", clients);
+  expect(firewalld).toContain("firewall-cmd --permanent --zone=wgmesh-wg0 --add-forward");
+  expect(firewalld.join()).not.toContain("policy");
+});
+
 test("ports that are free to choose are named where they are fixed, and both meshes' during a move", () => {
   const [mesh] = facts.meshes;
   const second = { controlPort: 51_999, probePort: 53_999, multicastGroup: "239.192.1.1" };
