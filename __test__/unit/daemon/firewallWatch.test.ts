@@ -46,7 +46,9 @@ describe("FirewallWatch", () => {
     self.update({ networks: ["192.168.1.0/24" as Cidr] });
     await settle();
     const [trouble] = troubles.list();
-    expect(trouble?.text).toContain("192.168.1.0/24 is dropped by ip filter FORWARD: load what 'wgmesh firewall' prints");
+    expect(trouble?.text).toContain(
+      "192.168.1.0/24 is dropped by ip filter FORWARD: load what 'wgmesh firewall' prints",
+    );
     state.rules = '{"nftables":[]}';
     clock.advance(30_000);
     await settle();
