@@ -106,7 +106,7 @@ describe("backup, export and import", () => {
     expect(Object.keys((JSON.parse(named.stdout) as { parts: object }).parts)).toEqual(["identity"]);
     const bad = await wgmesh(one, "export", "--part", "keys");
     expect(bad.code).toBe(2);
-    expect(bad.stderr).toContain("identity, peers, reload, settings, config");
+    expect(bad.stderr).toContain("identity, peers, clients, reload, settings, config");
   });
 
   test("root keeps the files of a service's user for that user", async () => {

@@ -4,11 +4,18 @@
 import { join } from "node:path";
 import { parseConfigText } from "../config/configFile.ts";
 import type { DaemonOptions } from "../config/options.ts";
-import { keptSettingsPath, peerCachePath, reloadFilePath, stateFilePath } from "../config/paths.ts";
+import {
+  clientsPath,
+  keptSettingsPath,
+  peerCachePath,
+  reloadFilePath,
+  stateFilePath,
+} from "../config/paths.ts";
 import { parseReloadFile } from "../config/reload.ts";
-import { WgmeshError } from "../core/errors.ts";
+import { messageOf, WgmeshError } from "../core/errors.ts";
 import { decodePeerCache } from "../peers/cacheFile.ts";
-import { lineChanges, peerChanges } from "./differences.ts";
+import { decodeClients } from "../peers/clientsFile.ts";
+import { clientChanges, lineChanges, peerChanges } from "./differences.ts";
 import type { PartName } from "./partNames.ts";
 
 /** Absolute paths. */
@@ -22,6 +29,7 @@ export function placesOf(
   return {
     identity: stateFilePath(options),
     peers: peerCachePath(options),
+    clients: clientsPath(options),
     reload: reloadFilePath(options),
     settings: keptSettingsPath(options),
     config: configFile,
@@ -53,6 +61,17 @@ export const textParts: Readonly<Record<Exclude<PartName, "identity">, TextPart>
   peers: {
     problem: (text, nowMs) => decodePeerCache(text, nowMs).problem,
     changes: peerChanges,
+  },
+  clients: {
+    problem: (text) => {
+      try {
+        decodeClients(text);
+        return null;
+      } catch (error) {
+        return messageOf(error);
+      }
+    },
+    changes: clientChanges,
   },
   reload: {
     problem: (text) => {

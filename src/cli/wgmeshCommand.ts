@@ -7,6 +7,7 @@ import type { Terminal } from "./terminal.ts";
 import { addAudit } from "./verbs/audit.ts";
 import { addBackup, addExport } from "./verbs/backup.ts";
 import { addBugreport } from "./verbs/bugreport.ts";
+import { addClient } from "./verbs/client.ts";
 import { addCompletion } from "./verbs/completion.ts";
 import { addConfig } from "./verbs/config.ts";
 import { addDebug } from "./verbs/debug.ts";
@@ -56,6 +57,7 @@ const verbs = [
   addReconcile,
   addConfig,
   addRotateSecret,
+  addClient,
   addBackup,
   addExport,
   addImport,

@@ -26,6 +26,10 @@ export const EVENT_TYPES = [
   "peer.recovered",
   /** It is reached in another way: `from`, `to`, `relay`, `reason`. */
   "peer.path",
+  /** A device of plain WireGuard was added, whose key the peer is: `name`, `ip`, `ipv6`. */
+  "client.added",
+  /** It was removed: `name`, `ip`, `ipv6`. */
+  "client.removed",
   /** `version`, `duration_ms` of the startup. */
   "node.ready",
   "node.stopping",

@@ -80,6 +80,11 @@ export class LiveConfiguration {
     this.#running = this.#loaded.settings;
   }
 
+  /** What counts now. */
+  get options(): Readonly<DaemonOptions> {
+    return optionsOf(daemonOptions, this.#running);
+  }
+
   shown(): { file: string | null; keptFile: string; settings: ShownSetting[] } {
     const { file, keptFile, settings } = this.#loaded;
     return { file, keptFile, settings: shownSettings(this.#running, settings) };

@@ -9,6 +9,7 @@ import type { MethodName, MethodResults } from "./methods/table.ts";
 import { Notifications } from "./notifications.ts";
 import { type ErrorBody, errorFromBody, type Params, type RequestId } from "./protocol.ts";
 
+export type { ClientResult, ClientsResult, GatewayResult } from "./methods/clients.ts";
 export type { ConfigResult } from "./methods/config.ts";
 export type * from "./methods/debug.ts";
 export type * from "./methods/seeing.ts";

@@ -2,6 +2,7 @@
  * What the RPC server asks of the daemon, one interface an area (views/). The daemon implements it (daemon/views/); rpc/ never
  * imports the daemon.
  */
+import type { ClientsView } from "./views/clients.ts";
 import type { ConfigView } from "./views/config.ts";
 import type { ControlView } from "./views/control.ts";
 import type { DebugView } from "./views/debug.ts";
@@ -20,6 +21,7 @@ export type { DaemonStatus } from "./views/status.ts";
 export interface DaemonView
   extends StatusView,
     PeersView,
+    ClientsView,
     NetView,
     ControlView,
     ConfigView,

@@ -17,9 +17,10 @@ import { makeBackup } from "../../../src/backup/make.ts";
 import { PARTS, type PartName } from "../../../src/backup/partNames.ts";
 import { journalPath, type Places, placesOf } from "../../../src/backup/parts.ts";
 import { planImport } from "../../../src/backup/plan.ts";
-import type { InterfaceName } from "../../../src/core/types.ts";
+import type { Cidr, InterfaceName, IpAddress, PublicKey } from "../../../src/core/types.ts";
 import { type NodeBackup, newBackup, readBackup, writeBackup } from "../../../src/identity/backupFile.ts";
 import { loadNodeIdentity, saveNodeIdentity } from "../../../src/identity/nodeIdentity.ts";
+import { encodeClients } from "../../../src/peers/clientsFile.ts";
 
 const NOW_MS = 1_800_000_000_000;
 const interfaceName = "wg0" as InterfaceName;
@@ -37,6 +38,22 @@ interface Node {
   readonly journal: string;
 }
 
+/** One client, named by the mark. */
+const clientsText = (mark: number): string =>
+  encodeClients({
+    networks: { ipv4: "10.200.7.0/24" as Cidr, ipv6: null },
+    clients: [
+      {
+        ...{ name: `phone${mark}`, ipv6: null, addedMs: NOW_MS },
+        publicKey: Buffer.alloc(32, mark).toString("base64") as PublicKey,
+        ip: "10.200.7.2" as IpAddress,
+      },
+    ],
+  });
+
+const clientLine = (mark: number): string =>
+  `phone${mark} ${Buffer.alloc(32, mark).toString("base64")} 10.200.7.2`;
+
 /** A node without files. */
 function emptyNode(name: string): Node {
   const stateDir = path.join(folder, name, "state");
@@ -52,6 +69,7 @@ function fullNode(name: string, mark: number): Node {
   saveNodeIdentity(loadNodeIdentity(places.identity), `10.1.0.${mark}`, null);
   const write = (place: string, text: string): void => writeFileSync(place, text, { mode: 0o600 });
   write(places.peers, `{"peers":null,"updated_at":${mark}}`);
+  write(places.clients, clientsText(mark));
   write(places.reload, `advertise-routes=192.168.${mark}.0/24\n`);
   write(places.settings, `[interface]\nmtu = ${1400 + mark}\n`);
   write(places.config, `[interface]\nlisten-port = ${50_000 + mark}\n`);
@@ -67,7 +85,7 @@ async function backupOf({ places }: Node): Promise<NodeBackup> {
 const contents = ({ places }: Node): (string | null)[] =>
   PARTS.map((part) => (existsSync(places[part]) ? readFileSync(places[part], "utf8").trim() : null));
 
-/** Everything a node's folders hold besides its five files. */
+/** Everything a node's folders hold besides its six files. */
 function strays({ places }: Node): string[] {
   const folders = new Set(PARTS.map((part) => path.dirname(places[part])));
   const known = new Set(PARTS.map((part) => path.basename(places[part])));
@@ -119,6 +137,7 @@ describe("a plan", () => {
     expect(changes).toEqual({
       identity: [`key ${keyOf(other)} becomes ${keyOf(one)}`, "mesh IPv4 10.1.0.2 becomes 10.1.0.1"],
       peers: [],
+      clients: [`- ${clientLine(2)}`, `+ ${clientLine(1)}`],
       reload: ["- advertise-routes=192.168.2.0/24", "+ advertise-routes=192.168.1.0/24"],
       settings: ["- mtu = 1402", "+ mtu = 1401"],
       config: ["- listen-port = 50002", "+ listen-port = 50001"],
@@ -130,11 +149,14 @@ describe("a plan", () => {
     const before = contents(other);
     const backup = newBackup(facts);
     backup.addText("peers", '{"peers":[{"wg_pubkey":"short"}]}');
+    backup.addText("clients", '{"version":2}');
     backup.addText("reload", "listen-port=1\n");
     backup.addText("config", "[interface]\nlisten-prt = 5\n");
     const planned = planImport(backup, other.places, null, NOW_MS);
     await expect(planned).rejects.toMatchObject({ code: "ERR_BACKUP" });
-    await expect(planned).rejects.toThrow(/peers: 1 of 1 .*reload: .*listen-port.*config: .*listen-prt/);
+    await expect(planned).rejects.toThrow(
+      /peers: 1 of 1 .*clients: its version is 2.*reload: .*listen-port.*config: .*listen-prt/,
+    );
     expect(contents(other)).toEqual(before);
   });
 

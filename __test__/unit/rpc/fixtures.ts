@@ -15,6 +15,7 @@ import type { Cidr, IpAddress, PublicKey } from "../../../src/core/types.ts";
 import type { DaemonStatus, DaemonView, PeerView } from "../../../src/rpc/daemonView.ts";
 import type { MethodContext } from "../../../src/rpc/methods/method.ts";
 import { DaemonRpcServer, type RpcServerOptions } from "../../../src/rpc/server.ts";
+import type { ClientView, GatewayView } from "../../../src/rpc/views/clients.ts";
 
 /** 2026-01-01T00:00:00Z, the instant of the vectors. */
 const newYearMs = 1_767_225_600_000;
@@ -131,6 +132,26 @@ const vectorAuditEntry: AuditEntry = {
   outcome: "ok",
 };
 
+const phone: ClientView = {
+  name: "phone",
+  publicKey: "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=" as PublicKey,
+  ip: "10.200.7.2" as IpAddress,
+  ipv6: "fd77::2" as IpAddress,
+  addedMs: newYearMs,
+  lastHandshakeMs: newYearMs + 5000,
+  endpoint: { host: "198.51.100.7", port: 40000 },
+  rxBytes: 10,
+  txBytes: 20,
+};
+
+export const vectorGateway: GatewayView = {
+  publicKey: vectorStatus.publicKey as PublicKey,
+  reachedAt: { endpoint: { host: "203.0.113.9", port: 51820 }, source: "public" },
+  mtu: 1420,
+  networks: ["10.1.0.0/16", "fd00::/64", "10.200.7.0/24", "fd77::/64"] as Cidr[],
+  exitNode: false,
+};
+
 const yes: Finding = { state: "yes", detail: "seen" };
 
 export const vectorNetReport: NetReport = {
@@ -177,6 +198,17 @@ export function vectorView(change: Partial<DaemonView> = {}): FakeView {
       const peer = [knownPeer, silentPeer, deadPeer].find((candidate) => candidate.publicKey === publicKey);
       if (peer === undefined) throw new WgmeshError("ERR_PEER_UNKNOWN", `peer not found: ${publicKey}`);
       return { peer, rttMs: peer.latencyMs, address: peer.latencyMs === null ? null : peer.meshIp };
+    },
+    clients: () => [phone],
+    clientNetworks: () => ({ ipv4: "10.200.7.0/24" as Cidr, ipv6: "fd77::/64" as Cidr }),
+    clientGateway: () => vectorGateway,
+    addClient: async (name, publicKey) => {
+      calls.push(`add client ${name} ${publicKey}`);
+      return { ...phone, name, publicKey };
+    },
+    removeClient: async (name) => {
+      calls.push(`remove client ${name}`);
+      return { ...phone, name };
     },
     netCheck: async () => vectorNetReport,
     ports: () => ({
@@ -260,6 +292,8 @@ export const anyParams = {
   keys: [],
   id: 1,
   kind: "cpu",
+  name: "phone",
+  public_key: phone.publicKey,
 } as const;
 
 /** The context of a call by root. */

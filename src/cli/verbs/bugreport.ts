@@ -5,6 +5,7 @@ import { redact } from "../../core/redact.ts";
 import { tarOf } from "../../core/tar.ts";
 import { version } from "../../core/version.ts";
 import { type MethodName, type Params, RpcClient } from "../../rpc/client.ts";
+import { withoutClients } from "../bugreportClients.ts";
 import { addLocation, type Location, readLocation } from "../location.ts";
 import { withProgress } from "../progress.ts";
 import { byteText, jsonText, tableText } from "../render.ts";
@@ -107,7 +108,7 @@ async function collect(location: Location, nowMs: number): Promise<[string, stri
         .call(method, params)
         .catch((error: unknown) => ({ error: messageOf(error) }));
       // Once more, whatever the daemon has done: it may be an older one.
-      files.push([file, jsonText(JSON.parse(redact(JSON.stringify(answer))))]);
+      files.push([file, jsonText(withoutClients(method, JSON.parse(redact(JSON.stringify(answer)))))]);
     }
   } finally {
     client.close();

@@ -1,11 +1,10 @@
 import type { Command } from "commander";
-import { WgmeshError } from "../../core/errors.ts";
 import { callOnce, NEVER, type PeerResult, RpcClient } from "../../rpc/client.ts";
 import { checkedWord } from "../checkedWord.ts";
-import { usageHint } from "../command.ts";
 import { findPeer } from "../findPeer.ts";
 import { addLocation, readLocation } from "../location.ts";
 import { choosePeers, departedTable, PATHS, type PeerChoice, peerTable, SORT_KEYS } from "../peerTable.ts";
+import { refuseWords } from "../refuseWords.ts";
 import { agoText, byteText, factsText, jsonLine, jsonText, tableText } from "../render.ts";
 import type { Terminal } from "../terminal.ts";
 import { addWatch, drawAgain, readWatch } from "../watch.ts";
@@ -75,13 +74,6 @@ export function addPeers(program: Command, terminal: Terminal): void {
       }),
     );
   addLocation(count);
-}
-
-function refuseWords(list: Command): void {
-  const [word] = list.args;
-  if (word === undefined || list.parent === null) return;
-  const hint = usageHint(["wgmesh", "peers"], list.parent);
-  throw new WgmeshError("ERR_USAGE", `peers: unknown command '${word}'; list takes no argument`, { hint });
 }
 
 async function withDaemon(

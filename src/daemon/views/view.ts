@@ -3,6 +3,7 @@
  */
 import type { DaemonView } from "../../rpc/daemonView.ts";
 import { publishProcess } from "../nodeMetrics.ts";
+import { clientsView } from "./clients.ts";
 import { configView } from "./config.ts";
 import { controlView } from "./control.ts";
 import { debugView } from "./debug.ts";
@@ -28,6 +29,7 @@ export function nodeView(parts: ViewParts): DaemonView {
   return {
     ...peers,
     ...statusView(parts, peers),
+    ...clientsView(parts),
     ...netView(parts),
     ...controlView(parts),
     ...configView(parts),

@@ -1,6 +1,7 @@
 /**
  * The methods by name. A new area is a file beside this one, and a line here.
  */
+import { clientsMethods } from "./clients.ts";
 import { configMethods } from "./config.ts";
 import { daemonMethods } from "./daemon.ts";
 import { debugMethods } from "./debug.ts";
@@ -14,6 +15,7 @@ import { seeingMethods } from "./seeing.ts";
 export const methods = {
   ...daemonMethods,
   ...peersMethods,
+  ...clientsMethods,
   ...netMethods,
   ...configMethods,
   ...seeingMethods,
