@@ -17,6 +17,7 @@ import type { ReceivedAnnouncement } from "./inbound.ts";
 import { LanSockets } from "./lanSockets.ts";
 import { LanTurns } from "./lanTurns.ts";
 import { MAX_PER_SECOND, OutboundBudget } from "./outboundBudget.ts";
+import { QuietSources } from "./quietSources.ts";
 import type { LayerStatus, Underlay, UnderlayLink } from "./seams.ts";
 import { directSighting } from "./sightings.ts";
 import type { UdpSocketFactory } from "./udpSocket.ts";
@@ -68,10 +69,13 @@ export class Lan {
   readonly #sockets: LanSockets;
   readonly #budget = new OutboundBudget();
   readonly #turns = new LanTurns();
+  readonly #quiet = new QuietSources();
   readonly #pacemaker: Pacemaker;
   readonly #sources = new Map<PublicKey, { readonly host: string; readonly atMs: number }>();
   /** When announcements are due, the earliest first. */
   #due: number[] = [];
+  /** What was announced last: it comes back to us. */
+  #lastSent: Buffer | null = null;
   /** Announcements since the last burst. */
   #announced = 0;
   #lookAtMs = 0;
@@ -79,7 +83,7 @@ export class Lan {
 
   constructor(options: LanOptions) {
     this.#options = options;
-    this.#sockets = new LanSockets(options);
+    this.#sockets = new LanSockets({ ...options, datagram: (data, from) => this.#datagram(data, from) });
     this.#pacemaker = new Pacemaker(options.clock, {
       nextAtMs: () => Math.min(this.#lookAtMs, this.#announceAtMs()),
       act: (nowMs) => this.#act(nowMs),
@@ -124,7 +128,7 @@ export class Lan {
     const before = store.get(announcement.publicKey);
     const anew =
       before !== undefined && announcement.instance !== "" && announcement.instance !== before.instance;
-    const endpoint = this.#keepsSource(message, anew)
+    const endpoint = this.#keepsSource(announcement.publicKey, from.host, anew)
       ? lanEndpoint(announcement.wgEndpoint, from.host, announcement.wireguardPort)
       : null;
     const peer = store.observe(directSighting(announcement, "lan", endpoint, from));
@@ -148,10 +152,15 @@ export class Lan {
     if (underlay.isInsideMesh(from.host)) return;
     const peer = store.get(announcement.publicKey);
     const anew = announcement.instance !== "" && announcement.instance !== peer?.instance;
-    if (!this.#keepsSource(message, anew)) return;
-    const known = !anew && peer?.endpointMethod === "lan" && peer.endpoint?.host === from.host;
-    if (known) this.#turns.heard(announcement.publicKey);
-    else challenge(announcement.publicKey, from.host);
+    if (!this.#keepsSource(announcement.publicKey, from.host, anew)) return;
+    if (anew || !this.#isKnownAt(announcement.publicKey, from.host)) {
+      challenge(announcement.publicKey, from.host);
+      return;
+    }
+    this.#turns.heard(announcement.publicKey);
+    const { clock } = this.#options;
+    if (announcement.rotations === undefined)
+      this.#quiet.opened(from, announcement.publicKey, clock.monotonicMs());
   }
 
   status(): LayerStatus {
@@ -201,7 +210,8 @@ export class Lan {
     if (isCalm && this.#sockets.links.length === 1 && this.#turns.passes(nowMs)) return;
     this.#turns.spoke(nowMs);
     this.#budget.spend(this.#options.group, nowMs);
-    this.#sockets.send(announcer.lan());
+    this.#lastSent = announcer.lan();
+    this.#sockets.send(this.#lastSent);
   }
 
   /** When the next announcement goes out, no more than the budget allows. */
@@ -217,14 +227,36 @@ export class Lan {
     this.#pacemaker.wake();
   }
 
+  /** Neither what is our own nor what comes from where a peer of ours says the same all the time changes anything: it is not even opened. */
+  #datagram(data: Buffer, from: Endpoint): void {
+    const { clock, counters, datagram } = this.#options;
+    if (this.#lastSent?.equals(data)) {
+      counters.add("received");
+      counters.add("own");
+      return;
+    }
+    const publicKey = this.#quiet.passes(from, clock.monotonicMs());
+    if (publicKey === null || !this.#isKnownAt(publicKey, from.host)) {
+      datagram(data, from);
+      return;
+    }
+    counters.add("received");
+    counters.add("unproven");
+    if (this.#keepsSource(publicKey, from.host, false)) this.#turns.heard(publicKey);
+  }
+
+  #isKnownAt(publicKey: PublicKey, host: string): boolean {
+    const peer = this.#options.store.get(publicKey);
+    return peer?.endpointMethod === "lan" && peer.endpoint?.host === host;
+  }
+
   /** False for the second address of a peer whose first one is still heard: its endpoint would move to and fro. */
-  #keepsSource({ announcement, from }: ReceivedAnnouncement, anew: boolean): boolean {
-    const { publicKey } = announcement;
+  #keepsSource(publicKey: PublicKey, host: string, anew: boolean): boolean {
     const nowMs = this.#options.clock.monotonicMs();
     const known = this.#sources.get(publicKey);
-    if (known && !anew && known.host !== from.host && nowMs - known.atMs < KEEP_SOURCE_MS) return false;
+    if (known && !anew && known.host !== host && nowMs - known.atMs < KEEP_SOURCE_MS) return false;
     this.#sources.delete(publicKey);
-    this.#sources.set(publicKey, { host: from.host, atMs: nowMs });
+    this.#sources.set(publicKey, { host, atMs: nowMs });
     if (this.#sources.size > MAX_SOURCES) {
       const [oldest] = this.#sources.keys();
       if (oldest !== undefined) this.#sources.delete(oldest);
