@@ -1,8 +1,8 @@
 /**
  * Notices that the machine, or this process alone, slept: then whatever was known of the network may be out of date.
  */
-import { BEAT_MS, nextBeatMs } from "./beat.ts";
-import { type Clock, sleep } from "./clock.ts";
+import { BEAT_MS, nextBeat } from "./beat.ts";
+import type { Clock } from "./clock.ts";
 import { messageOf } from "./errors.ts";
 import type { Log } from "./log.ts";
 
@@ -46,12 +46,12 @@ export class SleepWatch {
     let before = { bootMs: bootMs(), cpuMs: cpuMs() };
     while (!signal.aborted) {
       const nowMs = clock.monotonicMs();
-      const pauseMs = nextBeatMs(nowMs, LOOK_EVERY_MS) - nowMs;
-      await sleep(clock, pauseMs, signal).catch((error) => {
+      const dueMs = await nextBeat(clock, signal, LOOK_EVERY_MS).catch((error) => {
         if (!signal.aborted) throw new Error(messageOf(error), { cause: error });
+        return nowMs;
       });
       const after = { bootMs: bootMs(), cpuMs: cpuMs() };
-      const durationMs = Math.round(after.bootMs - before.bootMs - pauseMs);
+      const durationMs = Math.round(after.bootMs - before.bootMs - (dueMs - nowMs));
       const usedMs = after.cpuMs - before.cpuMs;
       before = after;
       if (signal.aborted || durationMs < SLEPT_MS || usedMs > durationMs * BUSY_SHARE) continue;

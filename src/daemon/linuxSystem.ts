@@ -1,14 +1,20 @@
 /**
  * The operating system the daemon really runs on: netlink and locks through the addon, kernel settings through /proc.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { hostname, uptime } from "node:os";
+import { readdirSync } from "node:fs";
+import { hostname } from "node:os";
 import { kernelMonotonicMicros } from "../core/clock.ts";
+import { KeptFile } from "../core/keptFile.ts";
 import { interfaceControl } from "./interfaceControl.ts";
 import * as os from "./os.ts";
 import { procSettings } from "./procSettings.ts";
 import { stamped } from "./serviceManager.ts";
 import type { System } from "./system.ts";
+
+/** Seconds since the machine was started, its sleep included. Both are read with each beat of an idle node. */
+const uptime = new KeptFile("/proc/uptime");
+/** By the name of the link. */
+const sent = new Map<string, KeptFile>();
 
 export const linuxSystem: System = {
   locks: { acquireName: os.lockNamespaceName, acquireFile: os.lockFile },
@@ -36,14 +42,16 @@ export const linuxSystem: System = {
   setNonDumpable: os.setNonDumpable,
   linkGuards: os.linkGuards,
   sentBytes: (linkName) => {
+    const file = sent.get(linkName) ?? new KeptFile(`/sys/class/net/${linkName}/statistics/tx_bytes`);
+    sent.set(linkName, file);
     try {
-      return Number(readFileSync(`/sys/class/net/${linkName}/statistics/tx_bytes`, "utf8"));
+      return file.number();
     } catch {
       // No such link now, or a sysfs of another namespace.
       return null;
     }
   },
-  bootMs: () => uptime() * 1000,
+  bootMs: () => uptime.number() * 1000,
   cpuMs: () => {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;

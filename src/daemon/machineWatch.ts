@@ -4,8 +4,8 @@
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { access, statfs } from "node:fs/promises";
-import { nextBeatMs } from "../core/beat.ts";
-import { type Clock, sleep } from "../core/clock.ts";
+import { nextBeat } from "../core/beat.ts";
+import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Troubles } from "../core/troubles.ts";
 
@@ -60,9 +60,7 @@ export class MachineWatch {
         this.#lookAtDescriptors();
         this.#options.retryFiles();
         if (turn % FOLDER_EVERY === 0 && !this.#looking) void this.#lookAtFolder();
-        const beforeMs = clock.monotonicMs();
-        const dueMs = nextBeatMs(beforeMs);
-        await sleep(clock, dueMs - beforeMs, signal);
+        const dueMs = await nextBeat(clock, signal);
         this.#lateMs.push(clock.monotonicMs() - dueMs);
         if (this.#lateMs.length > SAMPLES) this.#lateMs.shift();
       }

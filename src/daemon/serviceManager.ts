@@ -3,8 +3,8 @@
  * process, so the addon sends it.
  */
 
-import { nextBeatMs } from "../core/beat.ts";
-import { type Clock, sleep } from "../core/clock.ts";
+import { nextBeat } from "../core/beat.ts";
+import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Log } from "../core/log.ts";
 
@@ -75,8 +75,7 @@ export class SignsOfLife {
     const everyMs = Math.min(STATUS_MS, (watchdogMs ?? Number.POSITIVE_INFINITY) / 2);
     for (;;) {
       this.tell(clock.monotonicMs());
-      const nowMs = clock.monotonicMs();
-      await sleep(clock, nextBeatMs(nowMs, everyMs) - nowMs, signal);
+      await nextBeat(clock, signal, everyMs);
     }
   }
 

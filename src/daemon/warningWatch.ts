@@ -1,8 +1,8 @@
 /**
  * Tells when a warning of `status` begins and when it is over (row G5).
  */
-import { nextBeatMs } from "../core/beat.ts";
-import { type Clock, sleep } from "../core/clock.ts";
+import { nextBeat } from "../core/beat.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Events } from "../core/events.ts";
 
 /** A text that counts, or says how long or how much, is the same warning all the while: a crowd that grows must not fill the events. */
@@ -23,8 +23,7 @@ export class WarningWatch {
   async run(clock: Clock, signal: AbortSignal): Promise<void> {
     for (;;) {
       this.look();
-      const nowMs = clock.monotonicMs();
-      await sleep(clock, nextBeatMs(nowMs) - nowMs, signal);
+      await nextBeat(clock, signal);
     }
   }
 

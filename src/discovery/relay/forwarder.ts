@@ -5,9 +5,8 @@
  * The peer keeps an entry of its own, without addresses, so that a direct handshake ends it (weak point 20; mesh/desired.ts). We take
  * the introducer that the peer itself takes towards us, since WireGuard drops what comes from another one (weak point 19).
  */
-import { nextBeatMs } from "../../core/beat.ts";
+import { nextBeat } from "../../core/beat.ts";
 import type { Clock } from "../../core/clock.ts";
-import { sleep } from "../../core/clock.ts";
 import type { Log } from "../../core/log.ts";
 import type { PublicKey } from "../../core/types.ts";
 import type { LocalNode } from "../../peers/localNode.ts";
@@ -48,9 +47,7 @@ export class Forwarder {
   async run(signal: AbortSignal): Promise<void> {
     try {
       for (;;) {
-        const { clock } = this.#options;
-        const nowMs = clock.monotonicMs();
-        await sleep(clock, nextBeatMs(nowMs) - nowMs, signal);
+        await nextBeat(this.#options.clock, signal);
         this.cycle();
       }
     } catch (error) {

@@ -12,6 +12,8 @@
 import type { Random } from "../../core/random.ts";
 
 const NONCE_BYTES = 8;
+/** Drawn together: asking the system for chance costs more than the rest of a question. */
+const DRAWN_BYTES = 64 * NONCE_BYTES;
 const FORM = /^(?:ask ([0-9a-f]{16})|yes ([0-9a-f]{16}) ([0-9a-f]{16})|seen ([0-9a-f]{16}))\n$/;
 /** The longest is a `yes`. */
 export const MAX_ECHO_BYTES = 38;
@@ -31,6 +33,8 @@ const NOTHING: EchoStep = { reply: null, proof: null };
 /** Questions under way. Addresses are mesh addresses as text; times are monotonic milliseconds. */
 export class Echo {
   readonly #random: Random;
+  /** Drawn, and not used yet. */
+  #chance: Buffer = Buffer.alloc(0);
   readonly #asked = new Open();
   readonly #told = new Open();
 
@@ -58,7 +62,10 @@ export class Echo {
   }
 
   #nonce(): string {
-    return this.#random.bytes(NONCE_BYTES).toString("hex");
+    if (this.#chance.length < NONCE_BYTES) this.#chance = this.#random.bytes(DRAWN_BYTES);
+    const nonce = this.#chance.subarray(0, NONCE_BYTES).toString("hex");
+    this.#chance = this.#chance.subarray(NONCE_BYTES);
+    return nonce;
   }
 }
 
