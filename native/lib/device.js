@@ -11,8 +11,9 @@ function deviceFace(device, { PresharedKey }) {
 
   define(device, "open", (kind, name, mtu = 0, options = {}) => {
     const operation = `open ${name}`;
-    const { program, childRecord } = checkedOptions(operation, options, ["program", "childRecord"]);
-    return open(kind, name, unsigned(operation, "mtu", mtu), { program, childRecord });
+    const { threads, ...rest } = checkedOptions(operation, options, ["program", "childRecord", "threads"]);
+    const number = { threads: unsigned(operation, "threads", threads) };
+    return open(kind, name, unsigned(operation, "mtu", mtu), { ...rest, ...number });
   });
   define(device.prototype, "configure", function (configuration) {
     const known = ["privateKey", "identity", "listenPort", "fwmark"];

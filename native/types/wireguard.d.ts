@@ -22,6 +22,15 @@ export interface WireGuardGoOptions {
   childRecord?: string;
 }
 
+/** What {@link WireGuardDevice.open} takes besides name and MTU. */
+export interface WireGuardOpenOptions extends WireGuardGoOptions {
+  /**
+   * How many threads work at once, 1..64: in `embedded` for each direction (left out: as many as there are cores, four at most), in
+   * `wireguard-go` in all (`$GOMAXPROCS`). The kernel's WireGuard uses the cores it finds.
+   */
+  threads?: number;
+}
+
 /**
  * One WireGuard interface; the same calls for every backend. Linux with CAP_NET_ADMIN, or macOS as root. Calls take turns: those that return
  * promises begin in the order they are made, each after the end of the one before, on libuv's thread pool; a synchronous one waits for the one under way. Only one program should write to a device at a time.
@@ -45,7 +54,7 @@ export class WireGuardDevice {
    * system). wireguard-go as `embedded`, and `NO_WIREGUARD_GO` (it is missing, not to be trusted, or not wireguard-go),
    * `CHILD_FAILED` (it ended at once, with what it said), `EBUSY` (another process serves the UAPI socket of that name).
    */
-  static open(kind: BackendKind, name: string, mtu?: number, options?: WireGuardGoOptions): WireGuardDevice;
+  static open(kind: BackendKind, name: string, mtu?: number, options?: WireGuardOpenOptions): WireGuardDevice;
 
   /** As it was opened. */
   readonly kind: BackendKind;

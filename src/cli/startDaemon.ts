@@ -11,6 +11,7 @@ import { asErrors, isJournal } from "../core/journal.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
 import { type Launch, launchVariable } from "../launch/launch.ts";
 import type { DaemonRequest } from "./daemonCommand.ts";
+import { startBounded, withoutBounds } from "./processBounds.ts";
 import type { Terminal } from "./terminal.ts";
 
 type DaemonParts = typeof import("./daemonParts.ts");
@@ -22,11 +23,13 @@ export async function startDaemon(
   launch: Launch,
 ): Promise<ExitCode> {
   const parts = await import("./daemonParts.ts");
+  const isStarter = request.options.daemon && !launch.detached;
+  const unbounded = isStarter ? null : startBounded(request.options, launch, parts.replaceProcess);
   const found =
     launch.secretFd === null
       ? parts.openMeshSecret(request.secret)
       : { secret: parts.takeMeshSecret(launch.secretFd), warnings: [] };
-  if (request.options.daemon && !launch.detached) {
+  if (isStarter) {
     return await startAnother(parts, request, found, terminal);
   }
   if (launch.detached) {
@@ -35,7 +38,11 @@ export async function startDaemon(
   }
   const { options, configuration, sources } = request;
   const daemon = await parts.Daemon.open(options, found.secret, {
-    warnings: [...found.warnings, ...unknownVariables(sources.env)],
+    warnings: [
+      ...found.warnings,
+      ...unknownVariables(sources.env),
+      ...(unbounded === null ? [] : [unbounded]),
+    ],
     configuration: {
       initial: configuration,
       load: (keptText?: string) => loadConfiguration(sources, keptText),
@@ -47,7 +54,7 @@ export async function startDaemon(
   const succession = await daemon.serve();
   if (succession === null) return ExitCode.ok;
   try {
-    return becomeSuccessor(request, found.secret, launch.detached, succession.guard, parts.replaceProcess);
+    return becomeSuccessor(request, found.secret, launch, succession.guard, parts.replaceProcess);
   } catch (error) {
     throw succession.failed(error);
   }
@@ -80,15 +87,16 @@ async function startAnother(
 function becomeSuccessor(
   { commandLine }: DaemonRequest,
   secret: MeshSecret,
-  detached: boolean,
+  { detached, bounds }: Launch,
   guard: Launch["guard"],
   replaceProcess: DaemonParts["replaceProcess"],
 ): never {
   const secretFd = secret.toPipe();
-  const env = { ...process.env, ...launchVariable({ detached, secretFd, handover: true, guard }) };
+  const own = withoutBounds(process.execArgv, process.env, bounds);
+  const env = { ...own.env, ...launchVariable({ detached, secretFd, handover: true, guard }) };
   return replaceProcess(
     process.execPath,
-    [process.execPath, ...process.execArgv, String(process.argv[1]), ...commandLine],
+    [process.execPath, ...own.flags, String(process.argv[1]), ...commandLine],
     Object.entries(env).map(([name, value]) => `${name}=${value}`),
     // Node.js has its standard streams closed by execve(2) too.
     [0, 1, 2, secretFd, ...(guard === null ? [] : [guard.fd])],

@@ -51,6 +51,8 @@ function hasShape(shape: ValueShape, given: unknown): boolean {
       return typeof given === "boolean";
     case "integer":
       return typeof given === "bigint";
+    case "size":
+      return typeof given === "bigint" || typeof given === "string";
     case "text":
       // Against which folder a relative one would count differs from start to start.
       return typeof given === "string" && (!shape.path || isAbsolute(given));
@@ -68,6 +70,8 @@ export function shapeText(shape: ValueShape): string {
       return "true or false";
     case "integer":
       return `an integer from ${shape.minimum} to ${shape.maximum}`;
+    case "size":
+      return 'an integer of bytes, or a text such as "256M"';
     case "text":
       if (shape.path) return "an absolute path in quotes";
       return shape.words === undefined ? "a text in quotes" : `one of ${quotedList(shape.words)}`;

@@ -38,6 +38,13 @@ function shapeSchema(shape: ValueShape): object {
       return { type: "boolean" };
     case "integer":
       return { type: "integer", minimum: shape.minimum, maximum: shape.maximum };
+    case "size":
+      return {
+        anyOf: [
+          { type: "integer", minimum: shape.minimum, maximum: shape.maximum },
+          { type: "string", pattern: "^[0-9]+[KMGkmg]?$" },
+        ],
+      };
     case "text":
       if (shape.path) return { type: "string", pattern: "^/" };
       return shape.words === undefined ? { type: "string" } : { enum: shape.words };

@@ -7,6 +7,7 @@ import { LOG_LEVELS, type LogLevels } from "../core/log.ts";
 import type { Cidr, Endpoint, InterfaceName } from "../core/types.ts";
 import { type ClientOptions, clientOptions } from "./clientOptions.ts";
 import { type HookOptions, hookOptions } from "./hookOptions.ts";
+import { type LimitOptions, limitOptions } from "./limitOptions.ts";
 import { type NetworkOptions, networkOptions } from "./networkOptions.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
 import { type PrivacyOptions, privacyOptions } from "./privacyOptions.ts";
@@ -37,6 +38,7 @@ export type GossipPace = (typeof GOSSIP_PACES)[number];
 export interface DaemonOptions
   extends ClientOptions,
     HookOptions,
+    LimitOptions,
     NetworkOptions,
     PrivacyOptions,
     RelayOptions,
@@ -314,6 +316,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
   ...rpcOptions,
   ...processOptions,
   ...hookOptions,
+  ...limitOptions,
 
   logLevel: {
     flag: "--log-level",

@@ -4,6 +4,8 @@
 export type ValueShape =
   | { readonly kind: "boolean" }
   | { readonly kind: "integer"; readonly minimum: number; readonly maximum: number }
+  /** Bytes: an integer, or a text such as `256M`. */
+  | { readonly kind: "size"; readonly minimum: number; readonly maximum: number }
   /** `words`: the only ones there are. `path`: of a file or a folder. */
   | { readonly kind: "text"; readonly words?: readonly string[]; readonly path?: true }
   /** `words`: may stand in place of the list. */

@@ -32,12 +32,14 @@ import type { Keys } from "../wireguard/nativeBackend.ts";
 import { relayPlane } from "../wireguard/relayPlane.ts";
 import { openBackend } from "../wireguard/select.ts";
 import { auditEntryOf } from "./auditTrail.ts";
+import { collectGarbage } from "./collectGarbage.ts";
 import { discoveryOf } from "./discoveryOf.ts";
 import { hostSystem } from "./hostSystem.ts";
 import { type GuardedLink, InterfaceGuard } from "./interfaceGuard.ts";
 import type { ConfigurationSource } from "./liveConfiguration.ts";
 import { openLogOutput } from "./logOutput.ts";
 import { MachineWatch } from "./machineWatch.ts";
+import { MemoryWatch } from "./memoryWatch.ts";
 import { MeshNode } from "./meshNode.ts";
 import * as os from "./os.ts";
 import type { Identity, NodeParts } from "./parts.ts";
@@ -100,7 +102,14 @@ export function compose(
     audit.retry();
     output.retry();
   };
-  const machine = new MachineWatch({ clock, troubles, stateDir: options.stateDir, retryFiles });
+  const memory = new MemoryWatch({
+    troubles,
+    limit: options.memoryLimit,
+    used: () => hostSystem.memoryBytes(),
+    collect: collectGarbage,
+  });
+  memory.follow((isAbove) => logRing.setSmall(isAbove));
+  const machine = new MachineWatch({ clock, troubles, stateDir: options.stateDir, memory, retryFiles });
 
   // ---- above: reads configuration; below: touches the system, once the node is opened ----
 
@@ -155,6 +164,7 @@ export function compose(
         log,
         wireguardGo: options.wireguardGo,
         childRecord: childRecordPath(options),
+        threads: options.threads,
       });
     },
   };

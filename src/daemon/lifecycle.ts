@@ -168,6 +168,7 @@ class Lifecycle {
       addresses: this.#parts.addresses,
       strictAddresses: options.strictAddresses,
       noIpv6: !options.ipv6,
+      maxPeers: options.maxPeers,
       self,
       onRival: (rival) => addressKeeper.contested(rival),
       onSighting: sightingCounter(metrics),

@@ -6,6 +6,7 @@ import type { LogLevels } from "../core/log.ts";
 import type { Discovery } from "../discovery/seams.ts";
 import type { Reconciler } from "../mesh/reconciler.ts";
 import type { LocalNode } from "../peers/localNode.ts";
+import type { PeerStore } from "../peers/store.ts";
 import type { OwnNetworks } from "./clients.ts";
 import type { HostRouting } from "./hostRouting.ts";
 import type { LiveAppliers } from "./liveConfiguration.ts";
@@ -16,6 +17,8 @@ export interface LiveTargets {
   readonly reconciler: Pick<Reconciler, "setRoutePolicy" | "set" | "request">;
   readonly routing: Pick<HostRouting, "setExitNode">;
   readonly discovery: Pick<Discovery, "setStaticPeers" | "tune"> | null;
+  readonly store: Pick<PeerStore, "setMaxPeers">;
+  readonly setMemoryLimit: (bytes: number | null) => void;
   readonly setLogLevel: (levels: LogLevels) => void;
   readonly setLogLimits: (limits: Pick<DaemonOptions, "logMaxSize" | "logKeep">) => void;
 }
@@ -26,6 +29,8 @@ export function liveAppliers({
   reconciler,
   routing,
   discovery,
+  store,
+  setMemoryLimit,
   setLogLevel,
   setLogLimits,
 }: LiveTargets): LiveAppliers {
@@ -48,6 +53,8 @@ export function liveAppliers({
     ["introducer", ({ introducer }) => self.update({ introducer })],
     ["gossip", ({ gossip }) => discovery?.tune({ gossip })],
     ["advertise-endpoint", ({ advertiseEndpoint: advertised }) => discovery?.tune({ advertised })],
+    ["max-peers", ({ maxPeers }) => store.setMaxPeers(maxPeers)],
+    ["memory-limit", ({ memoryLimit }) => setMemoryLimit(memoryLimit)],
     ["relay-limit", ({ relayLimit }) => discovery?.tune({ relayLimitBytesPerSecond: relayLimit })],
   ]);
 }

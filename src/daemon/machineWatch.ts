@@ -1,5 +1,5 @@
 /**
- * Looks at what the node needs of the machine: descriptors, a folder it can write to, a turn of the event loop in time. What is
+ * Looks at what the node needs of the machine: descriptors, memory, a folder it can write to, a turn of the event loop in time. What is
  * missing is a trouble; the tunnels go on.
  */
 import { closeSync, constants, openSync } from "node:fs";
@@ -8,11 +8,13 @@ import { nextBeat } from "../core/beat.ts";
 import type { Clock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
 import type { Troubles } from "../core/troubles.ts";
+import type { MemoryWatch } from "./memoryWatch.ts";
 
 export interface MachineWatchOptions {
   readonly clock: Clock;
   readonly troubles: Troubles;
   readonly stateDir: string;
+  readonly memory: MemoryWatch;
   /** Called with each look: writes what waits for room on a disk. Must not throw. */
   readonly retryFiles: () => void;
 }
@@ -47,9 +49,13 @@ export class MachineWatch {
     return Math.max(0, ...this.#lateMs);
   }
 
+  get memory(): MemoryWatch {
+    return this.#options.memory;
+  }
+
   /** How many callers there is room for. */
   spareCallers(): number {
-    return this.#reserve.length > 0 ? Infinity : CALLERS_OF_RESERVE;
+    return Math.min(this.memory.spareCallers(), this.#reserve.length > 0 ? Infinity : CALLERS_OF_RESERVE);
   }
 
   /** The body of its task. */
@@ -58,6 +64,7 @@ export class MachineWatch {
     try {
       for (let turn = 0; ; turn += 1) {
         this.#lookAtDescriptors();
+        this.memory.look();
         this.#options.retryFiles();
         if (turn % FOLDER_EVERY === 0 && !this.#looking) void this.#lookAtFolder();
         const dueMs = await nextBeat(clock, signal);

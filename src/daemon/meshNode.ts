@@ -166,7 +166,8 @@ export class MeshNode {
   }
 
   async #startServing(node: RunningNode, startedAtMs: number): Promise<void> {
-    const { signals } = this.#parts;
+    const { signals, machine } = this.#parts;
+    machine.memory.follow((isAbove) => node.store.admitStrangers(!isAbove));
     const configuration = this.#configuration(node);
     const reload = (): Promise<ReloadOutcome> => this.#reload(configuration);
     await this.#rotation?.attach(this.#parts, node, this.#supervisor);
@@ -247,14 +248,21 @@ export class MeshNode {
     return rpcServer.stop(hurry.aborted ? 0 : rpcStopMs);
   }
 
-  #configuration({ self, ownNetworks: networks, reconciler, routing }: RunningNode): LiveConfiguration {
-    const { options, configuration, setLogLevel, setLogLimits, log, events } = this.#parts;
+  #configuration({
+    self,
+    ownNetworks: networks,
+    reconciler,
+    routing,
+    store,
+  }: RunningNode): LiveConfiguration {
+    const { options, configuration, setLogLevel, setLogLimits, log, events, machine } = this.#parts;
     const given = configurationOf(options);
     return new LiveConfiguration({
       source: configuration ?? { initial: given, load: () => given },
       reloadFile: reloadFilePath(options),
       appliers: liveAppliers({
-        ...{ self, networks, reconciler, routing, setLogLevel, setLogLimits },
+        ...{ self, networks, reconciler, routing, setLogLevel, setLogLimits, store },
+        setMemoryLimit: (bytes) => machine.memory.setLimit(bytes),
         discovery: this.#discovery,
       }),
       settle: async () => {

@@ -39,6 +39,7 @@ export function publishNode(metrics: Metrics, store: PeerStore, self: LocalNode)
     () => store.list().filter((peer) => store.isActive(peer)).length,
   );
   metrics.reading("wgmesh_known_peers", "peers in the store", () => store.size);
+  metrics.reading("wgmesh_peer_limit", "peers the store takes at most", () => store.maxPeers);
   const natType = metrics.gauge("wgmesh_nat_type", "1 for the type of NAT this node is behind", {
     type: NAT_TYPES,
   });
@@ -66,6 +67,7 @@ export function publishProcess(
     readonly uptimeMs: () => number;
     readonly lateMs: () => number;
     readonly memoryBytes: () => number;
+    readonly memoryLimit: () => number | null;
     readonly openFiles: () => number;
     readonly connectedPeers: () => number;
   },
@@ -77,6 +79,11 @@ export function publishProcess(
     () => read.lateMs() / 1000,
   );
   metrics.reading("wgmesh_memory_bytes", "resident memory of the daemon", read.memoryBytes);
+  metrics.reading(
+    "wgmesh_memory_limit_bytes",
+    "memory the daemon should stay below, 0 for no bound",
+    () => read.memoryLimit() ?? 0,
+  );
   metrics.reading("wgmesh_open_files", "descriptors the daemon has open", read.openFiles);
   metrics.reading(
     "wgmesh_connected_peers",

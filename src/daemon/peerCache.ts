@@ -7,9 +7,9 @@ import { readSteeringFile, writeFileAtomic } from "../core/files.ts";
 import type { Log } from "../core/log.ts";
 import type { PublicKey } from "../core/types.ts";
 import type { TroubleRegistry } from "../observe/troubles.ts";
-import { decodePeerCache, encodePeerCache, lastHeardMs, MAX_AGE_MS } from "../peers/cacheFile.ts";
+import { decodePeerCache, encodePeerCache, lastHeardMs, MAX_AGE_MS, MAX_LENGTH } from "../peers/cacheFile.ts";
 import type { Peer, RemovalReason, Sighting } from "../peers/peer.ts";
-import { MAX_PEERS, type PeerStore } from "../peers/store.ts";
+import type { PeerStore } from "../peers/store.ts";
 
 export interface CachedMesh {
   /** The network id of the mesh this node is in. */
@@ -29,7 +29,7 @@ export async function loadPeerCache(
   nowMs: number,
   log: Log,
 ): Promise<void> {
-  const text = await readSteeringFile(path);
+  const text = await readSteeringFile(path, { maxBytes: MAX_LENGTH });
   if (text === null) return;
   const { sightings, mesh, problem } = decodePeerCache(text, nowMs);
   if (problem !== null) log.warn({ path, reason: problem }, "peer cache damaged");
@@ -72,7 +72,7 @@ export class RememberedPeers {
       if (event.type !== "removed" || !MISSED.has(event.reason)) return;
       this.#lost.set(publicKey, event.peer);
       const [oldest] = this.#lost.keys();
-      if (this.#lost.size > MAX_PEERS && oldest !== undefined) this.#lost.delete(oldest);
+      if (this.#lost.size > store.maxPeers && oldest !== undefined) this.#lost.delete(oldest);
     });
   }
 

@@ -15,11 +15,20 @@ export interface Launch {
   readonly handover: boolean;
   /** Of that interface (daemon/interfaceGuard.ts). */
   readonly guard: { readonly fd: number; readonly pid: number } | null;
+  /** The process has started itself again with these (cli/processBounds.ts); null when it has not. */
+  readonly bounds: { readonly flags: readonly string[]; readonly variables: readonly string[] } | null;
 }
 
 const VARIABLE = "WGMESH_LAUNCH";
 
-const NONE: Launch = { detached: false, secretFd: null, reportFd: null, handover: false, guard: null };
+const NONE: Launch = {
+  detached: false,
+  secretFd: null,
+  reportFd: null,
+  handover: false,
+  guard: null,
+  bounds: null,
+};
 
 /** Takes it out of the environment, so that no child inherits it. Throws ERR_USAGE for what no wgmesh wrote. */
 export function takeLaunch(env: Record<string, string | undefined>): Launch {

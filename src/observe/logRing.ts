@@ -3,13 +3,20 @@
  */
 import { type LogFilter, type LogLine, passesLog } from "../core/logLine.ts";
 
-const MAX_LINES = 2_000;
-const MAX_CHARACTERS = 1024 * 1024;
+interface Bounds {
+  readonly lines: number;
+  readonly characters: number;
+}
+
+const USUAL: Bounds = { lines: 2_000, characters: 1024 * 1024 };
+/** While memory is short. */
+const SMALL: Bounds = { lines: 100, characters: 64 * 1024 };
 
 export class LogRing {
   /** JSON, the oldest first: parsed only when somebody asks. */
   #lines: string[] = [];
   #characters = 0;
+  #bounds = USUAL;
   readonly #listeners = new Set<(line: string) => void>();
 
   /** Takes one finished line: JSON with its LF, nothing secret in it. */
@@ -17,8 +24,15 @@ export class LogRing {
     this.#lines.push(line);
     this.#characters += line.length;
     // In pieces, since each shift moves all that follow.
-    if (this.#lines.length >= MAX_LINES * 2 || this.#characters >= MAX_CHARACTERS * 2) this.#shrink();
+    const { lines, characters } = this.#bounds;
+    if (this.#lines.length >= lines * 2 || this.#characters >= characters * 2) this.#shrink();
     for (const listener of this.#listeners) listener(line);
+  }
+
+  /** Keeps hardly anything from now on, or as much as ever again. */
+  setSmall(isSmall: boolean): void {
+    this.#bounds = isSmall ? SMALL : USUAL;
+    this.#shrink();
   }
 
   /** The last `limit` that pass, the oldest first. */
@@ -42,11 +56,12 @@ export class LogRing {
   }
 
   #shrink(): void {
+    const { lines, characters } = this.#bounds;
     let kept = 0;
     let first = this.#lines.length;
-    while (first > 0 && this.#lines.length - first < MAX_LINES) {
+    while (first > 0 && this.#lines.length - first < lines) {
       const length = this.#lines[first - 1]?.length ?? 0;
-      if (kept + length > MAX_CHARACTERS) break;
+      if (kept + length > characters) break;
       kept += length;
       first -= 1;
     }

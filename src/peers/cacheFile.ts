@@ -13,8 +13,8 @@ import type { Peer, Sighting } from "./peer.ts";
 /** Row E6. */
 export const MAX_AGE_MS = 24 * 3_600_000;
 
-/** 1,000 peers with 100 networks each take about 5 MB. */
-const MAX_LENGTH = 8 * 1024 * 1024;
+/** 1,000 peers with 100 networks each take about 5 MB, and 100,000 with none 40 MB. */
+export const MAX_LENGTH = 64 * 1024 * 1024;
 
 const readFileMembers = memberReader({ peers: "objects", updated_at: "integer", mesh: "string" });
 const readPeerMembers = memberReader({

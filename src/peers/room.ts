@@ -43,6 +43,10 @@ export const isStranger = (peer: Peer): boolean => peer.lastHandshakeMs === 0;
 /** Only told of by others. */
 const isHearsay = (peer: Peer): boolean => peer.methods.every(isMention);
 
+/** Told of by others, of a time so long ago. */
+export const isStaleMention = ({ method, ageSeconds = 0 }: Sighting, ageMs: number): boolean =>
+  isMention(method) && ageSeconds * 1000 >= ageMs;
+
 interface Level {
   readonly tokens: number;
   readonly atMs: number;
@@ -100,6 +104,15 @@ export function whoGivesWay(places: Iterable<Place>, newcomer: Sighting, nowMs: 
   const own = bySource.get(newcomer.source ?? "")?.length ?? 0;
   if (most.length > own + 1) return longestWithoutNews(most);
   return longestWithoutNews(strangers.filter(({ sinceMs }) => nowMs - sinceMs >= TRY_MS));
+}
+
+/** Of a store with so many too many, who never shook hands: first those that only others tell of, then who was silent for longest. */
+export function whoLeaves(places: Iterable<Place>, count: number): Peer[] {
+  if (count <= 0) return [];
+  const strangers = [...places].filter(({ peer }) => isStranger(peer));
+  const order = (place: Place): number => (isHearsay(place.peer) ? 0 : 1);
+  strangers.sort((one, other) => order(one) - order(other) || one.newsAtMs - other.newsAtMs);
+  return strangers.slice(0, count).map(({ peer }) => peer);
 }
 
 function longestWithoutNews(places: readonly Place[]): Peer | null {

@@ -11,11 +11,11 @@ import { changedFields, mergeSighting, withoutLeftAddress } from "./merge.ts";
 import type { DiscoveryMethod, Peer, PeerEvent, RemovalReason, Sighting } from "./peer.ts";
 import { ProvenKeys } from "./provenKeys.ts";
 import { isMention } from "./rank.ts";
-import { isStranger, MANY_STRANGERS, Shares, whoGivesWay } from "./room.ts";
+import { isStaleMention, isStranger, MANY_STRANGERS, Shares, whoGivesWay, whoLeaves } from "./room.ts";
 import { Tombstones } from "./tombstones.ts";
 import { WaitingClaims } from "./waitingClaims.ts";
 
-/** As many as one message may mention (PROTOCOL.md sections 4.7 and 10). */
+/** Unless told: as many as one message may mention (PROTOCOL.md sections 4.7 and 10). */
 export const MAX_PEERS = 1000;
 
 /** PROTOCOL.md section 10. */
@@ -30,6 +30,8 @@ export interface PeerStoreOptions {
   readonly strictAddresses: boolean;
   /** `--no-ipv6` */
   readonly noIpv6: boolean;
+  /** `--max-peers`; {@link MAX_PEERS} unless told. */
+  readonly maxPeers?: number;
   /** Its mesh addresses are never another's. Without it, those that follow from `ownKey` are protected. */
   readonly self?: LocalNode;
   /** Told at once when another node claims an address of ours, by its own word; it may give `self` another one (row E5). */
@@ -62,12 +64,15 @@ export class PeerStore {
   readonly #shares = new Shares();
   /** Records of peers that never shook hands. */
   #strangers = 0;
+  #maxPeers: number;
+  #admitsStrangers = true;
   readonly #listeners = new Set<(event: PeerEvent) => void>();
 
   constructor(options: PeerStoreOptions) {
     this.#clock = options.clock;
     this.#ownKey = options.ownKey;
     this.#self = options.self;
+    this.#maxPeers = options.maxPeers ?? MAX_PEERS;
     this.#onRival = options.onRival ?? (() => {});
     this.#onSighting = options.onSighting ?? (() => {});
     this.#onListenerError = options.onListenerError ?? (() => {});
@@ -85,7 +90,23 @@ export class PeerStore {
 
   /** True when it takes no more of those that are only mentioned. */
   get isFull(): boolean {
-    return this.#entries.size >= MAX_PEERS;
+    return this.#entries.size >= this.#maxPeers;
+  }
+
+  /** False takes in nobody who has not proved to be a member before. */
+  admitStrangers(admitted: boolean): void {
+    this.#admitsStrangers = admitted;
+  }
+
+  get maxPeers(): number {
+    return this.#maxPeers;
+  }
+
+  /** What is too many then goes at once, as far as it never shook hands; the others go when they are silent for long. */
+  setMaxPeers(maxPeers: number): void {
+    this.#maxPeers = maxPeers;
+    const leaving = whoLeaves(this.#entries.values(), this.size - maxPeers);
+    for (const { publicKey } of leaving) this.remove(publicKey, "replaced");
   }
 
   /** True when so many have never shaken hands that they may be invented: of such nobody is told. */
@@ -117,7 +138,7 @@ export class PeerStore {
     if (sighting.publicKey === this.#ownKey || this.#tombstones.blocks(sighting, nowMs)) return null;
     const known = this.#entries.get(sighting.publicKey);
     // Nobody has heard it for as long as makes a peer inactive: not worth a place, nor a HELLO.
-    if (isStaleMention(sighting)) return known?.peer ?? null;
+    if (isStaleMention(sighting, ACTIVE_MS)) return known?.peer ?? null;
     if (known === undefined && !this.#hasRoomFor(sighting, nowMs)) return null;
 
     const before = known?.peer ?? null;
@@ -348,6 +369,7 @@ export class PeerStore {
 
   /** Among many strangers each source has its share, and in a full store somebody must give way (peers/room.ts). */
   #hasRoomFor(sighting: Sighting, nowMs: number): boolean {
+    if (!this.#admitsStrangers && !this.hasProven(sighting.publicKey)) return false;
     if (this.isFull && isMention(sighting.method)) return false;
     if (!this.#shares.take(sighting, this.#strangers, nowMs)) return false;
     if (!this.isFull) return true;
@@ -373,8 +395,4 @@ export class PeerStore {
       }
     }
   }
-}
-
-function isStaleMention({ method, ageSeconds = 0 }: Sighting): boolean {
-  return isMention(method) && ageSeconds * 1000 >= ACTIVE_MS;
 }

@@ -66,6 +66,7 @@ export interface StatusResult {
     readonly only: boolean;
   } | null;
   readonly clients: DaemonStatus["clients"];
+  readonly limits: { readonly peers: number; readonly memory_bytes: number | null };
 }
 
 export interface PeerResult {
@@ -213,6 +214,7 @@ export function statusResult(status: DaemonStatus): StatusResult {
       only: exitNode.only,
     },
     clients: status.clients,
+    limits: { peers: status.limits.peers, memory_bytes: status.limits.memoryBytes },
   };
 }
 

@@ -96,7 +96,9 @@ SystemCallFilter=@chown
 SystemCallErrorNumber=EPERM
 LimitCORE=0
 LimitNOFILE=16384
+# No MemoryHigh=: without swap it would hold the daemon up until the watchdog ends it. --memory-limit makes it let go by itself.
 MemoryMax=${MEMORY_MIB}M
+# It has some 20 threads, 360 at most (--threads 64, 128 relayed peers); hooks count too.
 TasksMax=512
 
 [Install]

@@ -22,6 +22,8 @@ export interface BackendRequest {
   readonly wireguardGo: string | null;
   /** Where a child process is written down while it runs. */
   readonly childRecord: string;
+  /** That move packets at once, outside of the kernel; null leaves it to the backend. */
+  readonly threads: number | null;
 }
 
 /** Opens a device of the addon; tests give their own. */
@@ -71,8 +73,12 @@ export function openBackend(
 }
 
 function openNative(kind: BackendKind, request: BackendRequest): WireGuardDevice {
-  const { interfaceName, mtu, wireguardGo, childRecord } = request;
-  const options = { childRecord, ...(wireguardGo === null ? {} : { program: wireguardGo }) };
+  const { interfaceName, mtu, wireguardGo, childRecord, threads } = request;
+  const options = {
+    childRecord,
+    ...(threads === null ? {} : { threads }),
+    ...(wireguardGo === null ? {} : { program: wireguardGo }),
+  };
   return WireGuardDevice.open(kind, interfaceName, mtu, options);
 }
 

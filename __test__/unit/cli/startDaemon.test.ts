@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { reporting } from "../../../src/cli/startDaemon.ts";
 import { processTerminal } from "../../../src/cli/terminal.ts";
 
-const launch = { detached: true, secretFd: null, handover: false, guard: null };
+const launch = { detached: true, secretFd: null, handover: false, guard: null, bounds: null };
 let folder: string;
 
 beforeEach(() => {

@@ -21,7 +21,14 @@ test("each line of what a service says at its end has the priority of an error t
     ...{ columns: null, rows: null, showsProgress: false, clock: systemClock },
     env: { JOURNAL_STREAM: stream },
   });
-  const launch = { detached: false, secretFd: null, reportFd: null, handover: false, guard: null };
+  const launch = {
+    detached: false,
+    secretFd: null,
+    reportFd: null,
+    handover: false,
+    guard: null,
+    bounds: null,
+  };
   for (const stream of ["1:1", journal])
     reporting(terminal(stream), launch).terminal.err("wgmeshd: a\nhint: b\n");
   expect(said).toEqual(["wgmeshd: a\nhint: b\n", "<3>wgmeshd: a\n<3>hint: b\n"]);

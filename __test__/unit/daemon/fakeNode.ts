@@ -5,11 +5,12 @@ import { basename, join } from "node:path";
 import { type DaemonOptions, daemonOptions } from "../../../src/config/options.ts";
 import { systemClock } from "../../../src/core/clock.ts";
 import { systemRandom } from "../../../src/core/random.ts";
-import { noTroubles } from "../../../src/core/troubles.ts";
+import { noTroubles, type Troubles } from "../../../src/core/troubles.ts";
 import type { PublicKey } from "../../../src/core/types.ts";
 import { type GuardedLink, InterfaceGuard } from "../../../src/daemon/interfaceGuard.ts";
 import type { ConfigurationSource } from "../../../src/daemon/liveConfiguration.ts";
 import { MachineWatch } from "../../../src/daemon/machineWatch.ts";
+import { MemoryWatch } from "../../../src/daemon/memoryWatch.ts";
 import { MeshNode } from "../../../src/daemon/meshNode.ts";
 import type { Identity, NodeParts } from "../../../src/daemon/parts.ts";
 import type { Managed } from "../../../src/daemon/serviceManager.ts";
@@ -32,6 +33,11 @@ import { testDerivation } from "../support/derivation.ts";
 import { MemoryLog } from "../support/memoryLog.ts";
 import { OrderedLocks } from "../support/orderedLocks.ts";
 import { testProver } from "../support/prover.ts";
+
+/** No bound for the memory. */
+export function boundless(troubles: Troubles): MemoryWatch {
+  return new MemoryWatch({ troubles, limit: null, used: () => 1, collect: () => {} });
+}
 
 /** A host: what several nodes share, or do not. */
 export class FakeHost {
@@ -152,7 +158,13 @@ export class FakeNode {
       }),
       logRing: new LogRing(),
       troubles,
-      machine: new MachineWatch({ clock: systemClock, troubles, stateDir, retryFiles: () => {} }),
+      machine: new MachineWatch({
+        clock: systemClock,
+        troubles,
+        stateDir,
+        memory: boundless(troubles),
+        retryFiles: () => {},
+      }),
       setLogLevel: (level) => this.levels.push(level),
       setLogLimits: ({ logMaxSize, logKeep }) => this.did(`log files ${logMaxSize} ${logKeep}`),
       system,

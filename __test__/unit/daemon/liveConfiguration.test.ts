@@ -46,6 +46,8 @@ beforeEach(() => {
       setStaticPeers: (peers) => void told.push(`peers ${peers.map(({ host }) => host).join()}`),
       tune: (tuning) => void told.push(`tune ${JSON.stringify(tuning)}`),
     },
+    store: { setMaxPeers: (maxPeers) => void told.push(`peers at most ${maxPeers}`) },
+    setMemoryLimit: (bytes) => void told.push(`memory ${bytes}`),
     setLogLimits: ({ logMaxSize, logKeep }) => void told.push(`log files ${logMaxSize} ${logKeep}`),
     setLogLevel: (levels) => void told.push(`log ${levels}`),
   });
@@ -83,6 +85,7 @@ test("every live setting has what makes it true, and nothing else has", () => {
     reconciler: { setRoutePolicy: () => {}, set: () => {}, request: () => {} },
     routing: { setExitNode: () => {} },
     discovery: null,
+    ...{ store: { setMaxPeers: () => {} }, setMemoryLimit: () => {} },
   };
   const appliers = liveAppliers({ ...nothing, setLogLevel: () => {}, setLogLimits: () => {} });
   const liveKeys = [...schema.values()].filter(({ reload }) => reload === "live").map(({ key }) => key);

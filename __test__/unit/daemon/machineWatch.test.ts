@@ -7,6 +7,7 @@ import { MachineWatch } from "../../../src/daemon/machineWatch.ts";
 import { TroubleRegistry } from "../../../src/observe/troubles.ts";
 import { ManualClock } from "../support/manualClock.ts";
 import { MemoryLog } from "../support/memoryLog.ts";
+import { boundless } from "./fakeNode.ts";
 
 /** @param busy how much later than due timers run. */
 function watch(stateDir: string, busy = { byMs: 0 }) {
@@ -19,7 +20,13 @@ function watch(stateDir: string, busy = { byMs: 0 }) {
   const troubles = new TroubleRegistry(clock, new MemoryLog());
   const retried: number[] = [];
   const retryFiles = (): void => void retried.push(clock.monotonicMs());
-  const machine = new MachineWatch({ clock: late, troubles, stateDir, retryFiles });
+  const machine = new MachineWatch({
+    clock: late,
+    troubles,
+    stateDir,
+    memory: boundless(troubles),
+    retryFiles,
+  });
   const abort = new AbortController();
   const ended = machine.run(abort.signal).catch(() => {});
   onTestFinished(async () => {

@@ -28,6 +28,7 @@ describe("what a starter tells the daemon", () => {
       reportFd: null,
       handover: false,
       guard: null,
+      bounds: null,
     });
     expect(env).toEqual({ PATH: "/bin" });
     expect(takeLaunch(env)).toEqual({
@@ -36,6 +37,7 @@ describe("what a starter tells the daemon", () => {
       reportFd: null,
       handover: false,
       guard: null,
+      bounds: null,
     });
   });
 

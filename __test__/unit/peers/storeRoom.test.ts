@@ -147,4 +147,43 @@ describe("the cap", () => {
     expect(store.observe(word(5000))).toBeNull();
     expect(store.observe(word(1, { hostname: "still heard" }))?.hostname).toBe("still heard");
   });
+
+  test("is as high as it is set, while it runs too", () => {
+    open({ maxPeers: 10 });
+    for (let number = 0; number < 30; number++) store.observe(mention(number));
+    expect([store.size, store.isFull, store.maxPeers]).toEqual([10, true, 10]);
+    store.setMaxPeers(20);
+    for (let number = 0; number < 30; number++) store.observe(mention(number));
+    expect(store.size).toBe(20);
+  });
+
+  test("that is lowered lets those go that only others tell of, then who was silent for longest, and nobody with a tunnel", () => {
+    for (let number = 0; number < 12; number++) store.observe(word(number));
+    store.noteHandshake(keyOf(0), clock.wallMs());
+    clock.advance(1000);
+    for (let number = 2; number < 12; number++) store.observe(word(number));
+    for (let number = 20; number < 24; number++) store.observe(mention(number));
+    takeEvents();
+    store.setMaxPeers(11);
+    expect(takeEvents()).toEqual(Array(5).fill("removed"));
+    expect(store.list().map(({ publicKey }) => publicKey)).toEqual(
+      [0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].map((number) => keyOf(number)),
+    );
+    for (let number = 2; number < 12; number++) store.noteHandshake(keyOf(number), clock.wallMs());
+    store.setMaxPeers(10);
+    expect(store.size).toBe(11);
+    expect(store.observe(word(50))).toBeNull();
+  });
+});
+
+test("while strangers are not admitted, known peers are heard and proved members come back", () => {
+  store.observe(word(1));
+  store.observe(word(2, { proven: true }));
+  store.remove(keyOf(2), "expired");
+  store.admitStrangers(false);
+  expect(store.observe(word(3))).toBeNull();
+  expect(store.observe(word(1, { hostname: "still heard" }))?.hostname).toBe("still heard");
+  expect(store.observe(word(2))).not.toBeNull();
+  store.admitStrangers(true);
+  expect(store.observe(word(3))).not.toBeNull();
 });

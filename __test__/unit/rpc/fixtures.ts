@@ -103,6 +103,7 @@ const vectorStatus: DaemonStatus = {
   health: { healthy: 1, suspect: 1, reconnecting: 0, evicted: 0, cooling: 0 },
   exitNode: { wanted: "gateway", publicKey: null, reason: "is not known now", only: true },
   clients: { count: 2, connected: 1 },
+  limits: { peers: 1000, memoryBytes: 268_435_456 },
 };
 
 export const vectorEvents: readonly KeptEvent[] = [

@@ -112,6 +112,7 @@ describe("our members", () => {
           only: true,
         },
         clients: { count: 2, connected: 1 },
+        limits: { peers: 1000, memory_bytes: 268_435_456 },
       },
       id: 1,
     });

@@ -31,7 +31,7 @@ function attempt(
   };
   const interfaceName = parseInterfaceName("wg0");
   try {
-    const files = { wireguardGo: null, childRecord: "/run/wgmesh/wg0.child.json" };
+    const files = { wireguardGo: null, childRecord: "/run/wgmesh/wg0.child.json", threads: null };
     const request = { choice, interfaceName, mtu: 0, keys, log, ...files };
     return { result: openBackend(request, open, platform), logged, tried };
   } catch (error) {
@@ -145,6 +145,7 @@ describe("one backend by name", () => {
       log: { ...silentLog, warn },
       wireguardGo: null,
       childRecord: "/run/wgmesh/wg0.child.json",
+      threads: null,
     };
     const backend = openBackend(request, () => device, "linux");
     expect(backend.wireguardPort).toBeNull();

@@ -23,17 +23,30 @@ use crate::wireguard::process::{self, Leftover, ProcessOptions};
 use crate::wireguard::set_keys::SetKeys;
 use crate::wireguard::{Kind, json};
 
-/// What only wireguard-go needs.
+/// What only wireguard-go needs, and the number of threads.
 #[napi(object)]
 #[derive(Default)]
 pub struct OpenOptions {
     pub program: Option<String>,
     pub child_record: Option<String>,
+    pub threads: Option<u32>,
 }
 
-impl From<OpenOptions> for ProcessOptions {
-    fn from(options: OpenOptions) -> Self {
-        Self { program: options.program.map(Into::into), record: options.child_record.map(Into::into) }
+/// A buffer of 64 KiB goes with each; nobody has use for more.
+const MOST_THREADS: u32 = 64;
+
+impl OpenOptions {
+    fn checked(self, name: &InterfaceName) -> Result<ProcessOptions> {
+        let threads = match self.threads {
+            None => None,
+            Some(wish @ 1..=MOST_THREADS) => Some(wish as u16),
+            Some(wish) => {
+                let reason = format!("{wish} threads are not 1..{MOST_THREADS}");
+                return Err(Error::new("EINVAL", "open", name.as_str(), reason));
+            }
+        };
+        let (program, record) = (self.program.map(Into::into), self.child_record.map(Into::into));
+        Ok(ProcessOptions { program, record, threads })
     }
 }
 
@@ -113,7 +126,7 @@ impl WireGuardDevice {
             let name = InterfaceName::parse(&name)?;
             let mtu = u16::try_from(mtu)
                 .map_err(|_| Error::new("EINVAL", "open", name.as_str(), format!("no MTU can be {mtu}")))?;
-            let device = kind.open(&name, mtu, options.unwrap_or_default().into())?;
+            let device = kind.open(&name, mtu, options.unwrap_or_default().checked(&name)?)?;
             // Not always the one that was asked for: macOS numbers its tunnels.
             let name = device.name().clone();
             Ok(Self {

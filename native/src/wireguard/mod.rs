@@ -44,13 +44,13 @@ impl Kind {
     }
 
     /// Creates or adopts the interface; see `WireGuardDevice.open` in index.d.ts for the errors. `options` are those of
-    /// wireguard-go; the others need none.
+    /// wireguard-go; the embedded one looks at the number of threads.
     pub fn open(self, name: &InterfaceName, mtu: u16, options: ProcessOptions) -> Result<Box<dyn Device>> {
         match self {
             #[cfg(target_os = "linux")]
             Self::Kernel => Ok(Box::new(kernel::KernelDevice::open(name, mtu)?)),
             #[cfg(target_os = "linux")]
-            Self::Embedded => Ok(Box::new(embedded::EmbeddedDevice::open(name, mtu)?)),
+            Self::Embedded => Ok(Box::new(embedded::EmbeddedDevice::open(name, mtu, options.threads)?)),
             Self::WireguardGo => Ok(Box::new(ProcessDevice::open(name, mtu, options)?)),
             #[cfg(not(target_os = "linux"))]
             Self::Kernel | Self::Embedded => {

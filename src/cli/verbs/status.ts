@@ -79,6 +79,10 @@ function goPrefixText(prefix: string): string {
   return `${groups.join(":")}::/64`;
 }
 
+function memoryText({ memory_bytes: used, limits: { memory_bytes: limit } }: StatusResult): string {
+  return limit === null ? byteText(used) : `${byteText(used)} of ${byteText(limit)}`;
+}
+
 function statusText(status: StatusResult, { clock, columns }: Terminal): string {
   const nowMs = clock.wallMs();
   const { peers, last_reconcile: reconcile } = status;
@@ -96,7 +100,7 @@ function statusText(status: StatusResult, { clock, columns }: Terminal): string 
     ...clientFacts(status.clients),
     ...exitFacts(status.exit_node),
     ["up for", `${durationText(status.uptime / 1e6)}, PID ${status.pid}, version ${status.version}`],
-    ["uses", `${byteText(status.memory_bytes)}, ${status.open_files} open files`],
+    ["uses", `${memoryText(status)}, ${status.open_files} open files`],
     [
       "reconciled",
       reconcile === null

@@ -46,6 +46,7 @@ export function statusView(view: ViewParts, peers: PeersView): StatusView {
         health: node.health.counts(),
         exitNode: node.routing.exitStatus(),
         clients: clientCounts(view),
+        limits: { peers: node.store.maxPeers, memoryBytes: parts.machine.memory.limit },
       };
     },
   };

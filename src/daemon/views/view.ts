@@ -23,6 +23,7 @@ export function nodeView(parts: ViewParts): DaemonView {
     uptimeMs: () => clock.monotonicMs() - parts.startedAtMs,
     lateMs: () => machine.lateMs(),
     memoryBytes: () => system.memoryBytes(),
+    memoryLimit: () => machine.memory.limit,
     openFiles: () => system.openFiles(),
     connectedPeers: () => peers.peers().filter(({ state }) => state === "connected").length,
   });

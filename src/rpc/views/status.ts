@@ -55,6 +55,8 @@ export interface DaemonStatus {
   } | null;
   /** Devices that run plain WireGuard and have this node as their gateway; they are no peers of the mesh. */
   readonly clients: { readonly count: number; readonly connected: number };
+  /** What the operator allows it: records of peers, and bytes of memory (null for no bound). */
+  readonly limits: { readonly peers: number; readonly memoryBytes: number | null };
 }
 
 export interface StatusView {

@@ -17,8 +17,8 @@ use crate::wireguard::device::{Device, DeviceEvent, DeviceState, EventHandler, P
 /// The MTU when none is asked for: 1500 less the overhead of WireGuard over IPv6.
 const DEFAULT_MTU: u16 = 1420;
 
-/// A WireGuard interface that lives in this process, with threads of its own: up to four for each direction, one for the
-/// timers, one for the UAPI socket. It ends with `close`, when it is dropped,
+/// A WireGuard interface that lives in this process, with threads of its own: up to four for each direction, or as many as are
+/// asked for; one for the timers, one for the UAPI socket. It ends with `close`, when it is dropped,
 /// or with the process, however that ends.
 pub struct EmbeddedDevice {
     name: InterfaceName,
@@ -33,17 +33,18 @@ struct Running {
 }
 
 impl EmbeddedDevice {
-    /// Creates the TUN interface `name`, down, and its UAPI socket. `mtu` 0 leaves 1420.
+    /// Creates the TUN interface `name`, down, and its UAPI socket. `mtu` 0 leaves 1420; `threads` `None` takes one for
+    /// each core in each direction, four at most.
     ///
     /// Another process that holds the UAPI socket (a node of another network namespace, say) is no error: the device then has
     /// none and says so with a [`DeviceEvent::Notice`]. Errors: `EEXIST` (the name belongs to a WireGuard or TUN link),
     /// `NOT_WIREGUARD` (it belongs to another kind of link), `ENOENT` (no /dev/net/tun), `EPERM`.
-    pub fn open(name: &InterfaceName, mtu: u16) -> Result<Self> {
+    pub fn open(name: &InterfaceName, mtu: u16, threads: Option<u16>) -> Result<Self> {
         let mtu = if mtu == 0 { DEFAULT_MTU } else { mtu };
         let tun = Tun::create(name, mtu)?;
         let index = tun.index();
         let started = |e: std::io::Error| Error::from_io(&e, "start", name.as_str());
-        let threads = workers::threads();
+        let threads = workers::threads(threads);
         let shared = Arc::new(Shared::new(tun, mtu, threads).map_err(started)?);
         let mut running =
             Running { shared: Arc::clone(&shared), threads: Vec::with_capacity(2 * threads + 2) };

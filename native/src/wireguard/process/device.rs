@@ -85,7 +85,7 @@ impl ProcessDevice {
         uapi::make_directory()?;
 
         let events = Arc::new(Events::default());
-        let child = start(&program, &naming, &events)
+        let child = start(&program, &naming, options.threads, &events)
             .map_err(|error| Error::from_io(&error, "start", program.display().to_string()))?;
         let (name, client) = match ready(&child, &naming) {
             Ok(ready) => ready,
@@ -210,12 +210,16 @@ fn check_name(naming: &Naming) -> Result<()> {
     uapi::remove_dead(&socket)
 }
 
-fn start(program: &Path, naming: &Naming, events: &Arc<Events>) -> std::io::Result<Child> {
+fn start(
+    program: &Path,
+    naming: &Naming,
+    threads: Option<u16>,
+    events: &Arc<Events>,
+) -> std::io::Result<Child> {
     naming.forget();
     let mut environment = vec![("WG_PROCESS_FOREGROUND", "1".into()), ("LOG_LEVEL", "error".into())];
-    if let Some(file) = &naming.file {
-        environment.push(("WG_TUN_NAME_FILE", file.into()));
-    }
+    environment.extend(naming.file.as_ref().map(|file| ("WG_TUN_NAME_FILE", file.into())));
+    environment.extend(threads.map(|threads| ("GOMAXPROCS", threads.to_string().into())));
     let arguments = vec!["--foreground".into(), naming.argument.clone().into()];
     let plan = Plan { program: program.to_owned(), arguments, environment };
     let (notices, failures) = (Arc::clone(events), Arc::clone(events));

@@ -32,4 +32,6 @@ pub struct ProcessOptions {
     pub program: Option<PathBuf>,
     /// Where the running child is written down; `None` nowhere.
     pub record: Option<PathBuf>,
+    /// Threads that work at once; `None` leaves it to the backend. Not for the kernel's.
+    pub threads: Option<u16>,
 }

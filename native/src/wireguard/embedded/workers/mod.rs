@@ -25,9 +25,12 @@ const MAX_THREADS: usize = 4;
 /// How long a direction is without packets before its buffers are given back.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// Threads for each direction: as many as there are cores, since one could use all of them.
-pub(super) fn threads() -> usize {
-    available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS))
+/// Threads for each direction: as many as were asked for, else as many as there are cores, since one could use all of them.
+pub(super) fn threads(asked: Option<u16>) -> usize {
+    match asked {
+        Some(asked) => usize::from(asked.max(1)),
+        None => available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS)),
+    }
 }
 
 /// What the threads of one direction share: who leads reads with `L`, and `J` is what they work on.
