@@ -24,7 +24,7 @@ function cache(meshIp: string, count: number): string {
   const peers = Array.from({ length: count }, (_, index) => ({
     wg_pubkey: randomBytes(32).toString("base64"),
     mesh_ip: `${subnet}.200.${index + 1}`,
-    endpoint: `192.0.2.${index + 1}:51820`,
+    endpoint: `198.51.100.${index + 1}:51820`,
     last_seen: seconds,
   }));
   return JSON.stringify({ peers, updated_at: seconds });
@@ -51,6 +51,7 @@ test("max-peers is a cap that counts at once when it changes, and spares whoever
   });
   expect((await capped.client("config", "set", "max-peers", "9")).code).toBe(2);
   expect(await capped.stop()).toEqual({ code: 0, signal: null });
+  writeFileSync(path.join(capped.stateDir, "wg0-peers.json"), cache(mesh_ip, 30), { mode: 0o600 });
   await capped.startAndWait("--max-peers", "20");
   await until("it is full", allowanceMs(3000), async () => (await statusOf(capped)).peers.total === 20);
   expect(await capped.stop()).toEqual({ code: 0, signal: null });
@@ -62,16 +63,16 @@ test("above memory-limit there is a trouble, nobody new comes in, and tunnels st
   const known = lab.addNode("known", { flags: quiet });
   const members = await formMesh([small, known]);
   const ping = new SteadyPing(small, members[1]?.status.mesh_ip ?? "", 200);
-  // No Node.js takes less.
-  await small.client("config", "set", "memory-limit", "64M");
+  // No Node.js takes as little.
+  await small.client("config", "set", "memory-limit", "32M");
   const warning = await until("the trouble is told", allowanceMs(6000), async () =>
     (await statusOf(small)).warnings.find((text) => text.includes("--memory-limit")),
   );
   expect(warning).toMatch(
-    /^the daemon uses \d+ MiB, more than the 64 MiB of --memory-limit: nobody new is taken in/,
+    /^the daemon uses \d+ MiB, more than the 32 MiB of --memory-limit: nobody new is taken in/,
   );
-  expect((await small.client("status")).stdout).toMatch(/uses +\d+ MiB of 64 MiB/);
-  expect((await small.client("metrics")).stdout).toContain("wgmesh_memory_limit_bytes 67108864");
+  expect((await small.client("status")).stdout).toMatch(/uses +\d+ MiB of 32 MiB/);
+  expect((await small.client("metrics")).stdout).toContain("wgmesh_memory_limit_bytes 33554432");
 
   const stranger = lab.addNode("stranger", { flags: quiet });
   const { pubkey } = await stranger.startAndWait();
@@ -91,7 +92,7 @@ test("above memory-limit there is a trouble, nobody new comes in, and tunnels st
   );
   const { sent, lost } = await ping.finish();
   expect(sent).toBeGreaterThan(5);
-  expect(lost).toBe(0);
+  expect(lost).toEqual([]);
 });
 
 test("threads and the heap are bounded from the start, once, also after a restart that asks for others", async () => {

@@ -23,8 +23,8 @@ const MAX_THREADS = 64;
 const MEBIBYTE = 1024 * 1024;
 const GIBIBYTE = 1024 * MEBIBYTE;
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 1024, M: MEBIBYTE, G: GIBIBYTE };
-/** Node.js alone needs some 50 MiB. */
-const MIN_MEMORY = 64 * MEBIBYTE;
+/** Less than Node.js alone: whoever wants to see what comes of it can. */
+const MIN_MEMORY = 32 * MEBIBYTE;
 const MAX_MEMORY = 1024 * GIBIBYTE;
 
 /** A number of bytes, or one of KiB, MiB or GiB with its letter; see {@link MIN_MEMORY}. */
@@ -35,7 +35,7 @@ export const memorySize: ValueParser<number> = shaped(
     const bytes = digits === "" ? Number.NaN : Number(digits) * (UNITS[unit.toUpperCase()] ?? Number.NaN);
     if (bytes >= MIN_MEMORY && bytes <= MAX_MEMORY) return bytes;
     throw new WgmeshError("ERR_USAGE", `${source}: ${JSON.stringify(text)} is not a size of memory`, {
-      hint: "write a number of bytes, or 256M or 1G; at least 64M",
+      hint: "write a number of bytes, or 256M or 1G; at least 32M",
     });
   },
 );

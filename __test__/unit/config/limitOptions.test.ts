@@ -18,13 +18,13 @@ describe("a size of memory", () => {
     expect(memorySize(text, "--memory-limit")).toBe(bytes);
   });
 
-  test.each(["", "M", "63M", "1025G", "1.5G", "-1G", "256MB", "256 M", "0x10000000"])(
+  test.each(["", "M", "31M", "1025G", "1.5G", "-1G", "256MB", "256 M", "0x10000000"])(
     "%j is none",
     (text) => {
       expect(() => memorySize(text, "--memory-limit")).toThrow(
         expect.objectContaining({
           message: `--memory-limit: ${JSON.stringify(text)} is not a size of memory`,
-          hint: expect.stringContaining("at least 64M"),
+          hint: expect.stringContaining("at least 32M"),
         }),
       );
     },
