@@ -71,6 +71,7 @@ exports.DhtNode = dhtFace(face("DhtNode"));
 
 exports.FileLock = face("FileLock");
 exports.NamespaceLock = face("NamespaceLock");
+exports.LogSocket = face("LogSocket");
 exports.peerCredentials = face("peerCredentials");
 exports.bindToDevice = face("bindToDevice");
 exports.sdNotify = face("sdNotify");

@@ -85,6 +85,9 @@ pub fn errno_name(errno: i32) -> String {
         libc::ENETDOWN => "ENETDOWN",
         libc::ENETUNREACH => "ENETUNREACH",
         libc::ENOBUFS => "ENOBUFS",
+        libc::EMSGSIZE => "EMSGSIZE",
+        libc::EPROTOTYPE => "EPROTOTYPE",
+        libc::ENOSYS => "ENOSYS",
         libc::ESRCH => "ESRCH",
         _ => return format!("E{errno}"),
     };

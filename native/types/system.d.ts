@@ -23,6 +23,26 @@ export class NamespaceLock {
   release(): void;
 }
 
+/**
+ * Datagrams to a log service of this machine, by the path of its socket. Not connected: each goes to whoever has the path now, so a
+ * service that starts anew is reached again. The descriptor is closed with the object.
+ */
+export class LogSocket {
+  private constructor();
+
+  /** Errors: those of connect(2) when nobody could take a datagram there now, such as `ENOENT`, `ECONNREFUSED`. */
+  static open(path: string): LogSocket;
+
+  /** Never waits: false when there is no room at the receiver. Errors: those of sendto(2), `EMSGSIZE` for more than fits into a datagram. */
+  send(bytes: Uint8Array): boolean;
+
+  /**
+   * The same in a sealed file in memory whose descriptor is sent, as journald takes it. Some milliseconds for megabytes. Errors: also those of
+   * memfd_create(2), `ENOSYS` on macOS.
+   */
+  sendAsFile(bytes: Uint8Array): boolean;
+}
+
 /** Who is at the other end of a Unix socket. */
 export interface PeerCredentials {
   /** Process id, at the time it connected. */

@@ -12,7 +12,7 @@ import { type NetworkOptions, networkOptions } from "./networkOptions.ts";
 import { list, type OptionTable, off, on, value } from "./optionRow.ts";
 import { type PrivacyOptions, privacyOptions } from "./privacyOptions.ts";
 import type { Problem } from "./problem.ts";
-import { type ProcessOptions, processOptions } from "./processOptions.ts";
+import { logContradictions, type ProcessOptions, processOptions } from "./processOptions.ts";
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
 import { type RouteOptions, routeOptions } from "./routeOptions.ts";
 import { type RpcOptions, rpcContradictions, rpcOptions } from "./rpcOptions.ts";
@@ -339,7 +339,7 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
 
 /** Values that do not go together. `place` names where the value of a key stands. */
 export function contradictions(options: DaemonOptions, place: (key: string) => string): Problem[] {
-  const problems = rpcContradictions(options, place);
+  const problems = [...rpcContradictions(options, place), ...logContradictions(options, place)];
   const complain = (message: string, hint: string): void =>
     void problems.push({ code: "ERR_USAGE", message, hint });
   if (options.ipv6 && options.mtu !== null && options.mtu < 1280) {

@@ -3,6 +3,7 @@
  */
 import { join } from "node:path";
 import type { DaemonOptions, LocationOptions } from "./options.ts";
+import { logTargetOf } from "./processOptions.ts";
 import { socketPath } from "./values.ts";
 
 /** The RPC socket: `--socket-path`, `$WGMESH_SOCKET`, or `<run-dir>/<interface>.sock`. */
@@ -36,11 +37,11 @@ export function handoverPath(options: Pick<DaemonOptions, "interfaceName" | "run
   return join(options.runDir, `${options.interfaceName}.handover.json`);
 }
 
-/** The log file of a daemon in the background, or the one that was chosen; null for standard error. */
+/** The log file of a daemon in the background, or the one that was chosen; null when the log goes elsewhere. */
 export function logFilePath(
-  options: Pick<DaemonOptions, "interfaceName" | "stateDir" | "logFile" | "daemon">,
+  options: Pick<DaemonOptions, "interfaceName" | "stateDir" | "logTarget" | "logFile" | "daemon">,
 ): string | null {
-  if (options.logFile !== null || !options.daemon) return options.logFile;
+  if (options.logFile !== null || logTargetOf(options) !== "file") return options.logFile;
   // Not in /var/log: nodes of several namespaces share no folder but by wish (row F2).
   return join(options.stateDir, `${options.interfaceName}.log`);
 }

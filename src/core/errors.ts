@@ -83,6 +83,10 @@ export const errorTable = {
   ERR_ROTATION: kind(ExitCode.secret, "see how far it is: 'wgmesh rotate-secret --status'", -32602),
   ERR_STATE_WRITE: kind(ExitCode.state, "check free space and the owner of the folder"),
   ERR_LOG_FILE: kind(ExitCode.state, "name a file in a folder that exists and that wgmeshd may write"),
+  ERR_LOG_TARGET: kind(
+    ExitCode.system,
+    "start the service, or log elsewhere: --log-target stderr, or --log-file FILE",
+  ),
 
   ERR_ALREADY_RUNNING: kind(ExitCode.alreadyRunning, "stop it with 'wgmesh down', or choose another --iface"),
   ERR_STATE_IN_USE: kind(ExitCode.alreadyRunning, "give this node a --state-dir of its own"),

@@ -18,12 +18,27 @@ export function formatText(line: string, colour: boolean): string {
   const paint = (code: string, text: string): string => (colour ? `${code}${text}${RESET}` : text);
   const clock = printable(String(time).slice(11, 23));
   const severity = paint(colours[String(level)] ?? "", printable(String(level)).toUpperCase().padEnd(5));
+  return `${paint(DIM, clock)} ${severity} ${sentence(module, msg, fields, (text) => paint(DIM, text))}\n`;
+}
+
+/** The same without time and severity, for a service that shows these itself: `lan: link joined  link=eth0`. Without LF. */
+export function plainText(line: string): string {
+  const { time: _time, level: _level, module, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  return sentence(module, msg, fields, (text) => text);
+}
+
+function sentence(
+  module: unknown,
+  msg: unknown,
+  fields: Readonly<Record<string, unknown>>,
+  dim: (text: string) => string,
+): string {
   const where = module === undefined ? "" : `${printable(String(module))}: `;
   const pairs = Object.entries(fields).map(
-    ([name, value]) => `${paint(DIM, `${printable(name)}=`)}${printable(valueText(value))}`,
+    ([name, value]) => `${dim(`${printable(name)}=`)}${printable(valueText(value))}`,
   );
   const rest = pairs.length === 0 ? "" : `  ${pairs.join(" ")}`;
-  return `${paint(DIM, clock)} ${severity} ${where}${printable(String(msg))}${rest}\n`;
+  return `${where}${printable(String(msg))}${rest}`;
 }
 
 function valueText(value: unknown): string {

@@ -64,7 +64,7 @@ export interface Start {
 
 /**
  * Puts a node together. Nothing of it runs before {@link MeshNode.open}, but signals are listened to from here on, that is
- * before the first log line. Throws ERR_LOG_FILE.
+ * before the first log line. Throws ERR_LOG_FILE, ERR_LOG_TARGET.
  */
 export function compose(
   options: DaemonOptions,
@@ -73,16 +73,16 @@ export function compose(
 ): MeshNode {
   const signals = new Signals(process);
   const clock = systemClock;
-  const output = openLogOutput(options, (reason) => {
-    if (reason === null) troubles.clear("log-file");
-    else troubles.raise("log-file", reason);
+  const output = openLogOutput(options, {
+    onTrouble: (id, reason) => (reason === null ? troubles.clear(id) : troubles.raise(id, reason)),
+    onLost: (lines) => log.warn({ lines }, "lines were not taken by the log service, and are lost to it"),
   });
   signals.onReopen(() => output.reopen());
   const managed = managedBy(process.env, process.pid);
   const logRing = new LogRing();
   const nodeLog = createLog({
     level: options.logLevel,
-    format: options.logFormat,
+    format: output.takesJson ? "json" : options.logFormat,
     terminal: output.terminal,
     priorities: output.isJournal,
     noColour: isColourless(process.env),
@@ -136,7 +136,7 @@ export function compose(
     handover,
     guard: new InterfaceGuard(hostSystem.linkGuards, log, guard),
     ...(managed === null ? {} : { managed }),
-    logsToFile: output.isFile,
+    logsElsewhere: output.isElsewhere,
     setLogLevel: (level) => {
       nodeLog.level = level;
     },

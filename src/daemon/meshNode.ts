@@ -133,9 +133,9 @@ export class MeshNode {
 
   /** Where nobody sees standard error, the log has to say why the daemon ends. */
   #told(error: unknown): unknown {
-    const { log, logsToFile } = this.#parts;
+    const { log, logsElsewhere } = this.#parts;
     const code = error instanceof WgmeshError ? error.code : "ERR_INTERNAL";
-    if (logsToFile) log.error({ code, reason: messageOf(error) }, "wgmeshd ends with an error");
+    if (logsElsewhere) log.error({ code, reason: messageOf(error) }, "wgmeshd ends with an error");
     return error;
   }
 

@@ -113,6 +113,11 @@ export function keepDescriptors(): void {
   translated(() => native.keepDescriptors());
 }
 
+/** Datagrams to a log service; errors stay the addon's, whose `code` tells what to do. */
+export function logSocket(path: string): native.LogSocket {
+  return native.LogSocket.open(path);
+}
+
 /** No core dump, no ptrace by the same user. */
 export function setNonDumpable(): void {
   translated(() => native.setNonDumpable());

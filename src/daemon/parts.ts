@@ -70,7 +70,7 @@ export interface NodeParts {
   /** Who started this process and wants to hear of it; absent without one. */
   readonly managed?: Managed;
   /** Nobody sees standard error. */
-  readonly logsToFile?: boolean;
+  readonly logsElsewhere?: boolean;
   readonly setLogLevel: (level: LogLevels) => void;
   /** Of the log file, where there is one. */
   readonly setLogLimits: (limits: Pick<DaemonOptions, "logMaxSize" | "logKeep">) => void;

@@ -6,6 +6,7 @@ import { closeSync, mkdirSync } from "node:fs";
 import type { Readable } from "node:stream";
 import type { DaemonOptions } from "../config/options.ts";
 import { logFilePath, startingPath } from "../config/paths.ts";
+import { logTargetOf } from "../config/processOptions.ts";
 import { type Clock, sleep } from "../core/clock.ts";
 import { ExitCode as codes, type ExitCode, messageOf, WgmeshError } from "../core/errors.ts";
 import type { ClientOptions } from "../rpc/client.ts";
@@ -147,12 +148,19 @@ function startError(
   exitCode?: ExitCode,
 ): WgmeshError {
   const tail = log.path === null ? "" : logTail(log.path, SHOWN_LINES, log.since);
+  const usual = log.path === null ? serviceHint({ ...options, daemon: true }) : "";
   return new WgmeshError("ERR_START", `the daemon of ${options.interfaceName} did not start: ${reason}`, {
-    ...(hint === "" ? {} : { hint }),
+    ...(hint + usual === "" ? {} : { hint: hint || usual }),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(tail === "" ? {} : { detail: `the last lines of ${log.path}:\n${tail}` }),
   });
 }
+
+/** Where the log is when it is no file. */
+const serviceHint = (options: DaemonOptions): string =>
+  logTargetOf(options) === "journald"
+    ? "its log says more: journalctl -t wgmeshd"
+    : "the lines of wgmeshd in the log of this machine say more";
 
 /** Whether a start failed since another daemon was faster. */
 export function lostToAnother(error: unknown): boolean {

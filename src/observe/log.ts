@@ -9,6 +9,7 @@ import { LOG_LEVELS, type Log, type LogLevels, tableOfLevels } from "../core/log
 import { formatText } from "../core/logText.ts";
 import { redact } from "../core/redact.ts";
 import { RepeatLimiter } from "./repeats.ts";
+import { severityOf } from "./severity.ts";
 
 export interface LogOptions {
   readonly level: LogLevels;
@@ -110,16 +111,8 @@ class Thresholds {
   }
 }
 
-/** syslog(3)'s numbers of our levels. */
-const priorityByLevel: Readonly<Record<string, string>> = {
-  debug: "<7>",
-  info: "<6>",
-  warn: "<4>",
-  error: "<3>",
-};
-
-/** pino puts the level first. */
-const priorityOf = (line: string): string => priorityByLevel[line.split('"', 4)[3] ?? ""] ?? "<6>";
+/** As sd-daemon(3) wants it. pino puts the level first. */
+const priorityOf = (line: string): string => `<${severityOf(line.split('"', 4)[3])}>`;
 
 /** Warnings of one module with one message are of a kind, whatever their fields. */
 function keyOf(logger: Logger, args: readonly unknown[]): string {

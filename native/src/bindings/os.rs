@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
 use super::guarded;
@@ -28,6 +29,27 @@ impl FileLock {
             self.0 = None;
             Ok(())
         })
+    }
+}
+
+#[napi]
+pub struct LogSocket(os::log_socket::LogSocket);
+
+#[napi]
+impl LogSocket {
+    #[napi(factory)]
+    pub fn open(path: String) -> napi::Result<LogSocket> {
+        guarded(|| os::log_socket::LogSocket::open(&path).map(Self))
+    }
+
+    #[napi]
+    pub fn send(&self, bytes: Uint8Array) -> napi::Result<bool> {
+        guarded(|| self.0.send(&bytes))
+    }
+
+    #[napi]
+    pub fn send_as_file(&self, bytes: Uint8Array) -> napi::Result<bool> {
+        guarded(|| self.0.send_as_file(&bytes))
     }
 }
 

@@ -6,6 +6,7 @@ pub mod link_guard;
 #[cfg(not(target_os = "linux"))]
 #[path = "link_guard_darwin.rs"]
 pub mod link_guard;
+pub mod log_socket;
 #[cfg(target_os = "linux")]
 pub mod namespace_lock;
 pub mod notify;

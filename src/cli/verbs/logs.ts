@@ -84,8 +84,9 @@ async function connect(place: ClientOptions, needed: boolean): Promise<RpcClient
 
 async function fromFile(path: string | null, filter: LogFilter, limit: number): Promise<LogLine[]> {
   if (path === null || !existsSync(path)) {
-    throw new WgmeshError("ERR_NOT_RUNNING", `no daemon answers, and there is no log file ${path}`, {
-      hint: "name the daemon's file with --log-file, or ask the journal: journalctl -u 'wgmesh*'",
+    const file = path === null ? "no log file: it went to a log service" : `no log file ${path}`;
+    throw new WgmeshError("ERR_NOT_RUNNING", `no daemon answers, and there is ${file}`, {
+      hint: "name the daemon's file with --log-file, or ask the journal: journalctl -u 'wgmesh*', journalctl -t wgmeshd",
     });
   }
   const found: LogLine[] = [];
