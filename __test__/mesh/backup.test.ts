@@ -109,6 +109,20 @@ describe("backup, export and import", () => {
     expect(bad.stderr).toContain("identity, peers, clients, reload, settings, config");
   });
 
+  test("what a newer release has put into a backup is named, and the rest is taken", async () => {
+    const { stdout } = await wgmesh(one, "export", "--part", "peers");
+    const exported = JSON.parse(stdout) as { parts: object };
+    const file = path.join(one.host.folder, "newer.json");
+    const newer = { ...exported, parts: { ...exported.parts, "st\u001bars": { sirius: 1 } } };
+    writeFileSync(file, JSON.stringify(newer), { mode: 0o600 });
+    const shown = await wgmesh(one, "import", file, "--dry-run", "--json");
+    expect(shown).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('also has "st\\u001bars", which'),
+    });
+    expect(JSON.parse(shown.stdout)).toMatchObject({ parts: [{ part: "peers" }], unknown: ["st\u001bars"] });
+  });
+
   test("root keeps the files of a service's user for that user", async () => {
     const SERVICE = 65_534;
     const folder = mkdtempSync(path.join(tmpdir(), "wgmesh-service-"));

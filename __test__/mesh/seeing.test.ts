@@ -79,6 +79,17 @@ test("events tell of a peer that comes, connects and leaves, to who follows and 
   expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("did you mean peer.connected?")]);
 });
 
+test("events since now are new ones alone", async () => {
+  const { events } = await alice.clientJson<{ events: EventJson[] }>("events");
+  const lines = following(alice, "events", "--follow", "--since", "now", "--json");
+  await until("something new is told", allowanceMs(2_000), async () => {
+    await alice.rpc("daemon.reload");
+    return lines.length > 0;
+  });
+  expect(parsed(lines)[0]?.type).toBe("node.reloaded");
+  expect(parsed(lines)[0]?.id).toBeGreaterThan(events.at(-1)?.id ?? Infinity);
+});
+
 test("events tell of an interface that others changed, and of warnings that come and go", async () => {
   const seen = async (type: string): Promise<EventJson[]> =>
     (await alice.clientJson<{ events: EventJson[] }>("events", "--type", type)).events;

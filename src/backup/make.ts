@@ -8,6 +8,7 @@ import { addIdentity, type NodeBackup, newBackup } from "../identity/backupFile.
 import { PARTS, type PartName } from "./partNames.ts";
 import type { Places } from "./parts.ts";
 
+/** Named in {@link FACTS} too. */
 export interface BackupFacts {
   /** RFC 3339. */
   readonly made_at: string;

@@ -6,6 +6,9 @@
 export const PARTS = ["identity", "peers", "clients", "reload", "settings", "config"] as const;
 export type PartName = (typeof PARTS)[number];
 
+/** What a backup says of itself (make.ts). */
+export const FACTS: readonly string[] = ["made_at", "wgmesh", "interface"];
+
 export const partMeaning: Readonly<Record<PartName, string>> = {
   identity: "key pair and mesh addresses",
   peers: "peers of the last run",

@@ -7,7 +7,7 @@ import { WgmeshError } from "../core/errors.ts";
 import { readSteeringFileSync } from "../core/files.ts";
 import type { NodeBackup } from "../identity/backupFile.ts";
 import { loadNodeIdentity } from "../identity/nodeIdentity.ts";
-import { PARTS, type PartName } from "./partNames.ts";
+import { FACTS, PARTS, type PartName } from "./partNames.ts";
 import { type Places, textParts } from "./parts.ts";
 
 export interface PartPlan {
@@ -22,6 +22,8 @@ export interface PartPlan {
 
 export interface ImportPlan {
   readonly parts: readonly PartPlan[];
+  /** What the backup has beside them that this release does not know, parts and others, by name: it is left out. */
+  readonly unknown: readonly string[];
   /** The node has another key pair, which the import would do away with. */
   readonly replacesIdentity: boolean;
 }
@@ -56,7 +58,13 @@ export async function planImport(
   const replacesIdentity = parts.some(({ name, outcome, changes }) => {
     return name === "identity" && outcome === "changed" && changes.some((line) => line.startsWith("key "));
   });
-  return { parts, replacesIdentity };
+  return { parts, unknown: unknownIn(backup), replacesIdentity };
+}
+
+/** A newer release may add parts, and facts, without another version: who knows neither loses nothing else. */
+function unknownIn(backup: NodeBackup): string[] {
+  const facts = Object.keys(JSON.parse(backup.facts) as object).filter((name) => !FACTS.includes(name));
+  return [...backup.parts.filter((name) => !isPart(name)), ...facts];
 }
 
 const isPart = (name: string): name is PartName => (PARTS as readonly string[]).includes(name);

@@ -2,8 +2,10 @@
  * `<run-dir>/<iface>.forwarding.json`: the kernel settings a node changed, with their original values.
  */
 import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { asOwnerOf } from "../core/asOwner.ts";
 import { WgmeshError } from "../core/errors.ts";
-import { readSteeringFile, writeFileAtomic } from "../core/files.ts";
+import { readSteeringFileSync, writeFileAtomic } from "../core/files.ts";
 import type { Change, ForwardingRecord } from "../mesh/forwarding.ts";
 
 /** What may be written back: a damaged or forged record must not set other parts of the kernel. */
@@ -13,7 +15,8 @@ const VALUE = /^\d$/;
 export function forwardingRecord(path: string): ForwardingRecord {
   return {
     load: async () => {
-      const text = await readSteeringFile(path);
+      // Root may undo what the service did, whose user owns the folder (daemon/leftovers.ts).
+      const text = asOwnerOf(dirname(path), () => readSteeringFileSync(path));
       return text === null ? null : parseRecord(text, path);
     },
     save: (changes) => writeFileAtomic(path, JSON.stringify(changes, null, 2), 0o600),

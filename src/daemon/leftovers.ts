@@ -4,6 +4,7 @@
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import type { LocationOptions } from "../config/options.ts";
+import { asOwnerOf } from "../core/asOwner.ts";
 import { systemClock } from "../core/clock.ts";
 import { silentLog } from "../core/log.ts";
 import { TroubleRegistry } from "../observe/troubles.ts";
@@ -23,7 +24,8 @@ export async function undoLeftovers({
   const name = locks.acquireName(interfaceName);
   if (typeof name === "number") return false;
   try {
-    const files = locks.acquireFile(join(runDir, `${interfaceName}.lock`));
+    // In a folder of the service's user the lock is his.
+    const files = asOwnerOf(runDir, () => locks.acquireFile(join(runDir, `${interfaceName}.lock`)));
     if (files === null) return false;
     try {
       const options = { interfaceName, runDir, exitNode: null, exitNodeOnly: false };

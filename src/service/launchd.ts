@@ -5,7 +5,7 @@
 import type { InterfaceName } from "../core/types.ts";
 import type { ServiceHost } from "./host.ts";
 import { jobLabel, plistText } from "./plist.ts";
-import { configPath, type Installation, type Removal, secretPath } from "./systemd.ts";
+import { configPath, type Installation, type Removal, secretPath, type Undo } from "./systemd.ts";
 
 const plistPath = (interfaceName: InterfaceName): string =>
   `/Library/LaunchDaemons/${jobLabel(interfaceName)}.plist`;
@@ -24,10 +24,16 @@ export async function installLaunchd(host: ServiceHost, installation: Installati
 }
 
 /** As uninstallSystemd; the key stays where it is, unless `purge`. */
-export function uninstallLaunchd(host: ServiceHost, interfaceName: InterfaceName, purge: boolean): Removal {
+export async function uninstallLaunchd(
+  host: ServiceHost,
+  interfaceName: InterfaceName,
+  purge: boolean,
+  undo: Undo,
+): Promise<Removal> {
   const path = plistPath(interfaceName);
   const installed = host.exists(path);
   host.succeeds("launchctl", "bootout", `system/${jobLabel(interfaceName)}`);
+  await undo("/var/run/wgmesh");
   host.remove(path);
   const files = [
     configPath(interfaceName),

@@ -15,6 +15,7 @@ const CONFIG = "/etc/wgmesh";
 const SYSUSERS = "/etc/sysusers.d/wgmesh.conf";
 const SERVICE_USER_FILE = `${CONFIG}/service-user`;
 const STATE = "/var/lib/wgmesh";
+const RUN = "/run/wgmesh";
 
 export const configPath = (interfaceName: InterfaceName): string => `${CONFIG}/${interfaceName}.toml`;
 export const secretPath = (interfaceName: InterfaceName): string => `${CONFIG}/${interfaceName}.secret`;
@@ -71,6 +72,9 @@ function start(host: ServiceHost, interfaceName: InterfaceName): void {
 
 const KEPT = [configPath, secretPath, encryptedPath];
 
+/** Given the folder of the run files. */
+export type Undo = (runDir: string) => Promise<unknown>;
+
 export interface Removal {
   /** False when there was no such service. */
   readonly installed: boolean;
@@ -80,13 +84,23 @@ export interface Removal {
 
 /**
  * Stops the service and removes what {@link installSystemd} made, with the last interface also what all share. The key, the peers, the
- * configuration and the secret stay, root's from now on, unless `purge`. Throws ERR_SYSTEM.
+ * configuration and the secret stay, root's from now on, unless `purge`.
+ *
+ * @param undo puts back what a daemon that crashed left on the host. Its record goes with the other files, so nothing is removed before.
+ *
+ * Rejects with ERR_SYSTEM, and with what `undo` rejects with.
  */
-export function uninstallSystemd(host: ServiceHost, interfaceName: InterfaceName, purge: boolean): Removal {
+export async function uninstallSystemd(
+  host: ServiceHost,
+  interfaceName: InterfaceName,
+  purge: boolean,
+  undo: Undo,
+): Promise<Removal> {
   const unit = unitName(interfaceName);
   const installed =
     host.list(WANTS).includes(unit) || host.succeeds("systemctl", "is-active", "--quiet", unit);
   if (installed) host.run("systemctl", "stop", unit);
+  await undo(RUN);
   host.remove(`${WANTS}/${unit}`);
   // Also one that failed is forgotten.
   host.succeeds("systemctl", "reset-failed", unit);
@@ -98,7 +112,7 @@ export function uninstallSystemd(host: ServiceHost, interfaceName: InterfaceName
     for (const pathOf of KEPT) host.remove(pathOf(interfaceName));
     for (const name of host.list(STATE).filter(ofNode)) host.remove(`${STATE}/${name}`);
   }
-  for (const name of host.list("/run/wgmesh").filter(ofNode)) host.remove(`/run/wgmesh/${name}`);
+  for (const name of host.list(RUN).filter(ofNode)) host.remove(`${RUN}/${name}`);
   const others = host.list(WANTS).some((name) => name.startsWith("wgmesh@"));
   if (!others) removeShared(host);
   host.run("systemctl", "daemon-reload");
@@ -119,7 +133,7 @@ function removeShared(host: ServiceHost): void {
   host.remove(SYSUSERS);
   if (host.list(dirname(SYSUSERS)).length === 0) host.remove(dirname(SYSUSERS));
   host.remove(SERVICE_USER_FILE);
-  for (const folder of ["/run/wgmesh", "/run/wireguard", STATE, CONFIG]) {
+  for (const folder of [RUN, "/run/wireguard", STATE, CONFIG]) {
     if (host.exists(folder) && isBare(host.list(folder))) host.remove(folder);
   }
   // Before the user is gone, whose number another user may get.

@@ -128,6 +128,18 @@ describe("a backup", () => {
 });
 
 describe("a plan", () => {
+  test("names what a newer release has put into the backup, and takes the rest", async () => {
+    const node = emptyNode("other");
+    const backup = await backupOf(fullNode("one", 1));
+    expect((await planImport(backup, node.places, null, NOW_MS)).unknown).toEqual([]);
+    const newer = newBackup({ ...facts, machine: "desk" });
+    newer.addText("reload", "advertise-routes=192.168.1.0/24\n");
+    newer.addText("stars", '{"sirius":1}');
+    const plan = await planImport(newer, node.places, null, NOW_MS);
+    expect(plan.unknown).toEqual(["stars", "machine"]);
+    expect(plan.parts.map(({ name }) => name)).toEqual(["reload"]);
+  });
+
   test("tells what changes, and that another key would be lost", async () => {
     const [one, other] = [fullNode("one", 1), fullNode("other", 2)];
     const keyOf = ({ places }: Node): string => loadNodeIdentity(places.identity).publicKey;

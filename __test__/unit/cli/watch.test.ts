@@ -137,8 +137,9 @@ test.each([
   expect(parseSince(text, 1_000_000_000_000)).toBe(1_000_000_000_000 + fromNow);
 });
 
-test("--since takes RFC 3339, and nothing else", () => {
+test("--since takes RFC 3339 and now, and nothing else", () => {
   expect(parseSince("2026-01-01T01:00:00+01:00", 0)).toBe(Date.parse("2026-01-01T00:00:00Z"));
+  expect(parseSince("now", 4711)).toBe(4711);
   expect(parseSince("2026-01-01", 0)).toBe(Date.parse("2026-01-01T00:00:00Z"));
   for (const text of ["", "yesterday", "5", "2026", "-2h", "2026-13-01", "1y"]) {
     expect(() => parseSince(text, 0)).toThrow("is no time");

@@ -31,6 +31,9 @@ class RecordingHost {
   }
 }
 
+/** A machine where no daemon has crashed. */
+const undo = (): Promise<boolean> => Promise.resolve(false);
+
 let root: string;
 let recording: RecordingHost;
 const at = (path: string): string => join(root, path);
@@ -105,7 +108,7 @@ describe("a systemd service", () => {
     await recording.host.write("/etc/wgmesh/wg0.cred", "encrypted", 0o600);
     await recording.host.write("/run/wgmesh/wg0.lock", "", 0o600);
     recording.ran.length = 0;
-    expect(uninstallSystemd(recording.host, name("wg0"), false)).toEqual({
+    expect(await uninstallSystemd(recording.host, name("wg0"), false, undo)).toEqual({
       installed: true,
       kept: ["/etc/wgmesh/wg0.toml", "/etc/wgmesh/wg0.secret", "/etc/wgmesh/wg0.cred", "/var/lib/wgmesh"],
     });
@@ -116,9 +119,32 @@ describe("a systemd service", () => {
     expect(serviceHost(root).list("/etc/systemd/system")).toEqual(["multi-user.target.wants"]);
     expect(existsSync(at("/run/wgmesh"))).toBe(false);
 
-    expect(uninstallSystemd(recording.host, name("wg0"), true)).toEqual({ installed: false, kept: [] });
+    expect(await uninstallSystemd(recording.host, name("wg0"), true, undo)).toEqual({
+      installed: false,
+      kept: [],
+    });
     expect(existsSync(at("/etc/wgmesh"))).toBe(false);
     expect(existsSync(at("/var/lib/wgmesh"))).toBe(false);
+  });
+
+  test("goes once what a crash left is undone, by records that are still there; not at all when that fails", async () => {
+    await install("wg0");
+    await recording.host.write("/run/wgmesh/wg0.forwarding.json", "{}", 0o600);
+    const isThere = (): boolean => existsSync(at("/run/wgmesh/wg0.forwarding.json"));
+    recording.ran.length = 0;
+    const failing = uninstallSystemd(recording.host, name("wg0"), true, () =>
+      Promise.reject(new Error("damaged")),
+    );
+    await expect(failing).rejects.toThrow("damaged");
+    expect(recording.ran).toContain("systemctl stop wgmesh@wg0.service");
+    expect([isThere(), existsSync(at("/etc/wgmesh/wg0.secret"))]).toEqual([true, true]);
+
+    const seen: unknown[] = [];
+    const { installed } = await uninstallSystemd(recording.host, name("wg0"), true, async (runDir) => {
+      seen.push(runDir, isThere(), recording.ran.at(-1));
+    });
+    expect(seen).toEqual(["/run/wgmesh", true, "systemctl stop wgmesh@wg0.service"]);
+    expect([installed, isThere()]).toEqual([true, false]);
   });
 
   test("goes without touching its neighbours", async () => {
@@ -128,7 +154,7 @@ describe("a systemd service", () => {
       await recording.host.write(`/var/lib/wgmesh/${one}-peers.json`, "{}", 0o600);
     }
     recording.ran.length = 0;
-    uninstallSystemd(recording.host, name("wg0"), true);
+    await uninstallSystemd(recording.host, name("wg0"), true, undo);
     expect(files()).toEqual(["service-user", "wg0-b.secret", "wg0-b.toml", "wg01.secret", "wg01.toml"]);
     expect(serviceHost(root).list("/var/lib/wgmesh").sort()).toEqual([
       "wg0-b-peers.json",
@@ -152,10 +178,13 @@ test("a launchd job is installed and taken away", async () => {
     "launchctl bootout system/wgmesh.wg0",
     `launchctl bootstrap system ${plist}`,
   ]);
-  expect(uninstallLaunchd(recording.host, name("wg0"), false)).toEqual({
+  expect(await uninstallLaunchd(recording.host, name("wg0"), false, undo)).toEqual({
     installed: true,
     kept: ["/etc/wgmesh/wg0.secret"],
   });
-  expect(uninstallLaunchd(recording.host, name("wg0"), true)).toEqual({ installed: false, kept: [] });
+  expect(await uninstallLaunchd(recording.host, name("wg0"), true, undo)).toEqual({
+    installed: false,
+    kept: [],
+  });
   expect(existsSync(at(plist))).toBe(false);
 });

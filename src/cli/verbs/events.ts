@@ -29,7 +29,7 @@ export function addEvents(program: Command, terminal: Terminal): void {
     .option("-f, --follow", "go on with what happens next, until interrupted")
     .option("--type <types>", "these alone: peer.connected, or peer for all of peer; commas between", words)
     .option("--peer <peer>", "about this peer alone: its public key, mesh address or host name")
-    .option("--since <time>", "from then on: 90s, 15m, 2h, 7d, or a time as in RFC 3339")
+    .option("--since <time>", "from then on: now, 90s, 15m, 2h, 7d, or a time as in RFC 3339")
     .addHelpText("after", `\nTypes: ${EVENT_TYPES.join(", ")}\n`)
     .action(async () => {
       const { client: place, json } = readLocation(command, terminal);
@@ -48,8 +48,11 @@ export function addEvents(program: Command, terminal: Terminal): void {
           const result = await client.call("events.list", params);
           return terminal.out(json ? jsonText(result) : result.events.map(eventText).join(""));
         }
-        const { answer, items } = await client.follow("events.follow", params);
-        await printFollowed([answer.events, items], json, terminal, eventText);
+        // The daemon's clock may be another, so what is new is not a matter of times.
+        const isNew = options.since === "now";
+        const { since: _none, ...always } = params;
+        const { answer, items } = await client.follow("events.follow", isNew ? always : params);
+        await printFollowed([isNew ? [] : answer.events, items], json, terminal, eventText);
       } finally {
         client.close();
       }

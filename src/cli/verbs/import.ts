@@ -27,11 +27,11 @@ export function addImport(program: Command, terminal: Terminal): void {
       if (dryRun === true) {
         const { planImport } = await import("../../backup/plan.ts");
         const plan = await planImport(backup, request.places, request.parts, terminal.clock.wallMs());
-        terminal.out(planText(plan, "would be", request));
+        show(plan, "would be", request, terminal);
         return;
       }
       const plan = await apply(backup, request, force === true, terminal);
-      terminal.out(planText(plan, "is", request));
+      show(plan, "is", request, terminal);
     });
   addBackupOptions(command);
 }
@@ -73,7 +73,16 @@ function anotherKey({ places, interfaceName }: BackupRequest): WgmeshError {
   });
 }
 
-function planText({ parts }: ImportPlan, verb: string, { json }: BackupRequest): string {
+function show(plan: ImportPlan, verb: string, request: BackupRequest, terminal: Terminal): void {
+  if (plan.unknown.length > 0) {
+    const names = plan.unknown.map((name) => JSON.stringify(name)).join(", ");
+    const text = `the backup also has ${names}, which this release does not know: left out; keep the file for the release that made it`;
+    terminal.err(`wgmesh: warning: ${printable(text)}\n`);
+  }
+  terminal.out(planText(plan, verb, request));
+}
+
+function planText({ parts, unknown }: ImportPlan, verb: string, { json }: BackupRequest): string {
   if (json) {
     const shown = parts.map(({ name, path: file, outcome, changes }) => ({
       part: name,
@@ -81,7 +90,7 @@ function planText({ parts }: ImportPlan, verb: string, { json }: BackupRequest):
       outcome,
       changes,
     }));
-    return jsonText({ applied: verb === "is", parts: shown });
+    return jsonText({ applied: verb === "is", parts: shown, unknown });
   }
   return parts.map((part) => partText(part, verb)).join("");
 }

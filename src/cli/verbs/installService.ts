@@ -23,7 +23,13 @@ import { type ServiceHost, serviceHost } from "../../service/host.ts";
 import { installLaunchd, uninstallLaunchd } from "../../service/launchd.ts";
 import { plistText } from "../../service/plist.ts";
 import { type Programs, programProblem } from "../../service/programs.ts";
-import { configPath, installSystemd, secretPath, uninstallSystemd } from "../../service/systemd.ts";
+import {
+  configPath,
+  installSystemd,
+  secretPath,
+  type Undo,
+  uninstallSystemd,
+} from "../../service/systemd.ts";
 import { capabilitiesDropIn, unitName, unitText } from "../../service/unit.ts";
 import { programPath } from "../programPath.ts";
 import { withNotice } from "../progress.ts";
@@ -84,8 +90,13 @@ export function addUninstallService(program: Command, terminal: Terminal): void 
       );
       const purge = command.opts<{ purge?: true }>().purge === true;
       const remove = onMac ? uninstallLaunchd : uninstallSystemd;
+      const undo: Undo = async (runDir) => {
+        if (root !== "") return;
+        const { undoLeftovers } = await import("../../daemon/alone.ts");
+        await undoLeftovers({ interfaceName, runDir });
+      };
       const { installed, kept } = await withNotice(terminal, "stopping the service", () =>
-        remove(serviceHost(root), interfaceName, purge),
+        remove(serviceHost(root), interfaceName, purge, undo),
       );
       terminal.out(`${interfaceName}: ${installed ? "the service is gone" : "there was no service"}\n`);
       if (kept.length > 0) terminal.out(`kept: ${kept.join(", ")}\n`);
