@@ -1,7 +1,7 @@
 //! Datagrams to a log service of this machine, by the path of its socket: /dev/log, or journald's own.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::net::UnixDatagram;
 
 use crate::error::{Error, Result};
@@ -59,6 +59,7 @@ fn taken(mut send: impl FnMut() -> io::Result<()>) -> io::Result<bool> {
 /// With all the seals that journald asks for before it maps what another process might change.
 #[cfg(target_os = "linux")]
 fn sealed_file(bytes: &[u8]) -> io::Result<File> {
+    use std::io::Write as _;
     use std::os::fd::{AsRawFd as _, FromRawFd as _};
 
     let flags = libc::MFD_ALLOW_SEALING | libc::MFD_CLOEXEC;
@@ -172,7 +173,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn what_is_too_long_for_a_datagram_goes_as_a_sealed_file() {
-        use std::io::Read as _;
+        use std::io::{Read as _, Write as _};
         use std::mem::zeroed;
         use std::os::fd::{AsRawFd as _, FromRawFd as _, RawFd};
 
