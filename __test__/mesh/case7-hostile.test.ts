@@ -12,7 +12,7 @@ const datagrams = 100_000;
 /** As many before them fill what is bounded: peer store, limiter, replay memory. After that memory must stay flat. */
 const warmUp = datagrams;
 /** What is in use when all garbage is collected swings by as much; it does not grow with the number of datagrams. */
-const flatBytes = 8 << 20;
+const flatBytes = 16 << 20;
 
 /** Counters of `wgmesh status`, by the stage of the receive path they belong to. */
 const stages = {
