@@ -17,6 +17,7 @@ exports.generateKeyPair = face("generateKeyPair");
 
 exports.MeshSecret = redacted(face("MeshSecret"));
 exports.generateSecretUri = face("generateSecretUri");
+exports.writeTextQr = face("writeTextQr");
 exports.NodeIdentity = redacted(face("NodeIdentity"));
 exports.MessageProver = redacted(face("MessageProver"));
 exports.Membership = redacted(face("Membership"));

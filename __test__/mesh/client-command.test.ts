@@ -6,6 +6,8 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { onTerminal } from "../unit/support/onTerminal.ts";
+import { decodedPicture, drawnModules, writePicture } from "../unit/support/qrPicture.ts";
 import { type Outcome, run } from "./harness/exec.ts";
 import { clientProgram, type MeshNode } from "./harness/node.ts";
 import { formMesh, type Member } from "./harness/ping.ts";
@@ -68,13 +70,30 @@ async function quick(node: MeshNode, text: string): Promise<void> {
   for (const network of listOf("AllowedIPs")) await must(node, "ip", "route", "add", network, "dev", "wg0");
 }
 
-test("add writes a file for its owner alone", async () => {
+test("add draws a picture that is the file's very text", async () => {
   members = await formMesh([gateway, other]);
-  const { code, stdout, stderr } = await gateway.client("client", "add", "phone", "--output", file);
-  expect([code, stdout]).toEqual([0, `${file}: the configuration of phone\n`]);
-  expect(stderr).toBe("wgmesh: the private key in it is kept nowhere else, and cannot be shown again\n");
+  const place = ["--iface", gateway.iface, "--run-dir", gateway.runDir];
+  const add = [process.execPath, clientProgram, "client", "add", "phone", "--output", file, "--qr", ...place];
+  const { code, shown } = await onTerminal(gateway.command(...add), {
+    columns: 120,
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  expect({ code, shown }).toMatchObject({ code: 0 });
+  const lines = shown.split("\n");
+  const picture = path.join(lab.folder, "picture.pgm");
+  writePicture(
+    picture,
+    drawnModules(
+      lines.filter((line) => /^[ █▀▄]+$/.test(line)),
+      false,
+    ),
+  );
   configuration = readFileSync(file, "utf8");
+  expect(decodedPicture(picture)).toBe(configuration);
   expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(shown).toContain(`${file}: the configuration of phone\n`);
+  expect(shown).toContain("cannot be shown again");
+  expect(shown).not.toContain("warning");
 });
 
 test("a plain WireGuard with that file reaches the mesh, and is reached", async () => {

@@ -124,6 +124,16 @@ export interface MeshParameters {
 export function generateSecretUri(): string;
 
 /**
+ * Writes a text as a QR code to a descriptor, which stays open, as {@link MeshSecret.writeQr} writes the secret: for what is a JavaScript
+ * string anyway, such as a WireGuard configuration that is shown. Blocks until all is taken.
+ *
+ * @param text - At most some 2,900 bytes of UTF-8.
+ *
+ * Errors: `EINVAL` for a text that is too long; those of write(2).
+ */
+export function writeTextQr(text: string, fd: number, form: "terminal" | "plain" | "svg" | "png"): void;
+
+/**
  * A node's key pair and pinned addresses, kept in a state file (PROTOCOL.md section 14): a handle like {@link MeshSecret}. For a key
  * alone, in a file of its own, there is {@link PrivateKey}.
  */

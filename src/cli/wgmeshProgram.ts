@@ -19,7 +19,7 @@ Examples:
   wgmesh backup node.json --seal        key, peers and settings of this node
   wgmesh import node.json --dry-run     what that would change here
   wgmesh rotate-secret --output FILE    a new secret for the whole mesh
-  wgmesh client add phone               let a phone in, through this node
+  wgmesh client add phone --qr          let a phone in, through this node
   wgmesh down
 `;
 

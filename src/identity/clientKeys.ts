@@ -1,13 +1,15 @@
 /**
- * Keys of clients, devices of plain WireGuard, for the command line that shows them once: texts, since a person carries
+ * Keys of clients, devices of plain WireGuard, for the command line that shows them once: texts, since a person or a picture carries
  * them to the device. The daemon never calls this.
  */
 import { dirname } from "node:path";
-import { generateKeyPair } from "@wgmesh/native";
+import { generateKeyPair, writeTextQr } from "@wgmesh/native";
 import { asOwnerOf } from "../core/asOwner.ts";
 import { WgmeshError } from "../core/errors.ts";
 import type { PublicKey } from "../core/types.ts";
 import { loadNodeIdentity, type NodeIdentity } from "./nodeIdentity.ts";
+
+export { writeTextQr };
 
 export interface KeyPair {
   /** Base64, 44 characters, as `wg genkey` prints it. */

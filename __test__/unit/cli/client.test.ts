@@ -1,5 +1,5 @@
-/** `wgmesh client` against a server on a real socket, with a real state file. */
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+/** `wgmesh client` against a server on a real socket, with a real state file; zbarimg reads the pictures. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { PrivateKey } from "@wgmesh/native";
@@ -11,6 +11,7 @@ import { loadNodeIdentity, saveNodeIdentity } from "../../../src/identity/nodeId
 import type { DaemonView } from "../../../src/rpc/daemonView.ts";
 import type { ClientView, EndpointSource, GatewayView } from "../../../src/rpc/views/clients.ts";
 import { startServer, vectorGateway, vectorView } from "../rpc/fixtures.ts";
+import { decodedPicture } from "../support/qrPicture.ts";
 import { type Ran, wgmesh } from "./run.ts";
 
 const deviceKey = "42bZrfQyvO3RRyhGMazdDhDijZ1O4Luu/1r354JJAiw=";
@@ -160,6 +161,9 @@ describe("add", () => {
     ["no network", ["--allowed-ips", "10.0.0.0/8,all"], '"all" is not a network'],
     ["a name for a DNS server", ["--dns", "dns.example"], "no IP address"],
     ["everything, which is not offered", ["--allowed-ips", "0.0.0.0/0"], "does not forward to the Internet"],
+    ["a picture without --qr", ["--output", "phone.png"], "the name of a picture"],
+    ["a picture as JSON", ["--qr", "--json"], "exclude each other"],
+    ["a picture where no terminal is", ["--qr"], "standard output is no terminal"],
     ["a daemon elsewhere", ["--server", "192.0.2.1:7443", "--tls"], "--server"],
   ])("%s is a mistake, and adds nobody", async (_what, flags, said) => {
     const { code, err } = await client("add", "phone", ...flags);
@@ -209,6 +213,24 @@ describe("add", () => {
     expect([code, err]).toEqual([4, expect.stringContaining("is not the state file of the daemon")]);
     expect(calls).toEqual([]);
   });
+});
+
+test("a picture in a file is the very text", async () => {
+  const [png, text] = [path.join(folder, "phone.png"), path.join(folder, "phone.conf")];
+  await client("add", "phone", "--public-key", deviceKey);
+  const { code, out } = await client("show", "phone", "--qr", "--output", png);
+  expect([code, out]).toEqual([0, `${png}: the configuration of phone\n`]);
+  expect(statSync(png).mode & 0o777).toBe(0o600);
+  await client("show", "phone", "--output", text);
+  expect(decodedPicture(png)).toBe(readFileSync(text, "utf8"));
+});
+
+test("a configuration that is too long for a picture is an error, and no file and no client stay", async () => {
+  const networks = Array.from({ length: 240 }, (_, index) => `10.1.${index}.0/24`).join();
+  const png = path.join(folder, "phone.png");
+  const { code, err } = await client("add", "phone", "--qr", "-o", png, "--allowed-ips", networks);
+  expect([code, err]).toEqual([2, expect.stringContaining("too long for a QR code")]);
+  expect([existsSync(png), clients]).toEqual([false, []]);
 });
 
 describe("list, show and remove", () => {

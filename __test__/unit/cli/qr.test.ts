@@ -6,6 +6,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { generateSecretUri } from "../../../src/identity/meshSecret.ts";
 import { onTerminal } from "../support/onTerminal.ts";
+import { decodedPicture, drawnModules, writePicture } from "../support/qrPicture.ts";
 
 const program = path.resolve("dist/wgmesh.js");
 
@@ -29,28 +30,12 @@ function qr(...args: string[]): { code: number | null; stdout: string; stderr: s
   return { code: status, stdout, stderr };
 }
 
-function decoded(picture: string): string {
-  return spawnSync("zbarimg", ["-q", "--raw", picture], { encoding: "utf8" }).stdout.trim();
-}
+const decoded = (file: string): string => decodedPicture(file).trim();
 
-/** A PGM of a square of modules, true for dark, four pixels each. */
 function picture(modules: readonly (readonly boolean[])[]): string {
-  const scale = 4;
-  const wide = modules.map((row) => row.flatMap((dark) => Array<number>(scale).fill(dark ? 0 : 255)));
-  const pixels = wide.flatMap((row) => Array.from({ length: scale }, () => row)).flat();
   const file = path.join(folder, "picture.pgm");
-  const head = `P5 ${(modules[0]?.length ?? 0) * scale} ${modules.length * scale} 255\n`;
-  writeFileSync(file, Buffer.concat([Buffer.from(head), Buffer.from(pixels)]));
+  writePicture(file, modules);
   return file;
-}
-
-/** What a terminal would show: two rows of modules a line. */
-function drawn(lines: readonly string[], darkIsDrawn: boolean): boolean[][] {
-  return lines.flatMap((line) => {
-    const cells = [...line];
-    const half = (blocks: string): boolean[] => cells.map((cell) => blocks.includes(cell) === darkIsDrawn);
-    return [half("█▀"), half("█▄")];
-  });
 }
 
 test("on a terminal: black on white, decoded to the very secret", async () => {
@@ -65,7 +50,7 @@ test("on a terminal: black on white, decoded to the very secret", async () => {
   const texts = lines.map((line) => line.slice(before.length, -after.length));
   expect(texts.join("")).toMatch(/^[ █▀▄]+$/);
   expect(texts[0]?.length).toBeLessThan(80);
-  expect(decoded(picture(drawn(texts, true)))).toBe(uri);
+  expect(decoded(picture(drawnModules(texts, true)))).toBe(uri);
   expect(shown).not.toContain(uri);
 });
 
@@ -74,7 +59,7 @@ test("with $NO_COLOR: light blocks for a dark background", async () => {
     env: { ...process.env, NO_COLOR: "1" },
   });
   expect(shown).toMatch(/^[ █▀▄\n]+$/);
-  expect(decoded(picture(drawn(shown.trimEnd().split("\n"), false)))).toBe(uri);
+  expect(decoded(picture(drawnModules(shown.trimEnd().split("\n"), false)))).toBe(uri);
 });
 
 test("a PNG of mode 0600, which is not written over", () => {

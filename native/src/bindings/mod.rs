@@ -16,6 +16,7 @@ mod os;
 #[cfg(target_os = "linux")]
 mod os_linux;
 mod proof;
+mod qr;
 #[cfg(target_os = "linux")]
 mod relay;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,5 @@
 //! The secret as a QR code, for a phone to scan (row B5). The picture is the secret in another form, so it is drawn here and
-//! written to a descriptor: it never becomes a JavaScript value.
+//! written to a descriptor: it never becomes a JavaScript value. Other texts, such as a WireGuard configuration, are drawn likewise.
 
 mod picture;
 
@@ -42,12 +42,20 @@ impl Form {
 ///
 /// Errors: `EINVAL` for a secret that no URI stands for or that is too long for a QR code (some 2,900 bytes), those of write(2).
 pub fn write(secret: &Secret, form: Form, fd: RawFd) -> Result<()> {
-    let modules = modules_of(&uri_of(secret)?)?;
+    draw(&modules_of(&uri_of(secret)?, "the secret")?, form, fd)
+}
+
+/// The same with a text as it is, such as a WireGuard configuration. Errors: as [`write`].
+pub fn write_text(text: &str, form: Form, fd: RawFd) -> Result<()> {
+    draw(&modules_of(text.as_bytes(), "the text")?, form, fd)
+}
+
+fn draw(modules: &Modules, form: Form, fd: RawFd) -> Result<()> {
     let drawn = match form {
-        Form::Terminal => picture::half_blocks(&modules, true),
-        Form::Plain => picture::half_blocks(&modules, false),
-        Form::Svg => picture::svg(&modules),
-        Form::Png => picture::png(&modules),
+        Form::Terminal => picture::half_blocks(modules, true),
+        Form::Plain => picture::half_blocks(modules, false),
+        Form::Svg => picture::svg(modules),
+        Form::Png => picture::png(modules),
     };
     write_all(fd, &drawn, "the QR code")
 }
@@ -88,14 +96,15 @@ fn uri_of(secret: &Secret) -> Result<Zeroizing<Vec<u8>>> {
     ))
 }
 
-fn modules_of(uri: &[u8]) -> Result<Modules> {
+/// `object` names what is drawn.
+fn modules_of(bytes: &[u8], object: &str) -> Result<Modules> {
     // The lowest level: a screen has no scratches, and fewer modules are easier to scan.
-    let code = QrCode::with_error_correction_level(uri, EcLevel::L).map_err(|error| {
+    let code = QrCode::with_error_correction_level(bytes, EcLevel::L).map_err(|error| {
         let reason = match error {
             QrError::DataTooLong => "it is too long for a QR code".to_owned(),
             other => other.to_string(),
         };
-        Error::new("EINVAL", "draw", "the secret", reason)
+        Error::new("EINVAL", "draw", object, reason)
     })?;
     let width = code.width();
     let dark = code.into_colors().into_iter().map(|color| color == Color::Dark).collect();
@@ -122,9 +131,9 @@ mod tests {
 
     #[test]
     fn too_long_a_secret_is_refused() {
-        let longest = modules_of(&[b'x'; 2953]).unwrap();
+        let longest = modules_of(&[b'x'; 2953], "the secret").unwrap();
         assert_eq!(longest.width, 177);
-        let error = modules_of(&[b'x'; 2954]).err().unwrap();
+        let error = modules_of(&[b'x'; 2954], "the secret").err().unwrap();
         assert_eq!(error.to_string(), "EINVAL: cannot draw the secret: it is too long for a QR code");
     }
 

@@ -36,7 +36,7 @@ function addAdd(parent: Command, terminal: Terminal): void {
     const { publicKey: given } = command.opts<{ publicKey?: string }>();
     const ownKey = given === undefined ? null : publicKeyOf(given);
     const choice = readClientChoice(command);
-    const paper = readClientPaper(command);
+    const paper = readClientPaper(command, terminal);
     await withGateway(location, async ({ rpc, answer, keys, gatewayKey }) => {
       const chosen = chooseFor(answer.gateway, choice);
       const pair = ownKey === null ? keys.newKeyPair() : { privateKey: null, publicKey: ownKey };
@@ -44,7 +44,7 @@ function addAdd(parent: Command, terminal: Terminal): void {
       try {
         const added = await rpc.call("clients.add", { name, public_key: pair.publicKey });
         const text = configurationOf(added, answer, chosen, { ...choice, presharedKey, ...pair });
-        showConfiguration(text, added, chosen, paper, terminal);
+        showConfiguration(text, added, chosen, paper, keys.writeTextQr, terminal);
       } catch (error) {
         // Another of that name or key is why it was refused.
         const isOther = answer.clients.some(
@@ -85,14 +85,14 @@ function addShow(parent: Command, terminal: Terminal): void {
   addClientPaper(command).action(async (name: string) => {
     const location = readLocation(command, terminal);
     const choice = readClientChoice(command);
-    const paper = readClientPaper(command);
+    const paper = readClientPaper(command, terminal);
     await withGateway(location, async ({ rpc: _, answer, keys, gatewayKey }) => {
       const client = answer.clients.find((known) => known.name === name);
       if (client === undefined) throw unknownClient(`there is no client ${JSON.stringify(name)}`);
       const chosen = chooseFor(answer.gateway, choice);
       const presharedKey = keys.presharedKeyFor(gatewayKey, client.public_key);
       const text = configurationOf(client, answer, chosen, { ...choice, presharedKey, privateKey: null });
-      showConfiguration(text, client, chosen, paper, terminal);
+      showConfiguration(text, client, chosen, paper, keys.writeTextQr, terminal);
     });
   });
   addLocation(command);

@@ -1,9 +1,8 @@
-import { closeSync, openSync, rmSync } from "node:fs";
 import type { Command } from "commander";
 import { addOptions, readOptions } from "../../config/flags.ts";
 import { type OptionTable, type SecretOptions, secretOptions } from "../../config/options.ts";
 import { messageOf, WgmeshError } from "../../core/errors.ts";
-import { isColourless } from "../../core/terminalKind.ts";
+import { drawnForm, intoNewFile, pictureForm, STDOUT } from "../picture.ts";
 import type { Terminal } from "../terminal.ts";
 
 type QrOptions = Omit<SecretOptions, "allowWeakSecret">;
@@ -12,10 +11,6 @@ const options: OptionTable<QrOptions> = {
   secretFile: secretOptions.secretFile,
   secret: secretOptions.secret,
 };
-
-const STDOUT = 1;
-/** Whoever sees the picture has the secret. */
-const MODE = 0o600;
 
 /** `wgmesh qr`: the secret as a picture that a phone scans (row B5). The addon draws and writes it: row B4. */
 export function addQr(program: Command, terminal: Terminal): void {
@@ -26,7 +21,7 @@ export function addQr(program: Command, terminal: Terminal): void {
     .option("--force", "draw it also where standard output is no terminal")
     .action(async () => {
       const { output, force } = command.opts<{ output?: string; force?: true }>();
-      const form = output === undefined ? null : pictureForm(output);
+      const form = output === undefined ? null : checkedForm(output);
       if (form === null && terminal.columns === null && force !== true) {
         throw new WgmeshError("ERR_USAGE", "standard output is no terminal, and the picture is the secret", {
           hint: "write it to a file with --output FILE.png, or say --force",
@@ -43,36 +38,15 @@ export function addQr(program: Command, terminal: Terminal): void {
         intoNewFile(output, (fd) => draw(fd, form));
         return terminal.out(`${output}: whoever sees it has the secret\n`);
       }
-      draw(STDOUT, isColourless(terminal.env) ? "plain" : "terminal");
+      draw(STDOUT, drawnForm(terminal));
     });
   addOptions(command, options);
 }
 
-function pictureForm(output: string): "svg" | "png" {
-  const [, form] = /\.(svg|png)$/i.exec(output) ?? [];
-  if (form !== undefined) return form.toLowerCase() as "svg" | "png";
+function checkedForm(output: string): "svg" | "png" {
+  const form = pictureForm(output);
+  if (form !== null) return form;
   throw new WgmeshError("ERR_USAGE", `--output: ${JSON.stringify(output)} ends neither in .svg nor in .png`);
-}
-
-/** All of it, or no file. */
-function intoNewFile(path: string, write: (fd: number) => void): void {
-  let fd: number;
-  try {
-    fd = openSync(path, "wx", MODE);
-  } catch (cause) {
-    throw new WgmeshError("ERR_USAGE", `--output: cannot make ${path}: ${messageOf(cause)}`, {
-      cause,
-      hint: "name a file that is not there yet, in a folder that you can write",
-    });
-  }
-  try {
-    write(fd);
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function drawn(draw: () => void): void {
