@@ -1,10 +1,9 @@
 /** How long an operator waits for what a node that knows a thousand peers says of them. */
 import { execFile } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
-import path from "node:path";
+import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { KNOWN_PEERS, leaveKnownPeers } from "./harness/knownPeers.ts";
 import { clientProgram } from "./harness/node.ts";
 import { until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
@@ -12,25 +11,10 @@ import { useLab } from "./harness/useLab.ts";
 const lab = useLab();
 const alice = lab.addNode("alice", { flags: ["--log-level", "info"] });
 
-const PEERS = 1_000;
 /** A person does not notice less. It is counted in work: the waits are those of a busy machine. */
 const LIMIT_MS = 250;
 /** A machine on which Node.js alone takes more than a quarter of that may take this many times as long as it. */
 const OF_NODE_ALONE = 4;
-
-/** What a run leaves that knew them all just now. */
-function cache(meshIp: string): string {
-  const subnet = meshIp.split(".").slice(0, 2).join(".");
-  const seconds = Math.floor(Date.now() / 1000);
-  const peers = Array.from({ length: PEERS }, (_, index) => ({
-    wg_pubkey: randomBytes(32).toString("base64"),
-    hostname: `host-${index}`,
-    mesh_ip: `${subnet}.${100 + (index >> 8)}.${index & 255}`,
-    endpoint: `192.0.2.${100 + (index % 100)}:${20_000 + index}`,
-    last_seen: seconds,
-  }));
-  return JSON.stringify({ peers, updated_at: seconds });
-}
 
 const reportsItsWork =
   'process.on("exit", () => { const { user, system } = process.cpuUsage(); process.stderr.write(String((user + system) / 1000)); })';
@@ -71,16 +55,16 @@ async function answerMs(method: string): Promise<number> {
 test("status and peers list are there within a quarter of a second with 1,000 peers known", async () => {
   const { mesh_ip } = await alice.startAndWait();
   await alice.stop();
-  writeFileSync(path.join(alice.stateDir, "wg0-peers.json"), cache(mesh_ip), { mode: 0o600 });
+  leaveKnownPeers(alice, mesh_ip);
   await alice.startAndWait();
   await until("it knows them", 30_000, async () => {
     const { total } = await alice.rpc<{ total: number }>("peers.count");
-    return total === PEERS;
+    return total === KNOWN_PEERS;
   });
   const aloneMs = await leastMs(async () => (await nodeProcess("-e", "0")).ms);
   const limitMs = Math.max(LIMIT_MS, OF_NODE_ALONE * aloneMs);
   for (const { words, method, told } of [
-    { words: ["status"], method: "daemon.status", told: `${PEERS} known` },
+    { words: ["status"], method: "daemon.status", told: `${KNOWN_PEERS} known` },
     { words: ["peers", "list"], method: "peers.list", told: "host-999 " },
   ]) {
     expect((await client(words)).stdout).toContain(told);

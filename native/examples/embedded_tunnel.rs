@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use wgmesh_native::wireguard::embedded::EmbeddedDevice;
 
     let name = std::env::args().nth(1).ok_or("usage: embedded_tunnel <interface>")?;
-    let mut device = EmbeddedDevice::open(&InterfaceName::parse(&name)?, 0)?;
+    let mut device = EmbeddedDevice::open(&InterfaceName::parse(&name)?, 0, None)?;
     device.on_event(Arc::new(|event| println!("{event:?}")));
     device.up()?;
     println!("ready");

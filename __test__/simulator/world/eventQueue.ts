@@ -2,6 +2,7 @@
  * The one clock of a simulated world: events at whole milliseconds, in the order of time and then of arrival. Nothing here waits in
  * real time, and between two instants every promise that can settle has settled.
  */
+import { DueTimes } from "../../../src/core/dueTimes.ts";
 
 interface Entry {
   /** Null once it was cancelled or has run. */
@@ -13,8 +14,8 @@ const MAX_AT_ONCE = 1_000_000;
 
 export class EventQueue {
   #nowMs = 0;
-  /** Instants with entries, a heap; each has its list in `#slots`. */
-  readonly #instants: number[] = [];
+  /** Instants with entries; each has its list in `#slots`. */
+  readonly #instants = new DueTimes<number>();
   readonly #slots = new Map<number, Entry[]>();
   /** Told each time an instant is over. */
   onInstant: () => void = () => {};
@@ -33,7 +34,7 @@ export class EventQueue {
     if (slot !== undefined) slot.push(entry);
     else {
       this.#slots.set(atMs, [entry]);
-      this.#push(atMs);
+      this.#instants.set(atMs, atMs);
     }
     return () => {
       entry.callback = null;
@@ -45,9 +46,9 @@ export class EventQueue {
     const untilMs = this.#nowMs + byMs;
     await settle();
     for (;;) {
-      const [next] = this.#instants;
-      if (next === undefined || next > untilMs) break;
-      this.#pop();
+      const next = this.#instants.nextAtMs();
+      if (next === null || next > untilMs) break;
+      this.#instants.delete(next);
       this.#nowMs = next;
       await this.#run(next);
       this.onInstant();
@@ -73,35 +74,6 @@ export class EventQueue {
       if (ran) await settle();
     }
     this.#slots.delete(atMs);
-  }
-
-  #push(atMs: number): void {
-    const heap = this.#instants;
-    let index = heap.push(atMs) - 1;
-    while (index > 0) {
-      const parent = (index - 1) >> 1;
-      const above = heap[parent] as number;
-      if (above <= atMs) break;
-      heap[index] = above;
-      index = parent;
-    }
-    heap[index] = atMs;
-  }
-
-  #pop(): void {
-    const heap = this.#instants;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let index = 0;
-    for (;;) {
-      let child = 2 * index + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && (heap[child + 1] as number) < (heap[child] as number)) child += 1;
-      if ((heap[child] as number) >= last) break;
-      heap[index] = heap[child] as number;
-      index = child;
-    }
-    heap[index] = last;
   }
 }
 

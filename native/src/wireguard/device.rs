@@ -80,6 +80,22 @@ pub struct PeerSettings {
     pub keepalive_seconds: Option<u16>,
 }
 
+impl PeerSettings {
+    /// Makes the peer when it is not there, and else changes nothing of it.
+    pub fn new(public_key: PublicKey) -> Self {
+        Self {
+            public_key,
+            reset: false,
+            update_only: false,
+            preshared_key: None,
+            endpoint: None,
+            allowed_ips: None,
+            add_allowed_ips: Vec::new(),
+            keepalive_seconds: None,
+        }
+    }
+}
+
 /// A peer that could not be changed, and why. The others of the batch were.
 #[derive(Debug, Clone)]
 pub struct PeerFailure {

@@ -200,16 +200,8 @@ mod tests {
     }
 
     fn set(key: u8, replace: Option<&[&str]>, add: &[&str]) -> PeerSettings {
-        PeerSettings {
-            public_key: PublicKey([key; 32]),
-            reset: false,
-            update_only: false,
-            preshared_key: None,
-            endpoint: None,
-            allowed_ips: replace.map(ips),
-            add_allowed_ips: ips(add),
-            keepalive_seconds: None,
-        }
+        let (allowed_ips, add_allowed_ips) = (replace.map(ips), ips(add));
+        PeerSettings { allowed_ips, add_allowed_ips, ..PeerSettings::new(PublicKey([key; 32])) }
     }
 
     fn present(key: u8, allowed: &[&str]) -> Present {

@@ -51,16 +51,8 @@ mod tests {
     use crate::wireguard::device::PeerSettings;
 
     fn set(peer: u8, key: Option<u8>, reset: bool) -> PeerChange {
-        PeerChange::Set(PeerSettings {
-            public_key: PublicKey([peer; 32]),
-            reset,
-            update_only: false,
-            preshared_key: key.map(|byte| PresharedKey([byte; 32])),
-            endpoint: None,
-            allowed_ips: None,
-            add_allowed_ips: Vec::new(),
-            keepalive_seconds: None,
-        })
+        let preshared_key = key.map(|byte| PresharedKey([byte; 32]));
+        PeerChange::Set(PeerSettings { reset, preshared_key, ..PeerSettings::new(PublicKey([peer; 32])) })
     }
 
     fn has(peer: u8, key: u8) -> PeerState {

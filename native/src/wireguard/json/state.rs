@@ -116,16 +116,7 @@ mod tests {
     }
 
     fn settings() -> PeerSettings {
-        PeerSettings {
-            public_key: PublicKey([1; 32]),
-            reset: false,
-            update_only: false,
-            preshared_key: None,
-            endpoint: None,
-            allowed_ips: None,
-            add_allowed_ips: Vec::new(),
-            keepalive_seconds: None,
-        }
+        PeerSettings::new(PublicKey([1; 32]))
     }
 
     #[test]

@@ -196,16 +196,8 @@ mod tests {
             address: std::net::Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into(),
             prefix: 32,
         };
-        PeerSettings {
-            public_key: PublicKey([key; 32]),
-            reset: false,
-            update_only: false,
-            preshared_key: None,
-            endpoint: None,
-            allowed_ips: Some((0..ips).map(network).collect()),
-            add_allowed_ips: Vec::new(),
-            keepalive_seconds: None,
-        }
+        let allowed_ips = Some((0..ips).map(network).collect());
+        PeerSettings { allowed_ips, ..PeerSettings::new(PublicKey([key; 32])) }
     }
 
     fn refusal() -> NetlinkError {

@@ -84,7 +84,7 @@ impl Node {
         PeerSettings {
             endpoint: Some(other.address),
             allowed_ips: Some(vec![host(other.inner)]),
-            ..bare(other.public_key())
+            ..PeerSettings::new(other.public_key())
         }
     }
 
@@ -146,19 +146,6 @@ impl Node {
     fn state_of(&self, other: &Node) -> PeerState {
         let key = other.public_key();
         self.engine.peers().into_iter().map(|(state, _)| state).find(|s| s.public_key == key).expect("a peer")
-    }
-}
-
-fn bare(public_key: PublicKey) -> PeerSettings {
-    PeerSettings {
-        public_key,
-        reset: false,
-        update_only: false,
-        preshared_key: None,
-        endpoint: None,
-        allowed_ips: None,
-        add_allowed_ips: Vec::new(),
-        keepalive_seconds: None,
     }
 }
 

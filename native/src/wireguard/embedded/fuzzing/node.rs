@@ -151,7 +151,11 @@ impl Node {
     pub(super) fn as_peer(&self) -> PeerSettings {
         let networks = [false, true]
             .map(|ipv6| AllowedIp { address: self.inner(ipv6), prefix: if ipv6 { 128 } else { 32 } });
-        PeerSettings { endpoint: Some(self.address), allowed_ips: Some(networks.into()), ..bare(self.key) }
+        PeerSettings {
+            endpoint: Some(self.address),
+            allowed_ips: Some(networks.into()),
+            ..PeerSettings::new(self.key)
+        }
     }
 
     pub(super) fn apply(&self, settings: PeerSettings) -> Effects {
@@ -200,19 +204,6 @@ impl Node {
         let sound = self.has(from) && other.has(to) && (20..=arriving.len()).contains(&claimed);
         arriving.truncate(claimed);
         sound.then_some(arriving)
-    }
-}
-
-pub(super) fn bare(public_key: PublicKey) -> PeerSettings {
-    PeerSettings {
-        public_key,
-        reset: false,
-        update_only: false,
-        preshared_key: None,
-        endpoint: None,
-        allowed_ips: None,
-        add_allowed_ips: Vec::new(),
-        keepalive_seconds: None,
     }
 }
 

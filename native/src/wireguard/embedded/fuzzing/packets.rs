@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::hostile::address;
 use super::network::Network;
-use super::node::{bare, claim};
+use super::node::claim;
 use crate::fuzzing::input::Input;
 use crate::identity::keys::PresharedKey;
 use crate::wireguard::device::{PeerChange, PeerSettings};
@@ -172,7 +172,7 @@ impl Network {
 
     fn change(&mut self, who: usize, input: &mut Input<'_>) {
         let other = &self.nodes[1 - who];
-        let settings = bare(other.key);
+        let settings = PeerSettings::new(other.key);
         match input.byte() % 6 {
             0 => self.set(who, PeerSettings { keepalive_seconds: Some(input.u16()), ..settings }),
             1 => {

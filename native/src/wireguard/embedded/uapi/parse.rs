@@ -73,16 +73,7 @@ impl SetRequest {
 
 impl PeerRequest {
     fn new(public_key: PublicKey) -> Self {
-        let settings = PeerSettings {
-            public_key,
-            reset: false,
-            update_only: false,
-            preshared_key: None,
-            endpoint: None,
-            allowed_ips: None,
-            add_allowed_ips: Vec::new(),
-            keepalive_seconds: None,
-        };
+        let settings = PeerSettings::new(public_key);
         Self { remove: false, settings, remove_allowed_ips: Vec::new() }
     }
 

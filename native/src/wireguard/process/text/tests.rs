@@ -9,16 +9,7 @@ fn network(text: &str) -> AllowedIp {
 }
 
 fn settings() -> PeerSettings {
-    PeerSettings {
-        public_key: PublicKey([1; 32]),
-        reset: false,
-        update_only: false,
-        preshared_key: None,
-        endpoint: None,
-        allowed_ips: None,
-        add_allowed_ips: vec![],
-        keepalive_seconds: None,
-    }
+    PeerSettings::new(PublicKey([1; 32]))
 }
 
 #[test]

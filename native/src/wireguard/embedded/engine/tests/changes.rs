@@ -65,7 +65,7 @@ fn preshared_keys_must_agree() {
         let mut nodes = strangers();
         for (i, byte) in [(0, ours), (1, theirs)] {
             let key = nodes[1 - i].public_key();
-            nodes[i].apply(PeerSettings { preshared_key: psk(byte), ..bare(key) });
+            nodes[i].apply(PeerSettings { preshared_key: psk(byte), ..PeerSettings::new(key) });
             assert_eq!(nodes[i].state_of(&nodes[1 - i]).has_preshared_key(), byte != 0);
         }
         let effects = nodes[0].ping(&nodes[1], b"x");
@@ -79,8 +79,8 @@ fn a_bad_peer_fails_alone() {
     let nodes = [Node::new(1), Node::new(2)];
     let third = Node::new(3);
     let unusable: Vec<PeerSettings> = vec![
-        bare(nodes[0].public_key()),
-        bare(PublicKey([0; 32])),
+        PeerSettings::new(nodes[0].public_key()),
+        PeerSettings::new(PublicKey([0; 32])),
         PeerSettings { endpoint: Some("192.0.2.1:0".parse().expect("address")), ..Node::peer(&third) },
         PeerSettings { endpoint: Some("[::]:1".parse().expect("address")), ..Node::peer(&third) },
         PeerSettings {
@@ -102,7 +102,9 @@ fn a_bad_peer_fails_alone() {
 fn another_private_key_ends_sessions_and_the_peer_of_that_key() {
     let mut nodes = friends();
     let new_key = PrivateKey::generate().expect("random");
-    nodes[0].engine.apply(vec![PeerChange::Set(bare(new_key.public_key()))], &mut Effects::default());
+    nodes[0]
+        .engine
+        .apply(vec![PeerChange::Set(PeerSettings::new(new_key.public_key()))], &mut Effects::default());
     nodes[0].engine.set_private_key(&new_key, &mut Effects::default());
     assert_eq!(nodes[0].engine.keys(), [nodes[1].public_key()]);
     assert_eq!(kinds(&nodes[0].ping(&nodes[1], b"anew")), [INITIATION]);

@@ -175,22 +175,26 @@ fn a_new_preshared_key_counts_from_the_next_session_on() {
     let mut nodes = friends();
     for i in [0, 1] {
         let key = nodes[1 - i].public_key();
-        nodes[i].apply(PeerSettings { preshared_key: Some(PresharedKey([9; 32])), ..bare(key) });
+        nodes[i].apply(PeerSettings { preshared_key: Some(PresharedKey([9; 32])), ..PeerSettings::new(key) });
     }
     let effects = nodes[0].ping(&nodes[1], b"old session");
     assert_eq!(kinds(&effects), [DATA]);
     run(&mut nodes, effects);
     // Only one side has it when the time comes: no new session, and the old one carries on.
-    nodes[1]
-        .apply(PeerSettings { preshared_key: Some(PresharedKey([0; 32])), ..bare(nodes[0].public_key()) });
+    nodes[1].apply(PeerSettings {
+        preshared_key: Some(PresharedKey([0; 32])),
+        ..PeerSettings::new(nodes[0].public_key())
+    });
     nodes.iter().for_each(|node| node.world.advance(Duration::from_secs(120)));
     let effects = nodes[0].ping(&nodes[1], b"still");
     assert_eq!(kinds(&effects), [INITIATION, DATA]);
     run(&mut nodes, effects);
     assert_eq!((nodes[0].handshakes(), nodes[1].delivered.len()), (1, 2));
     // Both again: the next attempt makes one.
-    nodes[1]
-        .apply(PeerSettings { preshared_key: Some(PresharedKey([9; 32])), ..bare(nodes[0].public_key()) });
+    nodes[1].apply(PeerSettings {
+        preshared_key: Some(PresharedKey([9; 32])),
+        ..PeerSettings::new(nodes[0].public_key())
+    });
     nodes.iter().for_each(|node| node.world.advance(Duration::from_millis(5400)));
     let effects = nodes[0].tick();
     assert_eq!(kinds(&effects), [INITIATION]);

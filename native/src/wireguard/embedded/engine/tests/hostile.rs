@@ -14,7 +14,7 @@ fn a_peer_may_only_send_from_its_own_networks() {
     assert_eq!(nodes[1].delivered.len(), 0);
     // Allowed from now on.
     let wider = AllowedIp { address: Ipv4Addr::new(10, 0, 0, 0).into(), prefix: 24 };
-    nodes[1].apply(PeerSettings { add_allowed_ips: vec![wider], ..bare(nodes[0].public_key()) });
+    nodes[1].apply(PeerSettings { add_allowed_ips: vec![wider], ..PeerSettings::new(nodes[0].public_key()) });
     let effects = nodes[0].packet(&forged);
     run(&mut nodes, effects);
     assert_eq!(nodes[1].delivered, [forged]);
@@ -49,7 +49,7 @@ fn initiations<'a>(attacker: &'a Node, target: &'a Node) -> impl Iterator<Item =
         // A new address for the target begins a new handshake, but not any number at once.
         attacker.world.advance(Duration::from_millis(50));
         let endpoint = Some((Ipv4Addr::new(203, 0, 113, 1), port).into());
-        let effects = attacker.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
+        let effects = attacker.apply(PeerSettings { endpoint, ..PeerSettings::new(target.public_key()) });
         effects.datagrams[0].bytes.clone()
     })
 }
@@ -98,11 +98,11 @@ fn a_flood_with_forged_sources_demands_cookies_of_all_and_a_cookie_lets_in() {
     assert_eq!(kinds(&honest.receive(target.address, &reply.datagrams[0].bytes)), NOTHING);
     // The next attempt, here provoked by another address, carries the cookie.
     let endpoint = Some("192.0.2.1:4".parse().expect("address"));
-    let second = honest.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
+    let second = honest.apply(PeerSettings { endpoint, ..PeerSettings::new(target.public_key()) });
     assert_eq!(kinds(&target.receive(honest.address, &second.datagrams[0].bytes)), [RESPONSE]);
     // It is bound to the address.
     let endpoint = Some("192.0.2.1:5".parse().expect("address"));
-    let third = honest.apply(PeerSettings { endpoint, ..bare(target.public_key()) });
+    let third = honest.apply(PeerSettings { endpoint, ..PeerSettings::new(target.public_key()) });
     let elsewhere = "198.51.100.3:9".parse().expect("address");
     assert_eq!(kinds(&target.receive(elsewhere, &third.datagrams[0].bytes)), [COOKIE]);
 }
@@ -196,7 +196,7 @@ fn an_initiation_is_taken_once_and_an_older_one_never() {
     let endpoint = |port| PeerSettings {
         endpoint: Some((Ipv4Addr::new(192, 0, 2, 2), port).into()),
         keepalive_seconds: Some(25),
-        ..bare(nodes[1].public_key())
+        ..PeerSettings::new(nodes[1].public_key())
     };
     let [older, newer] = [1, 2].map(|port| nodes[0].apply(endpoint(port)).datagrams.remove(0).bytes);
     assert_eq!(kinds(&nodes[1].receive(from, &newer)), [RESPONSE]);
@@ -214,11 +214,11 @@ fn a_peer_gets_at_most_fifty_answers_a_second() {
     nodes[1].apply(Node::peer(&nodes[0]));
     nodes[0].apply(Node::peer(&nodes[1]));
     let from = nodes[0].address;
-    nodes[0].apply(PeerSettings { keepalive_seconds: Some(25), ..bare(nodes[1].public_key()) });
+    nodes[0].apply(PeerSettings { keepalive_seconds: Some(25), ..PeerSettings::new(nodes[1].public_key()) });
     let mut answers = 0;
     for n in 0..200u16 {
         let endpoint = Some((Ipv4Addr::new(192, 0, 2, 2), n + 1).into());
-        let effects = nodes[0].apply(PeerSettings { endpoint, ..bare(nodes[1].public_key()) });
+        let effects = nodes[0].apply(PeerSettings { endpoint, ..PeerSettings::new(nodes[1].public_key()) });
         // Ten seconds' worth of stamps within one second.
         nodes.iter().for_each(|node| node.world.advance(Duration::from_millis(5)));
         let bytes = effects.datagrams.last().expect("an initiation").bytes.clone();

@@ -46,7 +46,7 @@ impl Reference {
             endpoint: Some(self.address),
             allowed_ips: Some(vec![host(self.inner)]),
             preshared_key: preshared.map(PresharedKey),
-            ..bare(self.public_key)
+            ..PeerSettings::new(self.public_key)
         }
     }
 

@@ -34,7 +34,7 @@ fn both_sides_tell_of_the_session_and_count_its_bytes() {
 #[test]
 fn keepalive_begins_a_handshake_at_once_without_traffic() {
     let mut nodes = strangers();
-    let on = PeerSettings { keepalive_seconds: Some(25), ..bare(nodes[1].public_key()) };
+    let on = PeerSettings { keepalive_seconds: Some(25), ..PeerSettings::new(nodes[1].public_key()) };
     let effects = nodes[0].apply(on.clone());
     assert_eq!(kinds(&effects), [INITIATION]);
     run(&mut nodes, effects);
@@ -42,8 +42,8 @@ fn keepalive_begins_a_handshake_at_once_without_traffic() {
     // The same again is no news.
     assert_eq!(kinds(&nodes[0].apply(on)), NOTHING);
     // With a session, turning it on sends an empty message.
-    nodes[0].apply(PeerSettings { keepalive_seconds: Some(0), ..bare(nodes[1].public_key()) });
-    let again = PeerSettings { keepalive_seconds: Some(5), ..bare(nodes[1].public_key()) };
+    nodes[0].apply(PeerSettings { keepalive_seconds: Some(0), ..PeerSettings::new(nodes[1].public_key()) });
+    let again = PeerSettings { keepalive_seconds: Some(5), ..PeerSettings::new(nodes[1].public_key()) };
     assert_eq!(kinds(&nodes[0].apply(again)), [DATA]);
 }
 
@@ -57,11 +57,13 @@ fn an_endpoint_that_keepalive_waited_for_begins_a_handshake_at_once() {
     assert_eq!(kinds(&nodes[0].ping(&nodes[1], b"lost")), NOTHING);
     nodes[0].world.advance(Duration::from_secs(60));
     assert_eq!(kinds(&nodes[0].tick()), NOTHING);
-    let endpoint = PeerSettings { endpoint: Some(nodes[1].address), ..bare(nodes[1].public_key()) };
+    let endpoint =
+        PeerSettings { endpoint: Some(nodes[1].address), ..PeerSettings::new(nodes[1].public_key()) };
     assert_eq!(kinds(&nodes[0].apply(endpoint)), [INITIATION]);
     // Another address, before an answer came: tried at once as well.
     let moved: SocketAddr = "192.0.2.77:1000".parse().expect("address");
-    let effects = nodes[0].apply(PeerSettings { endpoint: Some(moved), ..bare(nodes[1].public_key()) });
+    let effects =
+        nodes[0].apply(PeerSettings { endpoint: Some(moved), ..PeerSettings::new(nodes[1].public_key()) });
     assert_eq!(kinds(&effects), [INITIATION]);
     assert_eq!(effects.datagrams[0].to.address, moved);
 }
@@ -164,7 +166,7 @@ fn what_is_left_in_a_bridge_is_taken_and_not_followed() {
         nodes[1].state_of(&nodes[0]).endpoint
     };
     let set = |nodes: &[Node; 2], to| {
-        nodes[1].apply(PeerSettings { endpoint: Some(to), ..bare(nodes[0].public_key()) });
+        nodes[1].apply(PeerSettings { endpoint: Some(to), ..PeerSettings::new(nodes[0].public_key()) });
     };
     set(&nodes, bridge);
     assert_eq!(arrives(&mut nodes, bridge), Some(bridge));

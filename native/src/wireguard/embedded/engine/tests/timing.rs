@@ -70,13 +70,15 @@ fn an_initiation_is_repeated_and_given_up() {
 #[test]
 fn a_persistent_keepalive_never_gives_up_and_keeps_its_interval() {
     let nodes = strangers();
-    nodes[0].apply(PeerSettings { keepalive_seconds: Some(25), ..bare(nodes[1].public_key()) });
+    nodes[0].apply(PeerSettings { keepalive_seconds: Some(25), ..PeerSettings::new(nodes[1].public_key()) });
     let sent = nodes[0].pass(Duration::from_secs(1200));
     let attempts = kinds_of(&sent).len();
     assert!((170..=230).contains(&attempts), "{attempts} attempts in 20 minutes");
     let nodes = calm();
-    let keepalive =
-        |seconds| PeerSettings { keepalive_seconds: Some(seconds), ..bare(nodes[1].public_key()) };
+    let keepalive = |seconds| PeerSettings {
+        keepalive_seconds: Some(seconds),
+        ..PeerSettings::new(nodes[1].public_key())
+    };
     nodes[0].apply(keepalive(25));
     let sent = nodes[0].pass(Duration::from_secs(80));
     assert_eq!(sent.iter().map(|(at, _)| at.as_secs()).collect::<Vec<_>>(), [25, 50, 75]);
@@ -322,11 +324,11 @@ fn a_thousand_peers_are_connected_within_a_tick_or_two() {
     let mut effects = Effects::default();
     // One by one, as the UAPI socket does it.
     for other in &others {
-        other.apply(PeerSettings { endpoint: Some(hub.address), ..bare(hub.public_key()) });
+        other.apply(PeerSettings { endpoint: Some(hub.address), ..PeerSettings::new(hub.public_key()) });
         let settings = PeerSettings {
             endpoint: Some(other.address),
             keepalive_seconds: Some(25),
-            ..bare(other.public_key())
+            ..PeerSettings::new(other.public_key())
         };
         assert!(hub.engine.apply(vec![PeerChange::Set(settings)], &mut effects).is_empty());
     }
