@@ -6,11 +6,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     use std::sync::Arc;
 
     use wgmesh_native::link::name::InterfaceName;
+    use wgmesh_native::os::underlay::Underlay;
     use wgmesh_native::wireguard::device::Device;
     use wgmesh_native::wireguard::embedded::EmbeddedDevice;
 
     let name = std::env::args().nth(1).ok_or("usage: embedded_tunnel <interface>")?;
-    let mut device = EmbeddedDevice::open(&InterfaceName::parse(&name)?, 0, None)?;
+    let mut device = EmbeddedDevice::open(&InterfaceName::parse(&name)?, 0, None, Underlay::ANY)?;
     device.on_event(Arc::new(|event| println!("{event:?}")));
     device.up()?;
     println!("ready");

@@ -11,7 +11,8 @@ function deviceFace(device, { PresharedKey }) {
 
   define(device, "open", (kind, name, mtu = 0, options = {}) => {
     const operation = `open ${name}`;
-    const { threads, ...rest } = checkedOptions(operation, options, ["program", "childRecord", "threads"]);
+    const known = ["program", "childRecord", "addresses", "threads"];
+    const { threads, ...rest } = checkedOptions(operation, options, known);
     const number = { threads: unsigned(operation, "threads", threads) };
     return open(kind, name, unsigned(operation, "mtu", mtu), { ...rest, ...number });
   });

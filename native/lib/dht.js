@@ -10,13 +10,15 @@ function dhtFace(node) {
   const closed = new WeakSet();
 
   define(node, "open", (options) => {
-    const known = ["address", "port", "bootstrap", "server", "requestTimeoutMs"];
+    const known = ["address", "port", "fwmark", "bootstrap", "server", "requestTimeoutMs"];
     const given = checkedOptions("open the DHT", options, known);
-    const { address = "0.0.0.0", port = 0, bootstrap = [], server = false, requestTimeoutMs = 1000 } = given;
+    const { address = "0.0.0.0", port = 0, fwmark = 0, bootstrap = [] } = given;
+    const { server = false, requestTimeoutMs = 1000 } = given;
     const number = (name, value) => unsigned("open the DHT", name, value);
     return open({
       address,
       port: number("port", port),
+      fwmark: number("fwmark", fwmark),
       bootstrap,
       server,
       requestTimeoutMs: number("requestTimeoutMs", requestTimeoutMs),

@@ -10,6 +10,7 @@ const serverOptions = [
   ["maxSessions", 256, 1, 4096],
   ["idleSeconds", 120, 1, 86_400],
 ];
+const serverMembers = [...serverOptions.map(([name]) => name), "addresses"];
 const sessionLimits = [
   ["bytesPerSecond", 0, 0, 0xffff_ffff],
   ["packetsPerSecond", 0, 0, 0xffff_ffff],
@@ -40,7 +41,11 @@ function relayFace({ RelayServer, Bridge, Birthday }) {
   if (Bridge.prototype?.repoint === undefined) return { RelayServer, Bridge, Birthday };
   const openServer = RelayServer.open;
   const { addSession, setLimits } = RelayServer.prototype;
-  define(RelayServer, "open", (options) => openServer(...numbers("open a relay", serverOptions, options)));
+  define(RelayServer, "open", (options) => {
+    const { addresses = [], ...rest } = checkedOptions("open a relay", options, serverMembers);
+    const [port, fwmark, ...limits] = numbers("open a relay", serverOptions, rest);
+    return openServer(port, fwmark, addresses, ...limits);
+  });
   define(RelayServer.prototype, "addSession", function (first, second, limits) {
     const rates = numbers("add a relay session", sessionLimits, limits);
     return Reflect.apply(addSession, this, [first, second, ...rates]);
@@ -53,10 +58,11 @@ function relayFace({ RelayServer, Bridge, Birthday }) {
   const { counters, onDatagram } = Bridge.prototype;
   define(Bridge, "open", (options) => {
     const operation = "open a bridge";
-    const known = ["wireguardPort", "remote", "token", "fwmark"];
-    const { wireguardPort, remote, token, fwmark = 0 } = checkedOptions(operation, options, known);
-    const number = (name, value) => unsigned(operation, name, value);
-    return openBridge(number("wireguardPort", wireguardPort), remote, token, number("fwmark", fwmark));
+    const known = ["wireguardPort", "remote", "token", "fwmark", "addresses"];
+    const given = checkedOptions(operation, options, known);
+    const { wireguardPort, remote, token, fwmark = 0, addresses = [] } = given;
+    const port = unsigned(operation, "wireguardPort", wireguardPort);
+    return openBridge(port, remote, token, unsigned(operation, "fwmark", fwmark), addresses);
   });
   define(Bridge.prototype, "counters", function () {
     const counted = Reflect.apply(counters, this, []);
@@ -71,14 +77,14 @@ function relayFace({ RelayServer, Bridge, Birthday }) {
   const { becomeBridge } = Birthday.prototype;
   define(Bridge, "birthday", (options, callback) => {
     const operation = "open sockets";
-    const known = ["remote", "data", "sockets", "packetsPerSecond", "fwmark"];
+    const known = ["remote", "data", "sockets", "packetsPerSecond", "fwmark", "addresses"];
     const given = checkedOptions(operation, options, known);
-    const { remote, data, sockets, packetsPerSecond = 500, fwmark = 0 } = given;
+    const { remote, data, sockets, packetsPerSecond = 500, fwmark = 0, addresses = [] } = given;
     const number = (name, value) => unsigned(operation, name, value);
     if (packetsPerSecond < 1 || packetsPerSecond > 1000) {
       throw coded("EINVAL", `cannot ${operation}: packetsPerSecond ${packetsPerSecond} is not in 1..1000`);
     }
-    const rest = [number("sockets", sockets), packetsPerSecond, number("fwmark", fwmark)];
+    const rest = [number("sockets", sockets), packetsPerSecond, number("fwmark", fwmark), addresses];
     return openBirthday(remote, data, ...rest, callbackOf(operation, callback));
   });
   delete Birthday.open;

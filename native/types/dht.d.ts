@@ -4,6 +4,8 @@ export interface DhtOptions {
   address?: string;
   /** UDP port; any free one when it is 0 or left out. */
   port?: number;
+  /** Mark of the packets sent (SO_MARK), 32 bits; 0, the default, is none. Linux. */
+  fwmark?: number;
   /**
    * Nodes to ask first, as `a.b.c.d:port`, at most 100; names are not looked up. A few are enough, since all are asked as long as fewer
    * others are known. Without any, the node waits to be asked: it is the first of a network of its own.

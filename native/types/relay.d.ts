@@ -4,6 +4,8 @@ export interface RelayServerOptions {
   port?: number;
   /** Mark of the packets sent (SO_MARK), 32 bits. 0, the default, is none; setting one needs CAP_NET_ADMIN. */
   fwmark?: number;
+  /** Addresses of this host, at most one of each family, to bind to; left out or empty, all of them. */
+  addresses?: readonly string[];
   /** Bytes a second that are forwarded, of all sessions together, frame headers included; 12,500,000 when left out. */
   bytesPerSecond?: number;
   /** Packets a second, counted alike; 20,000 when left out. */
@@ -113,6 +115,8 @@ export interface BridgeOptions {
   token?: Uint8Array;
   /** Mark of the packets sent (SO_MARK), 32 bits; 0, the default, is none. */
   fwmark?: number;
+  /** Addresses of this host, at most one of each family, to bind to; left out or empty, all of them. */
+  addresses?: readonly string[];
 }
 
 /** Counts of a bridge; bytes are those of WireGuard's packets, without frames. */
@@ -145,6 +149,8 @@ export interface BirthdayOptions {
   packetsPerSecond?: number;
   /** Mark of the packets sent (SO_MARK), 32 bits; 0, the default, is none. */
   fwmark?: number;
+  /** Addresses of this host, at most one of each family, to bind to; left out or empty, all of them. */
+  addresses?: readonly string[];
 }
 
 /** What {@link Birthday.become} takes. */

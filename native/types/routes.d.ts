@@ -62,11 +62,13 @@ export function routeList(linkName?: string): Route[];
 /**
  * Looks up the way that packets to an IP address take, through the host's policy rules; nothing is sent. Linux, macOS. About 0.1 ms.
  *
+ * @param fwmark - The firewall mark of the packets; {@link UNDERLAY_MARK} when left out. macOS has none.
+ *
  * @returns Null when there is none: unreachable, prohibited, a blackhole, or the host is without that family.
  *
  * Errors: `EINVAL` for what is no address.
  */
-export function routeGet(destination: string): RouteLookup | null;
+export function routeGet(destination: string, fwmark?: number): RouteLookup | null;
 
 /**
  * Adds a unicast route out of the link to the main table; host bits of the destination are cleared. No error when the very same one

@@ -51,9 +51,11 @@ export function defaultRouteList(linkName: string, table: number): DefaultRoute[
 
 /**
  * Gives all Internet sockets that the process has now a firewall mark, 0 for none; those of libraries too. Returns how many had another.
+ *
+ * @param port - Only UDP sockets that are bound to this port.
  * Linux with CAP_NET_ADMIN. Errors: `EPERM`.
  */
-export function markOwnSockets(fwmark: number): number;
+export function markOwnSockets(fwmark: number, port?: number): number;
 
 /**
  * Has packets from `sources` that leave by other links than the interface do so with this host's address (masquerading), those to `except`

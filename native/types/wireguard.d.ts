@@ -8,8 +8,8 @@ import type { NodeIdentity } from "./mesh.js";
  */
 export type BackendKind = "kernel" | "embedded" | "wireguard-go";
 
-/** What only `wireguard-go` needs. */
-export interface WireGuardGoOptions {
+/** What not every backend needs. */
+export interface WireGuardOpenOptions {
   /**
    * The program, an absolute path. Left out, it is looked up in `$PATH` and the usual folders, and taken only when nobody but root
    * and this process's user can have put it there.
@@ -20,10 +20,11 @@ export interface WireGuardGoOptions {
    * when the system could not tie the two together; {@link endLeftoverChild} ends it then.
    */
   childRecord?: string;
-}
-
-/** What {@link WireGuardDevice.open} takes besides name and MTU. */
-export interface WireGuardOpenOptions extends WireGuardGoOptions {
+  /**
+   * Addresses of this host, at most one of each family, that `embedded` listens on and sends from; without one of a family it does not
+   * speak that family. Left out or empty: all of them. The others always listen on every address.
+   */
+  addresses?: readonly string[];
   /**
    * How many threads work at once, 1..64: in `embedded` for each direction (left out: as many as there are cores, four at most), in
    * `wireguard-go` in all (`$GOMAXPROCS`). The kernel's WireGuard uses the cores it finds.

@@ -6,6 +6,7 @@ import { WgmeshError } from "../core/errors.ts";
 import { type IpAddress, parseIp } from "../core/types.ts";
 import { type OptionTable, value } from "./optionRow.ts";
 import type { ValueParser } from "./shape.ts";
+import { type UnderlayOptions, underlayOptions } from "./underlayOptions.ts";
 import * as values from "./values.ts";
 
 /** Where a node can be reached, as its operator knows. */
@@ -15,7 +16,7 @@ export interface AdvertisedEndpoint {
   readonly port: number | null;
 }
 
-export interface NetworkOptions {
+export interface NetworkOptions extends UnderlayOptions {
   /** Seconds between WireGuard's keepalives; 0 turns them off. */
   readonly keepaliveSeconds: number;
   /** How often the interface is looked at when nothing happens. */
@@ -42,6 +43,7 @@ const DEFAULT_KEEPALIVE_SECONDS = 25;
 const DEFAULT_RECONCILE_SECONDS = 5;
 
 export const networkOptions: OptionTable<NetworkOptions> = {
+  ...underlayOptions,
   keepaliveSeconds: {
     flag: "--keepalive",
     group: "Interface",

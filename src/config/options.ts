@@ -16,6 +16,7 @@ import { logContradictions, type ProcessOptions, processOptions } from "./proces
 import { type RelayOptions, relayOptions } from "./relayOptions.ts";
 import { type RouteOptions, routeOptions } from "./routeOptions.ts";
 import { type RpcOptions, rpcContradictions, rpcOptions } from "./rpcOptions.ts";
+import { underlayContradictions } from "./underlayOptions.ts";
 import type { StaticPeer } from "./values.ts";
 import * as values from "./values.ts";
 
@@ -339,7 +340,11 @@ export const daemonOptions: OptionTable<DaemonOptions> = {
 
 /** Values that do not go together. `place` names where the value of a key stands. */
 export function contradictions(options: DaemonOptions, place: (key: string) => string): Problem[] {
-  const problems = [...rpcContradictions(options, place), ...logContradictions(options, place)];
+  const problems = [
+    ...rpcContradictions(options, place),
+    ...logContradictions(options, place),
+    ...underlayContradictions(options, place),
+  ];
   const complain = (message: string, hint: string): void =>
     void problems.push({ code: "ERR_USAGE", message, hint });
   if (options.ipv6 && options.mtu !== null && options.mtu < 1280) {

@@ -108,6 +108,7 @@ export const errorTable = {
     "choose another --iface; wgmesh never touches links it did not make",
   ),
   ERR_NO_PORT: kind(ExitCode.system, "free a UDP port, or choose another --listen-port"),
+  ERR_LISTEN_ADDRESS: kind(ExitCode.system, "name an address of this machine with --listen-address"),
   ERR_CONTROL_PORT: kind(
     ExitCode.system,
     "end the program that uses the port; it is derived from the secret and cannot move",

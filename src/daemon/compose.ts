@@ -49,6 +49,7 @@ import { MovingDiscovery } from "./rotation/movingDiscovery.ts";
 import { Rotation } from "./rotation/rotation.ts";
 import { managedBy } from "./serviceManager.ts";
 import { Signals } from "./signals.ts";
+import { systemWithMark } from "./underlayMark.ts";
 
 /** How a node is started. */
 export interface Start {
@@ -115,6 +116,7 @@ export function compose(
 
   let keys: NodeIdentity | null = null;
   const discovery = new MovingDiscovery((of, part) => discoveryOf(options, of, part), meshes.current);
+  const underlay = { fwmark: options.fwmark, addresses: options.listenAddresses };
   const rotation = new Rotation({ files: rotationFiles, meshes, discovery, beginning });
   const parts: NodeParts = {
     options,
@@ -141,7 +143,7 @@ export function compose(
       nodeLog.level = level;
     },
     setLogLimits: output.setLimits,
-    system: hostSystem,
+    system: systemWithMark(hostSystem, options.fwmark),
     signals,
     mesh,
     addresses: meshes.addresses,
@@ -152,8 +154,8 @@ export function compose(
       keys = loadNodeIdentity(stateFilePath(options));
       return identityOf(keys);
     },
-    openRelayPlane: relayPlane,
-    openManySockets: manySockets,
+    openRelayPlane: (wireguardPort, backend) => relayPlane(underlay, wireguardPort, backend),
+    openManySockets: (wireguardPort) => manySockets(underlay, wireguardPort),
     openBackend: async () => {
       if (keys === null) throw new TypeError("the interface is opened before the identity is known");
       return openBackend({
@@ -162,6 +164,7 @@ export function compose(
         mtu: options.mtu ?? 0,
         keys: presharedKeys(keys, meshes),
         log,
+        underlay,
         wireguardGo: options.wireguardGo,
         childRecord: childRecordPath(options),
         threads: options.threads,

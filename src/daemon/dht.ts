@@ -13,6 +13,7 @@ import { resolveByDns } from "../discovery/dnsResolver.ts";
 import type { MeshSecret } from "../identity/derivation.ts";
 import { hostSystem } from "./hostSystem.ts";
 import { dhtNode } from "./os.ts";
+import { systemWithMark } from "./underlayMark.ts";
 
 /** Stands for the Internet in a look-up of routes: a root name server, whose address stays. Nothing is sent there. */
 const INTERNET = "198.41.0.4";
@@ -23,32 +24,35 @@ const MAX_NODES_BYTES = 64 * 1024;
 
 /** @param networkId hex; part of the file's name. */
 export function dhtOptions(options: DaemonOptions, secret: MeshSecret, networkId: string): DhtOptions {
+  const system = systemWithMark(hostSystem, options.fwmark);
   return {
-    open: openEngine,
+    open: engineWith(options),
     port: options.dhtPort,
     infoHash: (hour) => secret.infohash(hour),
     bootstrap: options.dhtBootstrap.length > 0 ? options.dhtBootstrap : PUBLIC_BOOTSTRAP,
     resolve: (name, signal) => resolveByDns(name, { families: [4], signal }),
-    hasRoute: (hosts) =>
-      (hosts.length > 0 ? hosts : [INTERNET]).some((host) => hostSystem.pathTo(host) !== null),
+    hasRoute: (hosts) => (hosts.length > 0 ? hosts : [INTERNET]).some((host) => system.pathTo(host) !== null),
     nodes: nodesFile(dhtNodesPath(options, networkId)),
   };
 }
 
-const openEngine: DhtOpener = ({ port, bootstrap, requestTimeoutMs }) => {
-  const literals = bootstrap.map((node) => `${node.host}:${node.port}`);
-  const node = dhtNode({ port, bootstrap: literals, requestTimeoutMs });
-  return {
-    lookup: (infoHash, onPeers) => node.lookup(infoHash, (peers) => onPeers(endpoints(peers))),
-    announce: (infoHash, announced) => node.announce(infoHash, announced),
-    nodes: () => node.nodes(),
-    status: async () => {
-      const { nodes, publicAddress } = await node.status();
-      return { nodes, publicAddress: publicAddress === null ? null : parseEndpoint(publicAddress) };
-    },
-    close: () => node.close(),
+const engineWith =
+  ({ fwmark, listenAddresses }: DaemonOptions): DhtOpener =>
+  ({ port, bootstrap, requestTimeoutMs }) => {
+    const literals = bootstrap.map((node) => `${node.host}:${node.port}`);
+    const address = listenAddresses.find((one) => !one.includes(":")) ?? "0.0.0.0";
+    const node = dhtNode({ address, port, fwmark, bootstrap: literals, requestTimeoutMs });
+    return {
+      lookup: (infoHash, onPeers) => node.lookup(infoHash, (peers) => onPeers(endpoints(peers))),
+      announce: (infoHash, announced) => node.announce(infoHash, announced),
+      nodes: () => node.nodes(),
+      status: async () => {
+        const { nodes, publicAddress } = await node.status();
+        return { nodes, publicAddress: publicAddress === null ? null : parseEndpoint(publicAddress) };
+      },
+      close: () => node.close(),
+    };
   };
-};
 
 function endpoints(texts: readonly string[]): Endpoint[] {
   return texts.map(parseEndpoint).filter((endpoint) => endpoint !== null);

@@ -1,13 +1,16 @@
 /** The discovery of one mesh, as the options ask for it. */
 import type { DaemonOptions } from "../config/options.ts";
 import { registryPlace } from "../config/registry.ts";
+import { listenOn } from "../discovery/listenSockets.ts";
 import { MeshDiscovery } from "../discovery/meshDiscovery.ts";
+import { bindNodeUdpWith } from "../discovery/nodeUdp.ts";
 import { issueTitle } from "../discovery/registry/issueBody.ts";
 import type { RegistrySetting } from "../discovery/registry/registry.ts";
 import { DEFAULT_STUN_SERVERS, type StunServer } from "../discovery/stun/servers.ts";
 import type { MeshIdentity } from "../identity/meshIdentity.ts";
 import { dhtOptions } from "./dht.ts";
 import { spreading } from "./spreading.ts";
+import { marking } from "./underlayMark.ts";
 
 /** LAN multicast of every mesh (PROTOCOL.md section 2). */
 const MULTICAST_PORT = 51830;
@@ -40,6 +43,8 @@ export function discoveryOf(
     gossip: options.gossip,
     spreading: spreading(options.privacy, mesh.gossipPort),
     ...(whole && options.registry ? { registry: registrySetting(mesh.rendezvousId) } : {}),
+    bind: listenOn(options.listenAddresses, bindNodeUdpWith(marking(options.fwmark))),
+    listenAddresses: options.listenAddresses,
     noIpv6: !options.ipv6,
     advertised: options.advertiseEndpoint,
     noPunching: !whole || !options.punching,
@@ -47,7 +52,7 @@ export function discoveryOf(
     stunServers: whole ? stunServersOf(options) : [],
     ...(options.discoveryInterfaces.length === 0 ? {} : { discoveryInterfaces: options.discoveryInterfaces }),
     excludeInterfaces: options.excludedInterfaces,
-    ...(options.dht
+    ...(options.dht && hasIpv4(options)
       ? { dht: dhtOptions(whole ? options : { ...options, dhtPort: 0 }, secret, mesh.networkId) }
       : {}),
   });
@@ -55,6 +60,11 @@ export function discoveryOf(
 
 function registrySetting(rendezvousId: string): RegistrySetting {
   return { access: registryPlace(process.env), title: issueTitle(rendezvousId), fetch };
+}
+
+/** The DHT is IPv4 alone. */
+function hasIpv4({ listenAddresses }: DaemonOptions): boolean {
+  return listenAddresses.length === 0 || listenAddresses.some((address) => !address.includes(":"));
 }
 
 function stunServersOf({ stun, stunServers }: DaemonOptions): readonly StunServer[] {

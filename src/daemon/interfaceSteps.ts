@@ -11,6 +11,7 @@ import type { AddressDerivation } from "../peers/addresses.ts";
 import { nonceOf } from "../peers/derivedAddresses.ts";
 import { ReplaceableBackend } from "../wireguard/replaceableBackend.ts";
 import type { Handover } from "./handover.ts";
+import { requireListenAddresses } from "./listenAddress.ts";
 import { chooseMeshAddresses, interfaceCidr, type MeshAddressChoice } from "./meshAddresses.ts";
 import type { Identity, NodeParts } from "./parts.ts";
 import { configurePort, tryPort } from "./ports.ts";
@@ -123,6 +124,8 @@ export class InterfaceSteps {
 
   async #open(): Promise<void> {
     const { backend } = this;
+    // Later a link may be without it for a moment.
+    if (this.#port === null) requireListenAddresses(this.#parts.options, this.#parts.system.host);
     await backend.open(() => this.#parts.openBackend());
     const { name, interfaceName, interfaceIndex, adopted } = backend;
     this.#parts.log.info({ backend: name, interfaceName, interfaceIndex, adopted }, "interface opened");

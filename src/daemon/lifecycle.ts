@@ -210,7 +210,7 @@ class Lifecycle {
           onMended: (found) => events.emit("interface.mended", { data: { found } }),
           exitPeer: routing.exitPeer,
           keeps: () => routing.keeps(self.snapshot),
-          forward: () => routing.ensure(self.snapshot, () => underlay.addresses(), made.addresses()),
+          forward: () => routing.ensure(self.snapshot, () => underlay.hostAddresses(), made.addresses()),
           interface: this.#interfaceOptions(made, self),
           settings: this.#parts.reconcile ?? reconcileSettings(options),
           keptOut: (publicKey) => health.isOut(publicKey),
@@ -304,6 +304,7 @@ class Lifecycle {
     const underlay = new HostUnderlay({
       host: system.host,
       interfaceName: options.interfaceName,
+      listenAddresses: options.listenAddresses,
       meshNetworks: this.#meshNetworks,
     });
     underlay.open();

@@ -61,8 +61,13 @@ export function routeList(linkName?: string): native.Route[] {
 }
 
 /** The way packets to an IP address take, and their MTU; null when there is none. Nothing is sent. */
-export function routeGet(destination: string): native.RouteLookup | null {
-  return translated(() => native.routeGet(destination));
+export function routeGet(destination: string, fwmark?: number): native.RouteLookup | null {
+  return translated(() => native.routeGet(destination, fwmark));
+}
+
+/** SO_MARK of this process's UDP sockets on the port. */
+export function markSockets(fwmark: number, port: number): void {
+  translated(() => native.markOwnSockets(fwmark, port));
 }
 
 /** A unicast route of ours out of the link; ERR_SYSTEM with cause EEXIST when another's stands there. */

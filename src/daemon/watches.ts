@@ -9,6 +9,7 @@ import { SilenceWatch } from "../mesh/silenceWatch.ts";
 import type { HostUnderlay } from "../mesh/underlay.ts";
 import type { PathTable } from "../peers/paths.ts";
 import type { Backend } from "../wireguard/backend.ts";
+import { tellListenAddresses } from "./listenAddress.ts";
 import type { NodeParts } from "./parts.ts";
 import type { Supervisor } from "./supervisor.ts";
 
@@ -29,7 +30,7 @@ export interface SilenceListener {
 }
 
 export function startWatches(
-  { clock, log, machine, options, system }: NodeParts,
+  { clock, log, machine, options, system, troubles }: NodeParts,
   { backend, paths, reconciler, underlay }: WatchedNode,
   discovery: Discovery | null,
   supervisor: Supervisor,
@@ -43,6 +44,9 @@ export function startWatches(
   });
   supervisor.start("sleep-watch", "restart", (signal) => sleep.run(signal));
   supervisor.start("machine-watch", "restart", (signal) => machine.run(signal));
+  const listening = { options, host: system.host, troubles };
+  tellListenAddresses(listening, backend);
+  underlay.onChange(() => tellListenAddresses(listening, backend));
   const silence = new SilenceWatch({
     clock,
     read: async () => (await backend.read()).peers,

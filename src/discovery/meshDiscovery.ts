@@ -13,6 +13,7 @@ import { GoodbyeJudge } from "./goodbyeJudge.ts";
 import { Gossip } from "./gossip.ts";
 import { Inbound } from "./inbound.ts";
 import { Lan } from "./lan.ts";
+import { withMeshSockets } from "./listenSockets.ts";
 import { LostPeers } from "./lostPeers.ts";
 import type { MeshDiscoveryOptions } from "./meshDiscoveryOptions.ts";
 import { bindNodeUdp } from "./nodeUdp.ts";
@@ -63,10 +64,9 @@ export class MeshDiscovery implements Discovery {
   }
 
   async start(context: DiscoveryContext): Promise<void> {
-    const { scope, self } = context;
+    const { log, scope, self } = context;
     const options = this.#options;
-    const bind = options.bind ?? bindNodeUdp;
-    const { log } = context;
+    const bind = withMeshSockets(options.listenAddresses ?? [], options.bind ?? bindNodeUdp, context);
     const counters = new Counters(context.metrics);
     this.#counters = counters;
     const namesNobody = options.spreading?.isPrivate ?? false;

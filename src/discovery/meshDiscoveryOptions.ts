@@ -2,7 +2,7 @@
  * What the discovery layer is told when it is made.
  */
 
-import type { PublicKey } from "../core/types.ts";
+import type { IpAddress, PublicKey } from "../core/types.ts";
 import type { DhtOptions } from "./dht/options.ts";
 import type { AdvertisedEndpoint } from "./ownAddressRules.ts";
 import type { RegistrySetting } from "./registry/registry.ts";
@@ -29,6 +29,8 @@ export interface MeshDiscoveryOptions {
   /** Announcements by stem and fluff; absent in a node that neither makes nor passes on any. */
   readonly spreading?: Spreading;
   readonly noIpv6: boolean;
+  /** The only addresses sockets are bound to, at most one of each family; empty or absent for all. */
+  readonly listenAddresses?: readonly IpAddress[];
   readonly noPunching: boolean;
   /** Nodes that may introduce us to others; empty or absent for any that proves itself. */
   readonly introducerKeys?: readonly PublicKey[];

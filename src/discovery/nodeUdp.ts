@@ -1,11 +1,22 @@
 import { createSocket } from "node:dgram";
-import type { UdpBinding, UdpHandlers, UdpSocket } from "./udpSocket.ts";
+import type { UdpBinding, UdpHandlers, UdpSocket, UdpSocketFactory } from "./udpSocket.ts";
 
 /** A burst of announcements must fit while the event loop is busy elsewhere (weak point 35); the kernel may cap it. */
 const RECEIVE_BUFFER_BYTES = 1 << 20;
 
+/** Told the port of a socket before anything is sent from it; what it throws, binding rejects with. */
+export type OnBound = (port: number) => void;
+
 /** Binds a socket of the operating system. */
-export function bindNodeUdp(binding: UdpBinding, handlers: UdpHandlers): Promise<UdpSocket> {
+export const bindNodeUdp: UdpSocketFactory = (binding, handlers) => bindTelling(binding, handlers);
+
+/** The same, telling of each socket first. */
+export const bindNodeUdpWith =
+  (onBound: OnBound | undefined): UdpSocketFactory =>
+  (binding, handlers) =>
+    bindTelling(binding, handlers, onBound);
+
+function bindTelling(binding: UdpBinding, handlers: UdpHandlers, onBound?: OnBound): Promise<UdpSocket> {
   return new Promise((resolve, reject) => {
     const socket = createSocket({
       type: binding.family,
@@ -27,6 +38,13 @@ export function bindNodeUdp(binding: UdpBinding, handlers: UdpHandlers): Promise
     socket.once("error", onBindError);
     socket.bind({ address: binding.address, port: binding.port }, () => {
       socket.off("error", onBindError);
+      try {
+        onBound?.(socket.address().port);
+      } catch (error) {
+        close();
+        reject(error);
+        return;
+      }
       socket.on("error", handlers.error);
       socket.on("message", (data, source) => handlers.datagram(data, source));
       growReceiveBuffer(() => socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES));

@@ -132,7 +132,7 @@ export class InterfaceSync {
     const found: string[] = [];
     if (device.publicKey !== publicKey) found.push("private key");
     if (device.listenPort !== wireguardPort) found.push(`listen port ${device.listenPort}`);
-    if (device.fwmark !== 0) found.push(`fwmark 0x${device.fwmark.toString(16)}`);
+    if (device.fwmark !== backend.fwmark) found.push(`fwmark ${markText(device.fwmark)}`);
     if (found.length > 0 && failures.isPaused(PORT)) return [];
     try {
       if (found.length > 0) backend.configure(wireguardPort);
@@ -281,3 +281,6 @@ export class InterfaceSync {
     }
   }
 }
+
+/** As `wg show` has it. */
+const markText = (mark: number): string => (mark === 0 ? "off" : `0x${mark.toString(16)}`);

@@ -2,7 +2,7 @@
  * The host's own network: where discovery may speak, and what is never an endpoint.
  */
 import { ipKind } from "../core/ipKind.ts";
-import { type Cidr, parseCidr, parseIp } from "../core/types.ts";
+import { type Cidr, type IpAddress, parseCidr, parseIp } from "../core/types.ts";
 import { NetworkSet } from "./networkSet.ts";
 
 /** A link of the host, as the addon tells it. */
@@ -43,6 +43,8 @@ export interface UnderlayOptions {
   readonly host: HostNetwork;
   /** Our own interface: never underlay. */
   readonly interfaceName: string;
+  /** The only addresses this node is reached at, at most one of each family; empty or absent for all. */
+  readonly listenAddresses?: readonly IpAddress[];
   /** The networks of the mesh addresses, at the start. */
   readonly meshNetworks: readonly Cidr[];
 }
@@ -93,7 +95,9 @@ export class HostUnderlay {
       .map(({ name, index }) => ({
         name,
         index,
-        ipv4: addresses.filter((a) => a.linkName === name && !a.address.includes(":")).map((a) => a.address),
+        ipv4: addresses
+          .filter((a) => a.linkName === name && !a.address.includes(":") && this.#isOurs(a.address))
+          .map((a) => a.address),
       }))
       .filter((link) => link.ipv4.length > 0);
   }
@@ -103,6 +107,11 @@ export class HostUnderlay {
    * another tunnel, be it that of a second mesh on this host, would end with it.
    */
   addresses(): { linkName: string; address: string }[] {
+    return this.hostAddresses().filter(({ address }) => this.#isOurs(address));
+  }
+
+  /** The same, whether this node listens there or not. */
+  hostAddresses(): { linkName: string; address: string }[] {
     const usable = new Set(
       this.#options.host
         .links()
@@ -177,6 +186,12 @@ export class HostUnderlay {
 
   #tell(event: UnderlayEvent): void {
     for (const listener of this.#listeners) listener(event);
+  }
+
+  #isOurs(address: string): boolean {
+    const { listenAddresses = [] } = this.#options;
+    const ip = parseIp(address);
+    return listenAddresses.length === 0 || (ip !== null && listenAddresses.includes(ip));
   }
 
   #isSuitable(link: HostLink): boolean {

@@ -85,10 +85,12 @@ export interface Backend {
    * listen port, and is there before one is bound.
    */
   readonly wireguardPort: WireguardPort | null;
+  /** The mark that what WireGuard sends is to have, 0 for none. */
+  readonly fwmark: number;
   /** The port bound now, 0 when none. */
   listenPort(): number;
   reset(): Promise<void>;
-  /** Sets key and port, and no firewall mark; throws a WgmeshError ERR_NO_PORT with cause code EADDRINUSE when the port is taken. */
+  /** Sets key, port and {@link fwmark}; throws a WgmeshError ERR_NO_PORT with cause code EADDRINUSE when the port is taken. */
   configure(listenPort: number): void;
   up(): void;
   apply(changes: readonly PeerChange[]): Promise<PeerFailure[]>;

@@ -5,6 +5,7 @@ import { Bridge } from "@wgmesh/native";
 import { type Endpoint, endpointText } from "../core/types.ts";
 import { bridgeEndpoint } from "./bridgeEndpoint.ts";
 import { translated } from "./nativeErrors.ts";
+import type { UnderlaySockets } from "./underlaySockets.ts";
 
 interface Wish {
   readonly to: Endpoint;
@@ -15,14 +16,18 @@ interface Wish {
 }
 
 /** Null where the addon has none: it needs Linux. `wireguardPort` tells where WireGuard listens when a socket is kept. */
-export function manySockets(wireguardPort: () => number) {
+export function manySockets(underlay: UnderlaySockets, wireguardPort: () => number) {
   if (process.platform !== "linux") return null;
-  return (wish: Wish) => translated(() => open(wish, wireguardPort));
+  return (wish: Wish) => translated(() => open(wish, wireguardPort, underlay));
 }
 
-function open({ to, data, sockets, packetsPerSecond, onDatagram }: Wish, wireguardPort: () => number) {
+function open(
+  { to, data, sockets, packetsPerSecond, onDatagram }: Wish,
+  wireguardPort: () => number,
+  underlay: UnderlaySockets,
+) {
   const birthday = Bridge.birthday(
-    { remote: endpointText(to), data, sockets, packetsPerSecond },
+    { remote: endpointText(to), data, sockets, packetsPerSecond, ...underlay },
     ({ socket, data: received, host, port }) => onDatagram(socket, received, { host, port }),
   );
   return {

@@ -43,6 +43,7 @@ export class MemoryBackend implements Backend {
   /** Peers whose changes are refused, with the reason. */
   readonly refuse = new Map<PublicKey, string>();
   isUp = false;
+  fwmark = 0;
   /** Null while open. */
   closed: { readonly removed: boolean } | null = null;
 
@@ -80,7 +81,7 @@ export class MemoryBackend implements Backend {
     }
     this.#listenPort = listenPort;
     this.#publicKey = this.#options.publicKey;
-    this.#fwmark = 0;
+    this.#fwmark = this.fwmark;
   }
 
   up(): void {

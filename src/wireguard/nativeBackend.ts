@@ -46,15 +46,17 @@ export class NativeBackend implements Backend {
   readonly interfaceName: InterfaceName;
   readonly interfaceIndex: number;
   readonly adopted: boolean;
+  readonly fwmark: number;
   readonly wireguardPort: WireguardPort | null = null;
   /** Why there is no {@link wireguardPort}, or null. */
   readonly wireguardPortError: WgmeshError | null = null;
   readonly #device: WireGuardDevice;
   readonly #keys: Keys;
 
-  constructor(device: WireGuardDevice, keys: Keys) {
+  constructor(device: WireGuardDevice, keys: Keys, fwmark = 0) {
     this.#device = device;
     this.#keys = keys;
+    this.fwmark = fwmark;
     this.name = device.kind;
     // The addon took the name under the same rule.
     this.interfaceName = device.name as InterfaceName;
@@ -77,7 +79,8 @@ export class NativeBackend implements Backend {
   }
 
   configure(listenPort: number): void {
-    translated(() => this.#device.configure({ identity: this.#keys.identity, listenPort }));
+    const { fwmark } = this;
+    translated(() => this.#device.configure({ identity: this.#keys.identity, listenPort, fwmark }));
   }
 
   up(): void {

@@ -5,6 +5,7 @@ import { Bridge, RelayServer } from "@wgmesh/native";
 import { type Endpoint, endpointText } from "../core/types.ts";
 import { bridgeEndpoint } from "./bridgeEndpoint.ts";
 import { translated } from "./nativeErrors.ts";
+import type { UnderlaySockets } from "./underlaySockets.ts";
 
 /** More than discovery/relay/allocations.ts ever asks for. */
 const MAX_SESSIONS = 512;
@@ -28,17 +29,21 @@ interface ServerWish extends Limits {
  * Null where the addon has none: it needs Linux. `wireguardPort` tells where WireGuard listens when a bridge is opened. Only the embedded
  * engine does not follow what is left in a bridge (native/src/wireguard/embedded/tunnel.rs).
  */
-export function relayPlane(wireguardPort: () => number, backend: string) {
+export function relayPlane(underlay: UnderlaySockets, wireguardPort: () => number, backend: string) {
   if (process.platform !== "linux") return null;
   return {
     empties: backend === "embedded",
-    openBridge: (wish: BridgeWish) => translated(() => openBridge(wish, wireguardPort())),
-    openServer: (wish: ServerWish) => translated(() => openServer(wish)),
+    openBridge: (wish: BridgeWish) => translated(() => openBridge(wish, wireguardPort(), underlay)),
+    openServer: (wish: ServerWish) => translated(() => openServer(wish, underlay)),
   };
 }
 
-function openBridge({ relay, token, onDatagram }: BridgeWish, wireguardPort: number) {
-  const bridge = Bridge.open({ wireguardPort, remote: endpointText(relay), token });
+function openBridge(
+  { relay, token, onDatagram }: BridgeWish,
+  wireguardPort: number,
+  underlay: UnderlaySockets,
+) {
+  const bridge = Bridge.open({ wireguardPort, remote: endpointText(relay), token, ...underlay });
   bridge.setDelivery(false);
   bridge.onDatagram(onDatagram);
   return {
@@ -52,9 +57,9 @@ function openBridge({ relay, token, onDatagram }: BridgeWish, wireguardPort: num
   };
 }
 
-function openServer({ port, ...limits }: ServerWish) {
+function openServer({ port, ...limits }: ServerWish, underlay: UnderlaySockets) {
   const { limitBytesPerSecond: bytesPerSecond } = limits;
-  const server = RelayServer.open({ port, bytesPerSecond, maxSessions: MAX_SESSIONS });
+  const server = RelayServer.open({ port, bytesPerSecond, maxSessions: MAX_SESSIONS, ...underlay });
   let { pairBytesPerSecond } = limits;
   const numbers = new Map<string, number>();
   return {

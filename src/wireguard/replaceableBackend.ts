@@ -40,6 +40,10 @@ export class ReplaceableBackend implements Backend {
     return this.#latest().adopted;
   }
 
+  get fwmark(): number {
+    return this.#latest().fwmark;
+  }
+
   /** One and the same for all interfaces; null while that of the present one, or of the last, cannot be used. */
   get wireguardPort(): WireguardPort | null {
     return this.#last?.wireguardPort == null ? null : this.#wireguardPort;

@@ -8,6 +8,7 @@ import type { InterfaceName } from "../core/types.ts";
 import type { Backend } from "./backend.ts";
 import { type Keys, NativeBackend } from "./nativeBackend.ts";
 import { fromNative, nativeCode } from "./nativeErrors.ts";
+import type { UnderlaySockets } from "./underlaySockets.ts";
 
 export type BackendChoice = "auto" | BackendKind;
 
@@ -20,6 +21,8 @@ export interface BackendRequest {
   readonly log: Log;
   /** The program `wireguard-go`; null looks it up. */
   readonly wireguardGo: string | null;
+  /** What sockets of WireGuard are bound to, and the mark of what they send. */
+  readonly underlay: UnderlaySockets;
   /** Where a child process is written down while it runs. */
   readonly childRecord: string;
   /** That move packets at once, outside of the kernel; null leaves it to the backend. */
@@ -73,9 +76,10 @@ export function openBackend(
 }
 
 function openNative(kind: BackendKind, request: BackendRequest): WireGuardDevice {
-  const { interfaceName, mtu, wireguardGo, childRecord, threads } = request;
+  const { interfaceName, mtu, wireguardGo, childRecord, threads, underlay } = request;
+  const { addresses } = underlay;
   const options = {
-    childRecord,
+    ...{ childRecord, addresses },
     ...(threads === null ? {} : { threads }),
     ...(wireguardGo === null ? {} : { program: wireguardGo }),
   };
@@ -126,7 +130,7 @@ function noticeMissingPort({ name, wireguardPortError: error }: NativeBackend, l
 
 function openOne(request: BackendRequest, kind: BackendKind, reason: string, open: OpenDevice): Backend {
   try {
-    const backend = new NativeBackend(open(kind, request), request.keys);
+    const backend = new NativeBackend(open(kind, request), request.keys, request.underlay.fwmark);
     request.log.info({ backend: kind, reason }, "backend selected");
     noticeMissingPort(backend, request.log);
     return backend;

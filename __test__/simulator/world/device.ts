@@ -61,6 +61,7 @@ export class SimDevice implements Backend {
   readonly interfaceName = "wg0" as InterfaceName;
   readonly interfaceIndex = 7;
   readonly adopted = false;
+  readonly fwmark = 0;
   readonly wireguardPort: WireguardPort;
   readonly peers = new Map<PublicKey, DevicePeer>();
   readonly options: DeviceOptions;

@@ -32,7 +32,13 @@ describe("options of wgmeshd", () => {
       stunServers: [],
       punching: true,
       introducer: false,
-      ...{ keepaliveSeconds: 25, reconcileSeconds: 5, advertiseEndpoint: null },
+      ...{
+        keepaliveSeconds: 25,
+        reconcileSeconds: 5,
+        advertiseEndpoint: null,
+        fwmark: 0,
+        listenAddresses: [],
+      },
       privacy: false,
       relay: true,
       relayPort: null,
@@ -109,6 +115,10 @@ describe("options of wgmeshd", () => {
       ...["--stun-server", "stun.example, 203.0.113.1:7", "--stun-server", "[fd00::3]"],
       ...[
         "--privacy",
+        "--fwmark",
+        "0x2a",
+        "--listen-address",
+        "192.0.2.1",
         "--keepalive",
         "0",
         "--reconcile-interval",
@@ -149,6 +159,8 @@ describe("options of wgmeshd", () => {
       introducer: true,
       ...{ keepaliveSeconds: 0, reconcileSeconds: 60 },
       advertiseEndpoint: { host: "203.0.113.9", port: 443 },
+      fwmark: 0x2a,
+      listenAddresses: ["192.0.2.1"],
       privacy: true,
       relay: false,
       relayPort: 443,
@@ -208,6 +220,38 @@ describe("options of wgmeshd", () => {
     expect((await wgmeshd(["--stun-server", "fd00::1"], {})).err).toContain(
       "put an IPv6 address in brackets",
     );
+  });
+
+  test("a firewall mark is a number of 32 bits, decimal or hexadecimal; off and 0 are none", async () => {
+    for (const [text, mark] of [
+      ["42", 42],
+      ["0x2A", 42],
+      ["0xffffffff", 0xffff_ffff],
+      ["4294967295", 0xffff_ffff],
+      ["0", 0],
+      ["off", 0],
+    ] as const) {
+      expect(await options("--fwmark", text)).toMatchObject({ fwmark: mark });
+    }
+    for (const text of ["0x100000000", "4294967296", "-1", "1.5", "", "0x", "0b1", "2a", "on"]) {
+      expect((await wgmeshd([`--fwmark=${text}`], {})).err, text).toContain("is not a firewall mark");
+    }
+  });
+
+  test("of the addresses to listen on there is one of each family, which others can send to", async () => {
+    const refused = async (...args: string[]) => (await wgmeshd(args, {})).err;
+    const of = (text: string) => refused("--listen-address", text);
+    expect(await options("--listen-address", "2001:db8::1")).toMatchObject({
+      listenAddresses: ["2001:db8::1"],
+    });
+    expect(await options("--listen-address", "")).toMatchObject({ listenAddresses: [] });
+    expect(await of("eth0")).toContain('"eth0" is not an IP address');
+    expect(await of("192.0.2.1/24")).toContain("is not an IP address");
+    for (const text of ["0.0.0.0", "::", "224.0.0.1", "255.255.255.255", "ff02::1"]) {
+      expect(await of(text), text).toContain(`nothing can be reached from ${text}`);
+    }
+    expect(await of("192.0.2.1,192.0.2.2")).toContain("192.0.2.1 and 192.0.2.2 are both of IPv4");
+    expect(await refused("--listen-address", "2001:db8::1", "--no-ipv6")).toContain("without IPv6");
   });
 
   test("an empty list of routes advertises none", async () => {

@@ -1,6 +1,6 @@
 /** What a lab of namespaces cannot take away, or has not; everything else is seen for real in mesh/doctor.test.ts. */
 import { expect, test } from "vitest";
-import type { Cidr } from "../../../src/core/types.ts";
+import type { Cidr, IpAddress } from "../../../src/core/types.ts";
 import { backendCheck } from "../../../src/doctor/checks/backend.ts";
 import { clockCheck } from "../../../src/doctor/checks/clock.ts";
 import { daemonCheck, troublesCheck } from "../../../src/doctor/checks/daemon.ts";
@@ -8,7 +8,7 @@ import { stateDirectoryCheck, stateFileCheck } from "../../../src/doctor/checks/
 import { interfaceCheck } from "../../../src/doctor/checks/interface.ts";
 import { descriptorsCheck, overlapCheck } from "../../../src/doctor/checks/machine.ts";
 import { dnsCheck, stunCheck } from "../../../src/doctor/checks/network.ts";
-import { listenPortCheck } from "../../../src/doctor/checks/ports.ts";
+import { controlPortCheck, listenPortCheck } from "../../../src/doctor/checks/ports.ts";
 import { rightsCheck } from "../../../src/doctor/checks/rights.ts";
 import { tunCheck } from "../../../src/doctor/checks/tun.ts";
 import { judged, patient, running, twin } from "./twin.ts";
@@ -67,6 +67,23 @@ test("a daemon that listens elsewhere than it was told", async () => {
     severity: "warning",
     seen: expect.stringMatching(/51899 is held by other \(PID 7\): the node listens on 51900/),
   });
+});
+
+test("a control port that is held on an address this node does not listen on is free", async () => {
+  const secret = { gossipPort: 51_900 } as NonNullable<ReturnType<typeof patient>["secret"]>;
+  const holder = { port: 51_900, address: "192.0.2.9", pid: 7, program: "other" };
+  const host = twin({ udpHolders: () => [holder] });
+  for (const [listenAddresses, severity] of [
+    [[], "error"],
+    [["192.0.2.9"], "error"],
+    [["192.0.2.1", "2001:db8::1"], "ok"],
+  ] as [IpAddress[], string][]) {
+    const of = patient({ secret }, { listenAddresses });
+    expect(await judged(controlPortCheck, host, of)).toMatchObject({ severity });
+  }
+  const any = twin({ udpHolders: () => [{ ...holder, address: "::" }] });
+  const of = patient({ secret }, { listenAddresses: ["192.0.2.1" as IpAddress] });
+  expect(await judged(controlPortCheck, any, of)).toMatchObject({ severity: "error" });
 });
 
 test("files that went away under a daemon", async () => {

@@ -165,6 +165,26 @@ describe("the task", () => {
     ]);
   });
 
+  test("the mark that is wished stays, any other goes", async () => {
+    const { see, backend, log, advance } = await startMesh();
+    see(1);
+    await advance(5_000);
+    backend.fwmark = 0x77;
+    await advance(10_000);
+    expect((await backend.read()).fwmark).toBe(0x77);
+    for (const [wrong, found] of [
+      [0x2a, "fwmark 0x2a"],
+      [0, "fwmark off"],
+    ] as const) {
+      const before = log.of("foreign change mended").length;
+      backend.meddleWithFwmark(wrong);
+      await advance(5_000);
+      expect(log.of("foreign change mended").slice(before)).toEqual([{ found: [found] }]);
+      expect((await backend.read()).fwmark).toBe(0x77);
+      await advance(60_000);
+    }
+  });
+
   test("a peer that knows us and shakes no hands is retriggered after 300 ms", async () => {
     const { see, backend, advance } = await startMesh();
     see(1);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Cidr } from "../../../src/core/types.ts";
+import type { Cidr, IpAddress } from "../../../src/core/types.ts";
 import { type HostAddress, type HostLink, HostUnderlay } from "../../../src/mesh/underlay.ts";
 
 const link = (name: string, change: Partial<HostLink> = {}): HostLink => ({
@@ -17,7 +17,7 @@ const address = (linkName: string, text: string): HostAddress => {
   return { linkName, address: ip, prefixLength: Number(prefix) };
 };
 
-function setUp(links: HostLink[], addresses: HostAddress[]) {
+function setUp(links: HostLink[], addresses: HostAddress[], listenAddresses: string[] = []) {
   let notify = (): void => {};
   let closed = 0;
   const underlay = new HostUnderlay({
@@ -34,6 +34,7 @@ function setUp(links: HostLink[], addresses: HostAddress[]) {
       },
     },
     interfaceName: "wg0",
+    listenAddresses: listenAddresses as IpAddress[],
     meshNetworks: ["10.7.0.0/16", "fd00::/64"] as Cidr[],
   });
   return { underlay, notify: () => notify(), closed: () => closed };
@@ -61,6 +62,21 @@ describe("HostUnderlay", () => {
       { linkName: "ppp0", address: "192.0.2.1" },
       { linkName: "eth0", address: "2a00::1" },
     ]);
+  });
+
+  test("with addresses to listen on it is reached at these alone, and LAN discovery stays on their link", () => {
+    const links = [link("eth0"), link("eth1")];
+    const addresses = [
+      address("eth0", "192.0.2.1/24"),
+      address("eth1", "198.51.100.1/24"),
+      address("eth1", "198.51.100.2/24"),
+      address("eth1", "2a00::1/64"),
+    ];
+    const { underlay } = setUp(links, addresses, ["198.51.100.2"]);
+    expect(underlay.addresses()).toEqual([{ linkName: "eth1", address: "198.51.100.2" }]);
+    expect(underlay.hostAddresses()).toHaveLength(4);
+    expect(underlay.suitableLinks()).toMatchObject([{ name: "eth1", ipv4: ["198.51.100.2"] }]);
+    expect(setUp(links, addresses, ["2a00::1"]).underlay.suitableLinks()).toEqual([]);
   });
 
   test("listeners learn whether something changed or the machine slept", () => {

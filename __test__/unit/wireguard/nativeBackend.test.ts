@@ -91,11 +91,11 @@ describe("the backend", () => {
         return [{ publicKey, error: "EINVAL: cannot set peer" }];
       },
     });
-    const backend = new NativeBackend(device, keys);
+    const backend = new NativeBackend(device, keys, 0x2a);
     backend.configure(51820);
     const failures = await backend.apply([{ kind: "remove", publicKey }]);
     expect(failures).toEqual([{ publicKey, reason: "EINVAL: cannot set peer" }]);
-    expect(calls).toEqual([[true, { listenPort: 51820 }], [{ publicKey, remove: true }]]);
+    expect(calls).toEqual([[true, { listenPort: 51820, fwmark: 0x2a }], [{ publicKey, remove: true }]]);
   });
 
   test("reads peers, endpoints as host and port", async () => {

@@ -6,6 +6,7 @@ import { silentLog } from "../../../src/core/log.ts";
 import { parseInterfaceName } from "../../../src/core/types.ts";
 import type { Backend } from "../../../src/wireguard/backend.ts";
 import { type BackendChoice, openBackend } from "../../../src/wireguard/select.ts";
+import { anyUnderlay } from "../../../src/wireguard/underlaySockets.ts";
 import { fakeDevice, keys, nativeError } from "./fakeDevice.ts";
 
 interface Attempt {
@@ -31,7 +32,10 @@ function attempt(
   };
   const interfaceName = parseInterfaceName("wg0");
   try {
-    const files = { wireguardGo: null, childRecord: "/run/wgmesh/wg0.child.json", threads: null };
+    const files = {
+      ...{ underlay: anyUnderlay, wireguardGo: null, childRecord: "/run/wgmesh/wg0.child.json" },
+      threads: null,
+    };
     const request = { choice, interfaceName, mtu: 0, keys, log, ...files };
     return { result: openBackend(request, open, platform), logged, tried };
   } catch (error) {
@@ -144,6 +148,7 @@ describe("one backend by name", () => {
       keys,
       log: { ...silentLog, warn },
       wireguardGo: null,
+      underlay: anyUnderlay,
       childRecord: "/run/wgmesh/wg0.child.json",
       threads: null,
     };

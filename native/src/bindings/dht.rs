@@ -23,6 +23,7 @@ const MAX_BOOTSTRAP: usize = 100;
 pub struct DhtSettings {
     pub address: String,
     pub port: u32,
+    pub fwmark: u32,
     pub bootstrap: Vec<String>,
     pub server: bool,
     pub request_timeout_ms: u32,
@@ -50,6 +51,7 @@ impl TryFrom<DhtSettings> for Settings {
                 .parse()
                 .map_err(|_| refused(format!("{:?} is no IPv4 address", given.address)))?,
             port: port(given.port, "open")?,
+            fwmark: given.fwmark,
             bootstrap: given.bootstrap.iter().map(literal).collect::<Result<_>>()?,
             server: given.server,
             request_timeout: Duration::from_millis(timeout_ms),

@@ -228,12 +228,12 @@ pub struct RouteProperties {
 }
 
 #[napi]
-pub fn route_get(destination: String) -> napi::Result<Option<RouteLookup>> {
+pub fn route_get(destination: String, fwmark: Option<u32>) -> napi::Result<Option<RouteLookup>> {
     guarded(|| {
         let address = destination
             .parse()
             .map_err(|_| Error::new("EINVAL", "look up the route to", &destination, "not an IP address"))?;
-        Ok(lookup::get(address)?.map(RouteLookup::from))
+        Ok(lookup::get(address, fwmark)?.map(RouteLookup::from))
     })
 }
 

@@ -12,6 +12,7 @@ use napi_derive::napi;
 use super::guarded;
 use super::slot::Slot;
 use crate::error::{Error, Result};
+use crate::os::underlay::Underlay;
 use crate::relay::{self, Limits, ServerOptions, TOKEN_BYTES, Token};
 use crate::wireguard::beside::Datagram;
 
@@ -84,6 +85,7 @@ impl RelayServer {
     pub fn open(
         port: u32,
         fwmark: u32,
+        addresses: Vec<String>,
         bytes_per_second: u32,
         packets_per_second: u32,
         max_sessions: u32,
@@ -92,7 +94,7 @@ impl RelayServer {
         guarded(|| {
             let server = relay::RelayServer::open(ServerOptions {
                 port: self::port(port)?,
-                fwmark,
+                underlay: Underlay::parse(fwmark, &addresses)?,
                 limits: limits(bytes_per_second, packets_per_second),
                 max_sessions: max_sessions as usize,
                 idle: Duration::from_secs(idle_seconds.into()),
@@ -211,13 +213,14 @@ impl Bridge {
         remote: String,
         token: Option<Buffer>,
         fwmark: u32,
+        addresses: Vec<String>,
     ) -> napi::Result<Self> {
         guarded(|| {
             let options = relay::BridgeOptions {
                 wireguard_port: port(wireguard_port)?,
                 remote: address(&remote)?,
                 token: token.map(|bytes| self::token(&bytes)).transpose()?,
-                fwmark,
+                underlay: Underlay::parse(fwmark, &addresses)?,
             };
             Ok(Self::of(relay::Bridge::open(options)?))
         })
@@ -326,6 +329,7 @@ impl Birthday {
         sockets: u32,
         packets_per_second: u32,
         fwmark: u32,
+        addresses: Vec<String>,
         callback: Function<'_, BirthdayDatagram, ()>,
     ) -> napi::Result<Self> {
         let callback =
@@ -341,7 +345,7 @@ impl Birthday {
                 data: data.to_vec(),
                 sockets: sockets as usize,
                 packets_per_second,
-                fwmark,
+                underlay: Underlay::parse(fwmark, &addresses)?,
             };
             Ok(Self(Slot::new(relay::Birthday::open(options, handler)?)))
         })

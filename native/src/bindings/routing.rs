@@ -119,9 +119,12 @@ pub fn default_route_list(link_name: String, table: u32) -> napi::Result<Vec<Def
 }
 
 #[napi]
-pub fn mark_own_sockets(fwmark: u32) -> napi::Result<u32> {
+pub fn mark_own_sockets(fwmark: u32, port: Option<u32>) -> napi::Result<u32> {
     guarded(|| {
-        socket::mark_own(fwmark)
+        let port = port.map(u16::try_from).transpose().map_err(|_| {
+            Error::new("EINVAL", "mark", "the sockets of this process", "the port is not in 0..65535")
+        })?;
+        port.map_or_else(|| socket::mark_own(fwmark), |port| socket::mark_port(fwmark, port))
             .map_err(|error| Error::from_io(&error, "mark", "the sockets of this process"))
     })
 }

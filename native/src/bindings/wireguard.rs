@@ -17,19 +17,21 @@ use crate::identity::keys;
 use crate::link::addresses;
 use crate::link::name::InterfaceName;
 use crate::memory::scrub_stack;
+use crate::os::underlay::Underlay;
 use crate::wireguard::beside::{self, Port};
 use crate::wireguard::device::Device;
 use crate::wireguard::process::{self, Leftover, ProcessOptions};
 use crate::wireguard::set_keys::SetKeys;
 use crate::wireguard::{Kind, json};
 
-/// What only wireguard-go needs, and the number of threads.
+/// What not every backend needs.
 #[napi(object)]
 #[derive(Default)]
 pub struct OpenOptions {
     pub program: Option<String>,
     pub child_record: Option<String>,
     pub threads: Option<u32>,
+    pub addresses: Option<Vec<String>>,
 }
 
 /// A buffer of 64 KiB goes with each; nobody has use for more.
@@ -126,7 +128,9 @@ impl WireGuardDevice {
             let name = InterfaceName::parse(&name)?;
             let mtu = u16::try_from(mtu)
                 .map_err(|_| Error::new("EINVAL", "open", name.as_str(), format!("no MTU can be {mtu}")))?;
-            let device = kind.open(&name, mtu, options.unwrap_or_default().checked(&name)?)?;
+            let options = options.unwrap_or_default();
+            let underlay = Underlay::parse(0, options.addresses.as_deref().unwrap_or_default())?;
+            let device = kind.open(&name, mtu, options.checked(&name)?, underlay)?;
             // Not always the one that was asked for: macOS numbers its tunnels.
             let name = device.name().clone();
             Ok(Self {

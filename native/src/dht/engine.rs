@@ -1,6 +1,7 @@
 //! The engine on the crate `mainline`.
 
 use std::collections::HashSet;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -13,6 +14,7 @@ use futures_core::Stream;
 use mainline::async_dht::AsyncDht;
 use mainline::{Dht, Id};
 
+use super::marked::MarkedSocket;
 use super::pace::Pace;
 use super::records;
 use super::wait::{Ended, wait};
@@ -41,6 +43,8 @@ pub struct Settings {
     pub address: Ipv4Addr,
     /// 0 for any free one.
     pub port: u16,
+    /// `SO_MARK` of all that is sent, 0 for none.
+    pub fwmark: u32,
     /// Whom to ask first. An engine without waits to be asked: it is the first node of a network.
     pub bootstrap: Vec<SocketAddrV4>,
     /// Answers from the start. Else it only asks, and answers once it has found itself reachable for a while.
@@ -106,15 +110,12 @@ impl Engine {
     /// Binds the socket and starts the crate's thread; asks nobody yet that is not in `bootstrap`.
     pub fn open(settings: &Settings) -> Result<Self> {
         let object = format!("{}:{}", settings.address, settings.port);
-        // The crate panics instead of telling why, when its thread ends before it is first asked.
-        drop(
-            UdpSocket::bind((settings.address, settings.port))
-                .map_err(|error| Error::from_io(&error, "open the DHT on", &object))?,
-        );
+        let (bound, port, marked) =
+            place(settings).map_err(|e| Error::from_io(&e, "open the DHT on", &object))?;
         let mut builder = Dht::builder();
         builder
-            .bind_address(settings.address)
-            .port(settings.port)
+            .bind_address(bound)
+            .port(port)
             .bootstrap(&settings.bootstrap)
             .request_timeout(settings.request_timeout);
         if settings.server {
@@ -125,7 +126,7 @@ impl Engine {
         let cancelled = Arc::new(AtomicBool::new(false));
         let until = Instant::now() + ANSWER_LIMIT;
         let local = match wait(dht.info(), until, &cancelled) {
-            Ok(info) => info.local_addr(),
+            Ok(info) => marked.map_or(Ok(info.local_addr()), |marked| marked.replace(info.local_addr()))?,
             Err(_) => return Err(Error::new("ETIMEDOUT", "open", "the DHT", "its thread does not answer")),
         };
         let pace = Pace::of(local).map(Arc::new);
@@ -181,6 +182,17 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Where the crate binds its socket, and the one that takes its place then.
+fn place(settings: &Settings) -> io::Result<(Ipv4Addr, u16, Option<MarkedSocket>)> {
+    let Settings { address, port, fwmark, .. } = *settings;
+    if fwmark != 0 {
+        return Ok((Ipv4Addr::LOCALHOST, 0, Some(MarkedSocket::bind(address, port, fwmark)?)));
+    }
+    // The crate panics instead of telling why, when its thread ends before it is first asked.
+    drop(UdpSocket::bind((address, port))?);
+    Ok((address, port, None))
 }
 
 /// The crate keeps the handle of its thread to itself. That the thread is over shows when the socket it owns is gone.

@@ -7,6 +7,11 @@
 //! Only literal addresses come in here: names are looked up elsewhere.
 
 mod engine;
+#[cfg(target_os = "linux")]
+mod marked;
+#[cfg(not(target_os = "linux"))]
+#[path = "marked_darwin.rs"]
+mod marked;
 mod pace;
 mod records;
 mod wait;

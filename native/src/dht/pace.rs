@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What the crate sets by itself.
-const BUSY_LIMIT: Duration = Duration::from_millis(50);
+pub(super) const BUSY_LIMIT: Duration = Duration::from_millis(50);
 /// As long as a request waits when the empty datagram is lost.
 const CALM_LIMIT: Duration = Duration::from_secs(1);
 

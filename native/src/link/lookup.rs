@@ -31,11 +31,13 @@ struct Answer {
 
 /// Looks up the route to an address; nothing is sent. `None` when there is none: unreachable, prohibited, a blackhole, or a
 /// family the host is without.
-pub fn get(address: IpAddr) -> Result<Option<Lookup>> {
+/// `fwmark` is that of the packets; `None` stands for [`UNDERLAY_MARK`].
+pub fn get(address: IpAddr, fwmark: Option<u32>) -> Result<Option<Lookup>> {
+    let mark = fwmark.unwrap_or(UNDERLAY_MARK);
     let answers = open().and_then(|mut socket| {
         // The first names next hop and MTU as packets will find them, the second the entry they come from.
-        let resolved = ask(&mut socket, address, RouteFlags::LookupTable)?;
-        let entry = ask(&mut socket, address, RouteFlags::LookupTable | RouteFlags::FibMatch)?;
+        let resolved = ask(&mut socket, address, mark, RouteFlags::LookupTable)?;
+        let entry = ask(&mut socket, address, mark, RouteFlags::LookupTable | RouteFlags::FibMatch)?;
         Ok(resolved.zip(entry))
     });
     let answers = match answers {
@@ -82,10 +84,11 @@ fn is_absence(error: &NetlinkError) -> bool {
 fn ask(
     socket: &mut NetlinkSocket,
     address: IpAddr,
+    mark: u32,
     flags: RouteFlags,
 ) -> std::result::Result<Option<Answer>, NetlinkError> {
     let mut message = question(address, flags);
-    message.attributes.push(RouteAttribute::Mark(UNDERLAY_MARK));
+    message.attributes.push(RouteAttribute::Mark(mark));
     socket.get(RTM_GETROUTE, &emit(&message), |_, payload| parse(payload))
 }
 
@@ -168,7 +171,7 @@ mod tests {
     #[test]
     fn an_address_of_this_host_is_local_and_has_the_mtu_of_its_link() {
         let loopback = links::list().unwrap().into_iter().find(|link| link.loopback).unwrap();
-        let found = get("127.0.0.1".parse().unwrap()).unwrap().unwrap();
+        let found = get("127.0.0.1".parse().unwrap(), None).unwrap().unwrap();
         assert_eq!(found.kind, "local");
         assert_eq!((found.link_index, found.mtu), (loopback.index, loopback.mtu));
         assert_eq!(found.gateway, None);

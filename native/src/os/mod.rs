@@ -23,5 +23,6 @@ pub mod socket;
 #[cfg(not(target_os = "linux"))]
 #[path = "socket_darwin.rs"]
 pub mod socket;
+pub mod underlay;
 #[cfg(target_os = "linux")]
 pub(crate) mod wake;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::RawFd;
 
 /// Who is at the other end of a Unix socket, as the kernel saw it when the connection was made.
@@ -50,24 +51,65 @@ pub fn bind_to_device(fd: RawFd, link_name: &str) -> io::Result<()> {
 /// Gives all Internet sockets of this process the firewall mark (`SO_MARK`), those of libraries too; 0 takes it away. Returns how many
 /// had another. One that is closed meanwhile is passed over.
 pub fn mark_own(mark: u32) -> io::Result<u32> {
+    mark_those(mark, |_| true)
+}
+
+/// The same for the UDP sockets of this process that are bound to the port.
+pub fn mark_port(mark: u32, port: u16) -> io::Result<u32> {
+    mark_those(mark, |fd| {
+        number(fd, libc::SO_TYPE) == Some(libc::SOCK_DGRAM)
+            && local_address(fd).is_some_and(|address| address.port() == port)
+    })
+}
+
+/// Gives one socket the mark. `EPERM` without CAP_NET_ADMIN.
+pub fn mark(fd: RawFd, mark: u32) -> io::Result<()> {
+    let wanted = mark.cast_signed();
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel reads one int, which lives through the call.
+    let result =
+        unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_MARK, (&raw const wanted).cast(), length) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `None` for what is no socket of IPv4 or IPv6.
+pub fn local_address(fd: RawFd) -> Option<SocketAddr> {
+    // SAFETY: all-zero is a valid sockaddr_in6, which has room for either family; the length given is its own, and the family is
+    // looked at before the rest is read as its address.
+    unsafe {
+        let mut raw: libc::sockaddr_in6 = zeroed();
+        let mut length = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        if libc::getsockname(fd, (&raw mut raw).cast(), &raw mut length) != 0 {
+            return None;
+        }
+        match i32::from(raw.sin6_family) {
+            libc::AF_INET => {
+                let four = &*(&raw const raw).cast::<libc::sockaddr_in>();
+                let address = Ipv4Addr::from(u32::from_be(four.sin_addr.s_addr));
+                Some((address, u16::from_be(four.sin_port)).into())
+            }
+            libc::AF_INET6 => {
+                Some((Ipv6Addr::from(raw.sin6_addr.s6_addr), u16::from_be(raw.sin6_port)).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn mark_those(mark: u32, is_meant: impl Fn(RawFd) -> bool) -> io::Result<u32> {
     let mut changed = 0;
     for entry in std::fs::read_dir("/proc/self/fd")? {
         let name = entry?.file_name();
         let Some(fd) = name.to_str().and_then(|text| text.parse::<RawFd>().ok()) else { continue };
         let is_internet = matches!(number(fd, libc::SO_DOMAIN), Some(libc::AF_INET | libc::AF_INET6));
         let wanted = mark.cast_signed();
-        if !is_internet || number(fd, libc::SO_MARK) == Some(wanted) {
+        if !is_internet || number(fd, libc::SO_MARK) == Some(wanted) || !is_meant(fd) {
             continue;
         }
-        let length = size_of::<libc::c_int>() as libc::socklen_t;
-        // SAFETY: the kernel reads one int, which lives through the call.
-        let result = unsafe {
-            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_MARK, (&raw const wanted).cast(), length)
-        };
-        match (result, io::Error::last_os_error()) {
-            (0, _) => changed += 1,
-            (_, error) if matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK)) => {}
-            (_, error) => return Err(error),
+        match self::mark(fd, mark) {
+            Ok(()) => changed += 1,
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOTSOCK)) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(changed)
@@ -130,6 +172,16 @@ mod tests {
                 assert_eq!(number(one.as_raw_fd(), libc::SO_MARK), Some(0));
                 mark_own(0).unwrap();
                 assert_eq!(number(udp.as_raw_fd(), libc::SO_MARK), Some(0));
+
+                let port = udp.local_addr().unwrap().port();
+                let tcp = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+                let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+                assert_eq!(mark_port(9, port).unwrap(), 1);
+                assert_eq!(mark_port(9, port).unwrap(), 0);
+                assert_eq!(number(udp.as_raw_fd(), libc::SO_MARK), Some(9));
+                for fd in [tcp.as_raw_fd(), other.as_raw_fd()] {
+                    assert_eq!(number(fd, libc::SO_MARK), Some(0));
+                }
             },
         );
     }

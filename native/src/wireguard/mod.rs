@@ -17,6 +17,7 @@ pub mod set_keys;
 
 use crate::error::{Error, Result};
 use crate::link::name::InterfaceName;
+use crate::os::underlay::Underlay;
 use device::Device;
 use process::{ProcessDevice, ProcessOptions};
 
@@ -44,13 +45,24 @@ impl Kind {
     }
 
     /// Creates or adopts the interface; see `WireGuardDevice.open` in index.d.ts for the errors. `options` are those of
-    /// wireguard-go; the embedded one looks at the number of threads.
-    pub fn open(self, name: &InterfaceName, mtu: u16, options: ProcessOptions) -> Result<Box<dyn Device>> {
+    /// wireguard-go; the embedded one looks at the number of threads. `underlay` is what embedded binds to: the others listen on
+    /// every address.
+    pub fn open(
+        self,
+        name: &InterfaceName,
+        mtu: u16,
+        options: ProcessOptions,
+        underlay: Underlay,
+    ) -> Result<Box<dyn Device>> {
+        #[cfg(not(target_os = "linux"))]
+        let _every_address = underlay;
         match self {
             #[cfg(target_os = "linux")]
             Self::Kernel => Ok(Box::new(kernel::KernelDevice::open(name, mtu)?)),
             #[cfg(target_os = "linux")]
-            Self::Embedded => Ok(Box::new(embedded::EmbeddedDevice::open(name, mtu, options.threads)?)),
+            Self::Embedded => {
+                Ok(Box::new(embedded::EmbeddedDevice::open(name, mtu, options.threads, underlay)?))
+            }
             Self::WireguardGo => Ok(Box::new(ProcessDevice::open(name, mtu, options)?)),
             #[cfg(not(target_os = "linux"))]
             Self::Kernel | Self::Embedded => {

@@ -4,6 +4,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { release } from "node:os";
 import { basename } from "node:path";
+import { parseIp } from "../../core/types.ts";
 import type { LinkFacts, Rights, UdpHolder } from "../../doctor/host.ts";
 
 /** Bits of capabilities(7). */
@@ -68,9 +69,19 @@ function parseSocket(line: string): { port: number; address: string; inode: stri
   const [address = "", port = ""] = local.split(":");
   return {
     port: Number.parseInt(port, 16),
-    address: /^0+$/.test(address) ? (address.length > 8 ? "::" : "0.0.0.0") : address,
+    address: addressOf(address),
     inode: rest[7] ?? "",
   };
+}
+
+/** Each 32 bits as the processor has them; on those wgmesh runs on, the last byte comes first. */
+function addressOf(hex: string): string {
+  const bytes = Buffer.from(hex, "hex");
+  if (bytes.length !== 4 && bytes.length !== 16) return hex;
+  bytes.swap32();
+  if (bytes.length === 4) return [...bytes].join(".");
+  const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(2 * index).toString(16));
+  return parseIp(groups.join(":")) ?? hex;
 }
 
 /** PIDs by socket, as far as this user may look. */

@@ -3,6 +3,7 @@ import type { NetReport } from "../../core/netReport.ts";
 import { nodeAsk } from "../../discovery/netcheck/nodeAsk.ts";
 import type { NetView } from "../../rpc/views/net.ts";
 import { netCheck } from "../netCheck.ts";
+import { marking } from "../underlayMark.ts";
 import type { ViewParts } from "./viewParts.ts";
 
 /** Longer than the check ever takes. */
@@ -13,7 +14,7 @@ export function netView({ parts, node, discovery, operations }: ViewParts): NetV
   const check = (signal: AbortSignal): Promise<NetReport> =>
     netCheck({
       system: parts.system,
-      ask: nodeAsk(parts.clock, signal),
+      ask: nodeAsk(parts.clock, signal, marking(parts.options.fwmark)),
       examine: async () =>
         (await discovery?.examine(signal)) ?? { nat_type: "unknown", sockets: [], servers: [] },
       node: { layers: () => discovery?.layers() ?? [], peers: () => node.store.list() },

@@ -36,14 +36,14 @@ export const listenPortCheck: Check = {
 export const controlPortCheck: Check = {
   id: "control-port",
   title: "Control port",
-  judge({ secret, running, pid }, host) {
+  judge({ options: { listenAddresses }, secret, running, pid }, host) {
     if (running !== null) return ok("held by the daemon");
     if (secret === null || isProblem(secret)) {
       return unknown("it follows from the secret", "give --secret-file FILE");
     }
     const holders = othersOn(host, secret.gossipPort, pid);
     if (holders === null) return CANNOT_TELL;
-    const [holder] = holders;
+    const holder = holders.find(({ address }) => meets(listenAddresses, address));
     if (holder === undefined) return ok(`UDP port ${secret.gossipPort} is free`);
     return fault(
       `UDP port ${secret.gossipPort} is held by ${holderText(holder)}`,
@@ -72,6 +72,11 @@ export const lanPortCheck: Check = {
     );
   },
 };
+
+/** Whether who holds a port on one address is in the way of who wants it on these; none stands for all. */
+function meets(wanted: readonly string[], held: string): boolean {
+  return wanted.length === 0 || held === "0.0.0.0" || held === "::" || wanted.includes(held);
+}
 
 function othersOn(host: DoctorHost, port: number, pid: number | null): UdpHolder[] | null {
   return (

@@ -59,7 +59,7 @@ async function start(given: MeshIdentity): Promise<Rotation> {
       if (!there().includes(address)) link.addAddress({ address, prefixLength: Number(length) });
     },
   };
-  const options = { interfaceName, ipv6: true };
+  const options = { interfaceName, ipv6: true, listenAddresses: [] };
   const parts = { options, system, log: new MemoryLog(), addresses: mesh.addresses };
   const openBackend = async (): Promise<MemoryBackend> =>
     new MemoryBackend({ interfaceName, publicKey: OWN_KEY, boundPort: 51_820 });

@@ -8,7 +8,7 @@ use crate::link::network::Network;
 pub use crate::link::objects::Lookup;
 
 /// Looks up the route to an address; nothing is sent. `None` when there is none: unreachable or a blackhole.
-pub fn get(address: IpAddr) -> Result<Option<Lookup>> {
+pub fn get(address: IpAddr, _fwmark: Option<u32>) -> Result<Option<Lookup>> {
     let entries = routes::entries()?;
     let Some(entry) = table::most_specific(&entries, address).filter(|entry| entry.kind == "unicast") else {
         return Ok(None);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::{Bridge, BridgeOptions, failed, outer_socket};
 use crate::error::{Error, Result};
+use crate::os::underlay::Underlay;
 use crate::os::wake::Wake;
 use crate::rate::Bucket;
 use crate::wireguard::beside::{Datagram, is_ours};
@@ -30,7 +31,7 @@ pub struct Options {
     pub sockets: usize,
     /// At least 1.
     pub packets_per_second: u32,
-    pub fwmark: u32,
+    pub underlay: Underlay,
 }
 
 /// Takes over what came to a socket; false when it has no room for it.
@@ -40,7 +41,7 @@ pub type Handler = Arc<dyn Fn(usize, Datagram) -> bool + Send + Sync>;
 pub struct Birthday {
     inner: Arc<Inner>,
     remote: SocketAddr,
-    fwmark: u32,
+    underlay: Underlay,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -64,7 +65,7 @@ struct Round {
 impl Birthday {
     /// `EAFNOSUPPORT`, `EMFILE` (too many descriptors for so many sockets), `EINVAL`.
     pub fn open(options: Options, handler: Handler) -> Result<Self> {
-        let Options { remote, data, sockets, packets_per_second, fwmark } = options;
+        let Options { remote, data, sockets, packets_per_second, underlay } = options;
         let failed = |error: io::Error| failed(&error, &remote);
         let invalid = |reason: &str| Error::new("EINVAL", "open sockets towards", remote.to_string(), reason);
         if !(1..=MAX_SOCKETS).contains(&sockets) {
@@ -73,7 +74,7 @@ impl Birthday {
         if !is_ours(&data) {
             return Err(invalid("the datagram has not 4 to 1472 bytes, or looks like WireGuard's"));
         }
-        let open = |_| outer_socket(&remote, fwmark).map(Arc::new);
+        let open = |_| outer_socket(&remote, &underlay).map(Arc::new);
         let inner = Arc::new(Inner {
             sockets: (0..sockets).map(open).collect::<io::Result<_>>().map_err(failed)?,
             pause: Duration::from_secs(1) / packets_per_second.max(1),
@@ -88,7 +89,7 @@ impl Birthday {
             .name("wg-birthday".to_owned())
             .spawn(move || body.run())
             .map_err(failed)?;
-        Ok(Self { inner, remote, fwmark, thread: Some(thread) })
+        Ok(Self { inner, remote, underlay, thread: Some(thread) })
     }
 
     /// Once more from each socket, from the first one on; false when it is nothing that may be sent.
@@ -117,10 +118,10 @@ impl Birthday {
         }
         let chosen =
             self.inner.sockets.get(socket).cloned().ok_or_else(|| invalid("there is no such socket"))?;
-        let fwmark = self.fwmark;
+        let underlay = self.underlay;
         // Ends the thread: from here on nobody else reads from the socket.
         drop(self);
-        Bridge::over(chosen, BridgeOptions { wireguard_port, remote, token: None, fwmark })
+        Bridge::over(chosen, BridgeOptions { wireguard_port, remote, token: None, underlay })
     }
 }
 

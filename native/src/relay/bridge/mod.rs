@@ -8,7 +8,7 @@ mod packer;
 mod work;
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -18,6 +18,7 @@ pub use self::counters::BridgeCounters;
 use self::counters::Counting;
 use super::frame::{Kind, Token, header};
 use crate::error::{Error, Result};
+use crate::os::underlay::Underlay;
 use crate::os::wake::Wake;
 use crate::wireguard::beside::{Gate, Handler, is_ours};
 use crate::wireguard::embedded::udp::Socket;
@@ -30,14 +31,14 @@ pub struct BridgeOptions {
     /// The relay, or the peer itself when there is no token.
     pub remote: SocketAddr,
     pub token: Option<Token>,
-    pub fwmark: u32,
+    pub underlay: Underlay,
 }
 
 /// Carries datagrams between WireGuard and a remote until it is dropped.
 pub struct Bridge {
     inner: Arc<Inner>,
     endpoint: SocketAddr,
-    fwmark: u32,
+    underlay: Underlay,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -65,14 +66,14 @@ struct Inner {
 impl Bridge {
     /// `EAFNOSUPPORT` when the host does not have the remote's family.
     pub fn open(options: BridgeOptions) -> Result<Self> {
-        let BridgeOptions { remote, fwmark, .. } = options;
-        let socket = outer_socket(&remote, fwmark).map_err(|error| failed(&error, &remote))?;
+        let BridgeOptions { remote, underlay, .. } = options;
+        let socket = outer_socket(&remote, &underlay).map_err(|error| failed(&error, &remote))?;
         Self::over(Arc::new(socket), options)
     }
 
     /// Over a socket that is there already.
     fn over(socket: Arc<Socket>, options: BridgeOptions) -> Result<Self> {
-        let BridgeOptions { wireguard_port, remote, token, fwmark } = options;
+        let BridgeOptions { wireguard_port, remote, token, underlay } = options;
         let failed = |error: io::Error| failed(&error, &remote);
         let inside = Socket::bind((Ipv4Addr::LOCALHOST, 0).into()).map_err(failed)?;
         let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, inside.local_port().map_err(failed)?));
@@ -90,7 +91,7 @@ impl Bridge {
         let body = Arc::clone(&inner);
         let thread =
             thread::Builder::new().name("wg-bridge".to_owned()).spawn(move || body.run()).map_err(failed)?;
-        Ok(Self { inner, endpoint, fwmark, thread: Some(thread) })
+        Ok(Self { inner, endpoint, underlay, thread: Some(thread) })
     }
 
     /// What the endpoint of the WireGuard peer is to be: on 127.0.0.1, the same as long as the bridge lives.
@@ -132,7 +133,7 @@ impl Bridge {
         let socket = if before.remote.is_ipv4() == remote.is_ipv4() {
             Arc::clone(&before.socket)
         } else {
-            Arc::new(outer_socket(&remote, self.fwmark).map_err(|error| failed(&error, &remote))?)
+            Arc::new(outer_socket(&remote, &self.underlay).map_err(|error| failed(&error, &remote))?)
         };
         let outside = Arc::new(Outside { socket, remote, token });
         *self.inner.outside.write().unwrap_or_else(PoisonError::into_inner) = outside;
@@ -170,13 +171,9 @@ fn failed(error: &io::Error, remote: &SocketAddr) -> Error {
 }
 
 /// A socket on any port that reaches such an address.
-fn outer_socket(remote: &SocketAddr, fwmark: u32) -> io::Result<Socket> {
-    let any = match remote {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-    };
-    let socket = Socket::bind(any)?;
-    socket.set_fwmark(fwmark)?;
+fn outer_socket(remote: &SocketAddr, underlay: &Underlay) -> io::Result<Socket> {
+    let socket = Socket::bind(underlay.towards(remote)?)?;
+    socket.set_fwmark(underlay.fwmark)?;
     Ok(socket)
 }
 

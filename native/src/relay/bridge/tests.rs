@@ -1,6 +1,6 @@
 //! Bridges over real sockets on the loopback; ordinary sockets stand for WireGuard.
 
-use std::net::UdpSocket;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,8 @@ fn sealed(number: u8, length: usize) -> Vec<u8> {
 fn relay() -> RelayServer {
     let limits = Limits { bytes_per_second: 1_000_000_000, packets_per_second: 1_000_000 };
     let idle = Duration::from_secs(60);
-    RelayServer::open(ServerOptions { port: 0, fwmark: 0, limits, max_sessions: 4, idle }).expect("a relay")
+    RelayServer::open(ServerOptions { port: 0, underlay: Underlay::ANY, limits, max_sessions: 4, idle })
+        .expect("a relay")
 }
 
 struct Side {
@@ -32,7 +33,8 @@ impl Side {
     fn new(remote: SocketAddr, token: Option<Token>) -> Self {
         let wireguard = wireguard();
         let wireguard_port = wireguard.local_addr().unwrap().port();
-        let bridge = Bridge::open(BridgeOptions { wireguard_port, remote, token, fwmark: 0 }).unwrap();
+        let bridge =
+            Bridge::open(BridgeOptions { wireguard_port, remote, token, underlay: Underlay::ANY }).unwrap();
         Self::with(wireguard, bridge)
     }
 
@@ -170,7 +172,7 @@ fn one_of_many_sockets_becomes_a_plain_bridge() {
         data: b"knock".to_vec(),
         sockets: 32,
         packets_per_second: 1000,
-        fwmark: 0,
+        underlay: Underlay::ANY,
     };
     let birthday =
         Birthday::open(options, Arc::new(move |socket, datagram| sink.send((socket, datagram)).is_ok()))
@@ -217,8 +219,13 @@ fn one_of_many_sockets_becomes_a_plain_bridge() {
 fn a_birthday_has_its_bounds() {
     let open = |sockets, data: &[u8]| {
         let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        let options =
-            BirthdayOptions { remote, data: data.to_vec(), sockets, packets_per_second: 1, fwmark: 0 };
+        let options = BirthdayOptions {
+            remote,
+            data: data.to_vec(),
+            sockets,
+            packets_per_second: 1,
+            underlay: Underlay::ANY,
+        };
         Birthday::open(options, Arc::new(|_, _| true)).map(drop).map_err(|error| error.code)
     };
     let invalid = Err("EINVAL".to_owned());

@@ -13,6 +13,7 @@ pub use self::sessions::{Limits, SessionState};
 use self::sessions::{Refusal, Sessions, Verdict};
 use super::frame::{self, CONTROL, Cookie, Token};
 use crate::error::{Error, Result};
+use crate::os::underlay::Underlay;
 use crate::os::wake::{Interest, Wake, wait};
 use crate::wireguard::embedded::batch::Run;
 use crate::wireguard::embedded::endpoint::Endpoint;
@@ -29,7 +30,7 @@ const MAX_MESSAGE: usize = 65_000;
 pub struct ServerOptions {
     /// 0 is any.
     pub port: u16,
-    pub fwmark: u32,
+    pub underlay: Underlay,
     /// Of all sessions together.
     pub limits: Limits,
     pub max_sessions: usize,
@@ -70,7 +71,7 @@ impl RelayServer {
         let failed = |error: io::Error| Error::from_io(&error, "open", "a relay");
         let sessions = Sessions::new(options.limits, options.max_sessions, options.idle, Instant::now());
         let inner = Arc::new(Inner {
-            sockets: Sockets::bind(options.port, options.fwmark)?,
+            sockets: Sockets::bind(options.port, options.underlay)?,
             sessions: Mutex::new(sessions),
             wake: Wake::new().map_err(failed)?,
             stopping: AtomicBool::new(false),
@@ -148,7 +149,7 @@ impl Inner {
         let mut received = Received::new();
         let mut sender = Sender::new();
         let mut expired_at = Instant::now();
-        let pair = [Some(self.sockets.ipv4()), self.sockets.ipv6()];
+        let pair = [self.sockets.ipv4(), self.sockets.ipv6()];
         while !self.stopping.load(Ordering::Acquire) {
             let mut busy = false;
             for socket in pair.into_iter().flatten() {

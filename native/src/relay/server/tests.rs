@@ -10,7 +10,7 @@ const GENEROUS: Limits = Limits { bytes_per_second: 1_000_000_000, packets_per_s
 
 fn server() -> RelayServer {
     let idle = Duration::from_secs(2);
-    let options = ServerOptions { port: 0, fwmark: 0, limits: GENEROUS, max_sessions: 4, idle };
+    let options = ServerOptions { port: 0, underlay: Underlay::ANY, limits: GENEROUS, max_sessions: 4, idle };
     RelayServer::open(options).expect("a relay")
 }
 

@@ -11,6 +11,7 @@ use super::{uapi, workers};
 use crate::error::{Error, Result};
 use crate::identity::keys::PrivateKey;
 use crate::link::name::InterfaceName;
+use crate::os::underlay::Underlay;
 use crate::wireguard::beside::{Counters, Handler, Port};
 use crate::wireguard::device::{Device, DeviceEvent, DeviceState, EventHandler, PeerChange, PeerFailure};
 
@@ -34,18 +35,18 @@ struct Running {
 
 impl EmbeddedDevice {
     /// Creates the TUN interface `name`, down, and its UAPI socket. `mtu` 0 leaves 1420; `threads` `None` takes one for
-    /// each core in each direction, four at most.
+    /// each core in each direction, four at most. `underlay`: the addresses it listens on and sends from.
     ///
     /// Another process that holds the UAPI socket (a node of another network namespace, say) is no error: the device then has
     /// none and says so with a [`DeviceEvent::Notice`]. Errors: `EEXIST` (the name belongs to a WireGuard or TUN link),
     /// `NOT_WIREGUARD` (it belongs to another kind of link), `ENOENT` (no /dev/net/tun), `EPERM`.
-    pub fn open(name: &InterfaceName, mtu: u16, threads: Option<u16>) -> Result<Self> {
+    pub fn open(name: &InterfaceName, mtu: u16, threads: Option<u16>, underlay: Underlay) -> Result<Self> {
         let mtu = if mtu == 0 { DEFAULT_MTU } else { mtu };
         let tun = Tun::create(name, mtu)?;
         let index = tun.index();
         let started = |e: std::io::Error| Error::from_io(&e, "start", name.as_str());
         let threads = workers::threads(threads);
-        let shared = Arc::new(Shared::new(tun, mtu, threads).map_err(started)?);
+        let shared = Arc::new(Shared::new(tun, mtu, threads, underlay).map_err(started)?);
         let mut running =
             Running { shared: Arc::clone(&shared), threads: Vec::with_capacity(2 * threads + 2) };
         for _ in 0..threads {

@@ -18,6 +18,7 @@ use super::workers::{Direction, IncomingJob, IncomingLead, OutgoingJob, Outgoing
 use super::{lock, read, write};
 use crate::error::{Error, Result};
 use crate::identity::keys::{PresharedKey, PrivateKey, PublicKey};
+use crate::os::underlay::Underlay;
 use crate::wireguard::beside::{Gate, is_ours};
 use crate::wireguard::device::{AllowedIp, DeviceState, PeerChange, PeerFailure, PeerState};
 
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     /// `None` until a port is set.
     sockets: RwLock<Option<Arc<Sockets>>>,
     control: Mutex<Control>,
+    /// Its mark is that of no change yet: the one that counts is in `control`.
+    underlay: Underlay,
 }
 
 /// Guards all changes, so that they come one at a time.
@@ -46,8 +49,8 @@ struct Control {
 }
 
 impl Shared {
-    /// `threads`: for each direction.
-    pub(super) fn new(tun: Tun, mtu: u16, threads: usize) -> std::io::Result<Self> {
+    /// `threads`: for each direction. `underlay`: the addresses its sockets use.
+    pub(super) fn new(tun: Tun, mtu: u16, threads: usize, underlay: Underlay) -> std::io::Result<Self> {
         Ok(Self {
             engine: Engine::new(mtu, Limits::default(), Timing::for_new_devices()),
             tun,
@@ -60,7 +63,8 @@ impl Shared {
             uapi: Wake::new()?,
             flushes: Mutex::default(),
             sockets: RwLock::new(None),
-            control: Mutex::new(Control { fwmark: 0 }),
+            control: Mutex::new(Control { fwmark: underlay.fwmark }),
+            underlay,
         })
     }
 
@@ -190,7 +194,7 @@ impl Shared {
         if self.sockets().is_some_and(satisfied) {
             return Ok(());
         }
-        let sockets = Arc::new(Sockets::bind(port, fwmark)?);
+        let sockets = Arc::new(Sockets::bind(port, Underlay { fwmark, ..self.underlay })?);
         *write(&self.sockets) = Some(sockets);
         // A new beginning: the routes choose the source of what comes first.
         self.engine.forget_sources();

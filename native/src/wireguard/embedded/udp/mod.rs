@@ -15,6 +15,7 @@ pub(crate) use self::send::{Outlet, Piece, Sender};
 use super::events::Events;
 use super::offload::Offload;
 use crate::error::{Error, Result};
+use crate::os::underlay::Underlay;
 
 /// What wireguard-go asks for: a burst of several frames fits, so that a busy moment loses nothing.
 const SOCKET_BUFFER_BYTES: libc::c_int = 7 << 20;
@@ -25,19 +26,21 @@ const MAX_SEGMENTS: usize = 128;
 const OLD_MAX_SEGMENTS: usize = 64;
 
 pub(crate) struct Sockets {
-    ipv4: Socket,
-    /// `None` on hosts without IPv6.
+    /// `None` when only an address of IPv6 is to be used.
+    ipv4: Option<Socket>,
+    /// `None` on hosts without IPv6 too.
     ipv6: Option<Socket>,
     port: u16,
 }
 
 impl Sockets {
-    /// Binds both sockets to `port`, or to any free port when it is 0. `EADDRINUSE` when either is taken.
-    pub(crate) fn bind(port: u16, fwmark: u32) -> Result<Self> {
+    /// Binds both sockets to `port`, or to any free port when it is 0. `EADDRINUSE` when either is taken, `EADDRNOTAVAIL` when
+    /// the host has not the one address that is to be used.
+    pub(crate) fn bind(port: u16, underlay: Underlay) -> Result<Self> {
         let mut attempts = if port == 0 { ANY_PORT_ATTEMPTS } else { 1 };
         loop {
             attempts -= 1;
-            match Self::bind_once(port, fwmark) {
+            match Self::bind_once(port, underlay) {
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => continue,
                 result => {
                     return result.map_err(|e| Error::from_io(&e, "bind", format!("UDP port {port}")));
@@ -46,16 +49,19 @@ impl Sockets {
         }
     }
 
-    fn bind_once(port: u16, fwmark: u32) -> io::Result<Self> {
-        let ipv4 = Socket::bind((Ipv4Addr::UNSPECIFIED, port).into())?;
-        let port = ipv4.local_port()?;
-        let ipv6 = match Socket::bind((Ipv6Addr::UNSPECIFIED, port).into()) {
-            Ok(socket) => Some(socket),
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) => None,
-            Err(e) => return Err(e),
+    fn bind_once(port: u16, underlay: Underlay) -> io::Result<Self> {
+        let ipv4 = underlay.ipv4.map(|address| Socket::bind((address, port).into())).transpose()?;
+        let port = ipv4.as_ref().map_or(Ok(port), Socket::local_port)?;
+        let ipv6 = match underlay.ipv6.map(|address| Socket::bind((address, port).into())) {
+            Some(Ok(socket)) => Some(socket),
+            // Nobody asked for IPv6 in so many words.
+            Some(Err(e)) if underlay.ipv6 == Some(Ipv6Addr::UNSPECIFIED) && lacks_ipv6(&e) => None,
+            Some(Err(e)) => return Err(e),
+            None => None,
         };
+        let port = ipv6.as_ref().map_or(Ok(port), Socket::local_port)?;
         let sockets = Self { ipv4, ipv6, port };
-        sockets.set_fwmark(fwmark)?;
+        sockets.set_fwmark(underlay.fwmark)?;
         Ok(sockets)
     }
 
@@ -65,14 +71,14 @@ impl Sockets {
 
     /// SO_MARK on all that is sent from now on, 0 for none.
     pub(crate) fn set_fwmark(&self, fwmark: u32) -> io::Result<()> {
-        [Some(&self.ipv4), self.ipv6.as_ref()]
+        [self.ipv4.as_ref(), self.ipv6.as_ref()]
             .into_iter()
             .flatten()
             .try_for_each(|socket| socket.set_fwmark(fwmark))
     }
 
-    pub(crate) fn ipv4(&self) -> &Socket {
-        &self.ipv4
+    pub(crate) fn ipv4(&self) -> Option<&Socket> {
+        self.ipv4.as_ref()
     }
 
     pub(crate) fn ipv6(&self) -> Option<&Socket> {
@@ -87,8 +93,13 @@ impl Sockets {
 
     /// The socket that reaches the address.
     fn towards(&self, address: &SocketAddr) -> Option<&Socket> {
-        if address.is_ipv4() { Some(&self.ipv4) } else { self.ipv6.as_ref() }
+        if address.is_ipv4() { self.ipv4.as_ref() } else { self.ipv6.as_ref() }
     }
+}
+
+/// Of the host, not of one address.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
 }
 
 pub(crate) struct Socket {

@@ -27,7 +27,7 @@ impl End {
         let sink = Arc::clone(&heard);
         events.set_handler(Arc::new(move |event| lock(&sink).push(event)));
         Self {
-            sockets: Sockets::bind(0, 0).expect("two sockets"),
+            sockets: Sockets::bind(0, Underlay::ANY).expect("two sockets"),
             receiver: Receiver::new(),
             received: Received::new(),
             events,
@@ -56,7 +56,7 @@ impl End {
     /// All datagrams that come until `count` came or time is over, and how many messages they came in.
     fn receive(&mut self, ipv6: bool, count: usize) -> (Vec<(Endpoint, Vec<u8>)>, usize) {
         let Self { sockets, receiver, received, events, .. } = self;
-        let socket = if ipv6 { sockets.ipv6().expect("IPv6") } else { sockets.ipv4() };
+        let socket = if ipv6 { sockets.ipv6().expect("IPv6") } else { sockets.ipv4().expect("IPv4") };
         let (mut datagrams, mut messages) = (Vec::new(), 0);
         let deadline = Instant::now() + Duration::from_secs(5);
         while datagrams.len() < count && Instant::now() < deadline {
@@ -159,14 +159,14 @@ fn each_datagram_goes_to_its_own_address() {
 
 #[test]
 fn a_port_in_use_is_told() {
-    let first = Sockets::bind(0, 0).expect("sockets");
-    let error = Sockets::bind(first.port(), 0).err().expect("the port is taken");
+    let first = Sockets::bind(0, Underlay::ANY).expect("sockets");
+    let error = Sockets::bind(first.port(), Underlay::ANY).err().expect("the port is taken");
     assert_eq!(error.code, "EADDRINUSE");
     // Taken for IPv6 alone counts too.
     if first.ipv6().is_some() {
         let other = std::net::UdpSocket::bind("[::1]:0").expect("a socket");
         let port = other.local_addr().expect("bound").port();
-        assert_eq!(Sockets::bind(port, 0).err().map(|e| e.code), Some("EADDRINUSE".to_owned()));
+        assert_eq!(Sockets::bind(port, Underlay::ANY).err().map(|e| e.code), Some("EADDRINUSE".to_owned()));
     }
 }
 
@@ -226,7 +226,7 @@ fn a_source_that_is_gone_is_forgotten_and_nothing_is_lost() {
 fn segmentation_that_fails_is_given_up_and_nothing_is_lost() {
     for errno in [libc::EIO, libc::EINVAL] {
         let (from, mut to) = (End::new(), End::new());
-        from.sockets.ipv4.segmentation.inject(errno);
+        from.sockets.ipv4().expect("IPv4").segmentation.inject(errno);
         for _ in 0..3 {
             let (sent, messages) = batch(&[&[1200; 50][..], &[300; 40]].concat());
             from.send_batch(to.loopback(false), &sent);
@@ -244,12 +244,12 @@ fn segmentation_that_fails_is_given_up_and_nothing_is_lost() {
 fn too_many_segments_are_divided() {
     let (from, mut to) = (End::new(), End::new());
     let (sent, messages) = batch(&[100; 128]);
-    from.sockets.ipv4.segmentation.inject(libc::EINVAL);
+    from.sockets.ipv4().expect("IPv4").segmentation.inject(libc::EINVAL);
     let mut pieces = Vec::new();
     from.sockets.divide(to.loopback(false), &sent, &mut pieces);
     assert_eq!(pieces.len(), 1);
-    from.sockets.ipv4.limit_segments();
-    from.sockets.ipv4.segmentation.inject(0);
+    from.sockets.ipv4().expect("IPv4").limit_segments();
+    from.sockets.ipv4().expect("IPv4").segmentation.inject(0);
     pieces.clear();
     from.sockets.divide(to.loopback(false), &sent, &mut pieces);
     assert_eq!(pieces.iter().map(|(_, run)| run.count).collect::<Vec<_>>(), [64, 64]);
@@ -262,9 +262,9 @@ fn too_many_segments_are_divided() {
 fn joining_that_fails_is_given_up_and_nothing_is_lost() {
     for errno in [libc::EIO, libc::EINVAL, libc::EOPNOTSUPP] {
         let (from, mut to) = (End::new(), End::new());
-        to.sockets.ipv4.joining.inject(errno);
+        to.sockets.ipv4().expect("IPv4").joining.inject(errno);
         // Nothing waits: what was joined before it is turned off comes without its sizes, so it would be lost.
-        assert!(to.receiver.receive(to.sockets.ipv4(), &mut to.received, &to.events).is_ok());
+        assert!(to.receiver.receive(to.sockets.ipv4().expect("IPv4"), &mut to.received, &to.events).is_ok());
         assert!(to.received.messages.is_empty());
         let (sent, messages) = batch(&[700; 30]);
         from.send_batch(to.loopback(false), &sent);
@@ -280,7 +280,12 @@ fn joining_that_fails_is_given_up_and_nothing_is_lost() {
 #[test]
 fn the_mtu_of_a_path_is_known() {
     let end = End::new();
-    let mtu = end.sockets.ipv4.path_mtu(&end.loopback(false).address).expect("loopback has an MTU");
+    let mtu = end
+        .sockets
+        .ipv4()
+        .expect("IPv4")
+        .path_mtu(&end.loopback(false).address)
+        .expect("loopback has an MTU");
     let real: usize =
         std::fs::read_to_string("/sys/class/net/lo/mtu").expect("lo").trim().parse().expect("number");
     // The largest packet, whatever the link could take.

@@ -118,7 +118,7 @@ fn step<'a>(
     let mut job = direction.pool.take(IncomingJob::new)?;
     // Looked up each time: the port may have changed.
     let sockets = shared.sockets();
-    let pair = [sockets.as_deref().map(Sockets::ipv4), sockets.as_deref().and_then(Sockets::ipv6)];
+    let pair = [sockets.as_deref().and_then(Sockets::ipv4), sockets.as_deref().and_then(Sockets::ipv6)];
     let more = lead.reader.fill(shared, pair, &mut job);
     if job.received.messages.is_empty() {
         direction.pool.put(job);
