@@ -11,6 +11,8 @@ import type { Log } from "../core/log.ts";
 import type { Peer, Sighting } from "../peers/peer.ts";
 import { isMention } from "../peers/rank.ts";
 import type { PeerStore } from "../peers/store.ts";
+import type { Backend } from "../wireguard/backend.ts";
+import type { Signals } from "./signals.ts";
 
 export interface Handover {
   /** Of the daemon that wrote it: the records of another release may be others. */
@@ -19,6 +21,14 @@ export interface Handover {
   /** The port that was asked for, which tells a changed option from a port that was taken. */
   readonly listenPort: number | null;
   readonly peers: readonly Peer[];
+}
+
+/** Whether the interface is left to the successor: the kernel's goes on without a process. */
+export function leavesInterface(
+  signals: Pick<Signals, "leavesInterface">,
+  backend: Pick<Backend, "name">,
+): boolean {
+  return signals.leavesInterface && backend.name === "kernel";
 }
 
 /** A peer takes about 1 KiB; these are some 60,000. */

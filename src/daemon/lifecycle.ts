@@ -18,7 +18,7 @@ import type { Backend } from "../wireguard/backend.ts";
 import { type AddressKeeper, addressKeeperOf } from "./addressKeeper.ts";
 import { type OwnNetworks, startClients } from "./clients.ts";
 import { undoRoutes, withDeadline } from "./endings.ts";
-import { type Handover, restoreHandover, writeHandover } from "./handover.ts";
+import { type Handover, leavesInterface, restoreHandover, writeHandover } from "./handover.ts";
 import { startHealth } from "./healthTasks.ts";
 import type { Hooks } from "./hooks/hooks.ts";
 import { startHooks } from "./hooks/step.ts";
@@ -249,9 +249,8 @@ class Lifecycle {
     return node;
   }
 
-  /** Whether the interface is left to a successor: the kernel's goes on without a process. */
   #leaves(backend: Backend): boolean {
-    return this.#parts.signals.leavesInterface && backend.name === "kernel";
+    return leavesInterface(this.#parts.signals, backend);
   }
 
   #close(backend: Backend): void {

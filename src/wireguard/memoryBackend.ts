@@ -30,10 +30,12 @@ export interface MemoryBackendOptions {
   readonly portsInUse?: ReadonlySet<number>;
   /** False: a system on which WireGuard's port cannot be used beside it. */
   readonly wireguardPort?: boolean;
+  /** The backend that it plays; absent the kernel's. */
+  readonly name?: BackendName;
 }
 
 export class MemoryBackend implements Backend {
-  readonly name: BackendName = "kernel";
+  readonly name: BackendName;
   readonly interfaceName: InterfaceName;
   readonly interfaceIndex: number;
   readonly adopted: boolean;
@@ -63,6 +65,7 @@ export class MemoryBackend implements Backend {
     this.interfaceIndex = options.interfaceIndex ?? 7;
     this.#listenPort = options.boundPort ?? 0;
     this.adopted = this.#listenPort !== 0;
+    this.name = options.name ?? "kernel";
     this.wireguardPort = options.wireguardPort === false ? null : new MemoryWireguardPort();
   }
 

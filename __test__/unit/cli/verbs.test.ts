@@ -24,7 +24,7 @@ describe("status", () => {
       "UDP port 51820",
       "1 connected, 2 active, 3 known",
       "1 m 30 s, PID 4711",
-      "48 MiB, 21 open files",
+      "48 MiB of 256 MiB, 21 open files",
       "lan",
       "route 10.0.0.0/8",
     ]) {

@@ -224,17 +224,30 @@ describe("a node with hooks", () => {
     expect(messagesOf(node.log)).toContain("step undone");
   });
 
-  test("runs neither when it hands over, nor the first after it", async () => {
+  test("runs neither when it hands over its interface, nor the first after it", async () => {
     const { node, log } = await started();
     await expect.poll(log, { timeout: 10_000 }).toBe("up wg0\n");
     node.view?.restart()();
     await node.node.serve();
     expect(log()).toBe("up wg0\n");
-    const { node: next, log: nextLog } = await started({ guard: { fd: 7, pid: 1 } });
+    const { node: next, log: nextLog } = await started({
+      guard: { fd: 7, pid: 1 },
+      backend: { boundPort: 51_820 },
+    });
     expect(messagesOf(next.log)).not.toContain("hook begins");
     next.signal("SIGTERM");
     await next.node.serve();
     expect(nextLog()).toBe("down\n");
+  });
+
+  test("runs both around an interface that is made anew when it hands over", async () => {
+    const { node, log } = await started({ backend: { name: "embedded" } });
+    await expect.poll(log, { timeout: 10_000 }).toBe("up wg0\n");
+    node.view?.restart()();
+    await node.node.serve();
+    expect(log()).toBe("up wg0\ndown\n");
+    const { log: nextLog } = await started({ guard: { fd: 7, pid: 1 } });
+    await expect.poll(nextLog, { timeout: 10_000 }).toBe("up wg0\n");
   });
 });
 

@@ -2,6 +2,7 @@
  * The hooks as a step of the start: the up hook begins beside the steps that follow, the down hook runs when the step is undone, while the
  * interface is there still.
  */
+import { leavesInterface } from "../handover.ts";
 import type { InterfaceSteps } from "../interfaceSteps.ts";
 import { defaultTiming, type NodeParts } from "../parts.ts";
 import type { StepRunner } from "../stepRunner.ts";
@@ -37,9 +38,9 @@ export async function startHooks(
   const hooks = new Hooks({ options, clock, log, troubles, facts, upLimitMs, downLimitMs });
   await steps.step(
     "hooks",
-    // After a handover the interface is what the hook of the daemon before has seen.
-    () => (parts.handover === true ? undefined : hooks.up(signals.hurrySignal)),
-    (_, hurry) => (signals.handsOver ? hooks.leave(hurry) : hooks.down(hurry)),
+    // An interface that was taken over is what the hook of the daemon before has seen.
+    () => (parts.handover === true && made.backend.adopted ? undefined : hooks.up(signals.hurrySignal)),
+    (_, hurry) => (leavesInterface(signals, made.backend) ? hooks.leave(hurry) : hooks.down(hurry)),
   );
   return hooks;
 }
