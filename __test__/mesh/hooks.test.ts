@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { ScriptFolder } from "../unit/support/scriptFolder.ts";
 import { daemonProgram, type MeshNode, testBackend } from "./harness/node.ts";
 import { formMesh } from "./harness/ping.ts";
 import { allowanceMs, until } from "./harness/time.ts";
@@ -8,32 +9,14 @@ import { useLab } from "./harness/useLab.ts";
 
 const lab = useLab();
 
-/** Scripts of one node, and what they write. */
-function scripts() {
-  const folder = mkdtempSync(path.join(lab.folder, "hooks-"));
-  return {
-    folder,
-    make: (name: string, body: string): string => {
-      const file = path.join(folder, name);
-      writeFileSync(file, `#!/bin/sh\n${body.replaceAll("$OUT", folder)}\n`);
-      chmodSync(file, 0o755);
-      return file;
-    },
-    lines: (name: string): string[] => {
-      const file = path.join(folder, name);
-      return existsSync(file) ? readFileSync(file, "utf8").trimEnd().split("\n") : [];
-    },
-  };
-}
-
 const said = (node: MeshNode, message: string): number =>
   node.log.filter(({ fields }) => fields?.msg === message).length;
 
 test("hooks run once each, around the life of the interface, with its facts; a restart runs them where it makes the interface anew", async () => {
-  const { make, lines } = scripts();
+  const scripts = new ScriptFolder(lab.folder);
   const record =
     'ip -o link show dev "$WGMESH_INTERFACE" >> $OUT/links; env >> $OUT/env; echo "hook $WGMESH_HOOK ran"';
-  const hooks = ["--up-hook", make("up", record), "--down-hook", make("down", record)];
+  const hooks = ["--up-hook", scripts.make("up", record), "--down-hook", scripts.make("down", record)];
   const hooked = lab.addNode("hooked", { flags: hooks });
   const [member] = await formMesh([hooked, lab.addNode("other")]);
   const status = member?.status;
@@ -49,9 +32,9 @@ test("hooks run once each, around the life of the interface, with its facts; a r
     `WGMESH_MTU=${link.stdout.trim()}`,
     "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
   ];
-  expect(lines("env")).toEqual(expect.arrayContaining([...facts, "WGMESH_HOOK=up"]));
-  expect(lines("env").filter((line) => /^WGMESH_(SECRET|LAUNCH)|^NODE_/.test(line))).toEqual([]);
-  expect(lines("links")).toEqual([expect.stringMatching(/ wg0: <.*\bUP\b/)]);
+  expect(scripts.lines("env")).toEqual(expect.arrayContaining([...facts, "WGMESH_HOOK=up"]));
+  expect(scripts.lines("env").filter((line) => /^WGMESH_(SECRET|LAUNCH)|^NODE_/.test(line))).toEqual([]);
+  expect(scripts.lines("links")).toEqual([expect.stringMatching(/ wg0: <.*\bUP\b/)]);
   expect(hooked.findLog(({ fields }) => fields?.output === "hook up ran")?.fields?.hook).toBe("up");
 
   expect(await hooked.client("restart")).toMatchObject({ code: 0 });
@@ -60,12 +43,14 @@ test("hooks run once each, around the life of the interface, with its facts; a r
   await until(
     "the hooks of the restart are done",
     allowanceMs(3000),
-    () => lines("links").length >= once.length,
+    () => scripts.lines("links").length >= once.length,
   );
 
   expect(await hooked.stop()).toEqual({ code: 0, signal: null });
-  expect(lines("links")).toEqual(Array(once.length + 1).fill(expect.stringMatching(/ wg0: <.*\bUP\b/)));
-  const ran = lines("env").filter((line) => line.startsWith("WGMESH_HOOK="));
+  expect(scripts.lines("links")).toEqual(
+    Array(once.length + 1).fill(expect.stringMatching(/ wg0: <.*\bUP\b/)),
+  );
+  const ran = scripts.lines("env").filter((line) => line.startsWith("WGMESH_HOOK="));
   expect(ran).toEqual([...once, "down"].map((kind) => `WGMESH_HOOK=${kind}`));
   expect(await hooked.hasInterface()).toBe(false);
 });
@@ -75,8 +60,11 @@ const hurried = `const real = globalThis.setTimeout;
 globalThis.setTimeout = (callback, ms, ...more) => real(callback, ms === 30000 ? 1000 : ms, ...more);`;
 
 test("a hook that hangs delays nothing, is ended, and named in status", async () => {
-  const { make, lines, folder } = scripts();
-  const upHook = make("up; touch $(id)", 'echo $$ > $OUT/pid; echo "waiting for the modem" >&2; sleep 600');
+  const scripts = new ScriptFolder(lab.folder);
+  const upHook = scripts.make(
+    "up; touch $(id)",
+    'echo $$ > $OUT/pid; echo "waiting for the modem" >&2; sleep 600',
+  );
   const program = [process.execPath, "--import", `data:text/javascript,${encodeURIComponent(hurried)}`];
   const node = lab.addNode("hangs", { program: [...program, daemonProgram], flags: ["--up-hook", upHook] });
   await node.startAndWait();
@@ -88,15 +76,15 @@ test("a hook that hangs delays nothing, is ended, and named in status", async ()
   expect(trouble).toContain(`up hook ${upHook} failed: it did not end within 30 s and was ended`);
   expect(trouble).toContain("last it said: waiting for the modem");
   expect((await node.client("status")).stdout).toContain("waiting for the modem");
-  const [pid] = lines("pid");
+  const [pid] = scripts.lines("pid");
   expect(existsSync(`/proc/${pid}`)).toBe(false);
-  expect(existsSync(path.join(folder, "touch"))).toBe(false);
+  expect(existsSync(path.join(scripts.folder, "touch"))).toBe(false);
   expect(await node.stop()).toEqual({ code: 0, signal: null });
 });
 
 test("a hook that others can write is refused before anything is changed", async () => {
-  const { make } = scripts();
-  const upHook = make("up", "true");
+  const scripts = new ScriptFolder(lab.folder);
+  const upHook = scripts.make("up", "true");
   chmodSync(upHook, 0o777);
   const node = lab.addNode("refused", { flags: ["--up-hook", upHook] });
   node.start();

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -8,28 +8,20 @@ import { OutputLines } from "../../../src/daemon/hooks/lines.ts";
 import { MAX_LINES } from "../../../src/daemon/hooks/run.ts";
 import { TroubleRegistry } from "../../../src/observe/troubles.ts";
 import { MemoryLog } from "../support/memoryLog.ts";
+import { ScriptFolder } from "../support/scriptFolder.ts";
 import { FakeHost, FakeNode, type FakeNodeOptions } from "./fakeNode.ts";
 
 const messagesOf = ({ lines }: MemoryLog): string[] => lines.map(({ message }) => message);
 const never = new AbortController().signal;
 
-/** A folder for scripts, and what they write. */
 function scripts() {
-  const folder = mkdtempSync(path.join(tmpdir(), "wgmesh-hooks-"));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const parent = mkdtempSync(path.join(tmpdir(), "wgmesh-hooks-"));
+  onTestFinished(() => rmSync(parent, { recursive: true, force: true }));
+  const made = new ScriptFolder(parent);
   return {
-    folder,
-    /** A script that runs `body`; `$OUT` stands for the folder. */
-    make: (name: string, body: string): string => {
-      const file = path.join(folder, name);
-      writeFileSync(file, `#!/bin/sh\n${body.replaceAll("$OUT", folder)}\n`);
-      chmodSync(file, 0o755);
-      return file;
-    },
-    read: (name: string): string | null => {
-      const file = path.join(folder, name);
-      return existsSync(file) ? readFileSync(file, "utf8") : null;
-    },
+    folder: made.folder,
+    make: made.make.bind(made),
+    read: made.read.bind(made),
   };
 }
 
