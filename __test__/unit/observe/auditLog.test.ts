@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -19,6 +19,9 @@ const entry = (number: number, params: AuditEntry["params"] = { number }): Omit<
   params,
   outcome: "ok",
 });
+
+/** By this process, from whatever file. */
+const bytesRead = (): number => Number(/^rchar: (\d+)$/m.exec(readFileSync("/proc/self/io", "utf8"))?.[1]);
 
 const all: AuditQuery = { sinceMs: 0, beforeMs: null, limit: 10_000 };
 
@@ -73,7 +76,7 @@ test("the event loop goes on while all files are read, and no more is read than 
   const audit = new AuditLog({ path: file, clock, troubles: noTroubles });
   for (let number = 0; number < 600; number += 1) audit.note(entry(number, { text: "x".repeat(10_000) }));
   audit.close();
-  const turnsDuring = async (query: Partial<AuditQuery>): Promise<number> => {
+  const during = async (query: Partial<AuditQuery>): Promise<{ turns: number; bytes: number }> => {
     let turns = 0;
     const reading = { done: false };
     const turn = (): void => {
@@ -81,13 +84,16 @@ test("the event loop goes on while all files are read, and no more is read than 
       if (!reading.done) setImmediate(turn);
     };
     setImmediate(turn);
+    const before = bytesRead();
     await lastAuditEntries(file, { ...all, ...query });
     reading.done = true;
-    return turns;
+    return { turns, bytes: bytesRead() - before };
   };
-  expect(await turnsDuring({ beforeMs: 0 })).toBeGreaterThan(50);
+  const whole = await during({ beforeMs: 0 });
+  expect(whole.turns).toBeGreaterThan(50);
+  expect(whole.bytes).toBeGreaterThan(5_000_000);
   // All are of one millisecond, so a page takes all of them; one that begins later takes none.
-  expect(await turnsDuring({ sinceMs: 1 })).toBeLessThan(25);
+  expect((await during({ sinceMs: 1 })).bytes).toBeLessThan(1_000_000);
 });
 
 test("a half line, and what is no entry, is passed over; no file is no entries", async () => {
