@@ -8,7 +8,7 @@ import path from "node:path";
 const [results, ...flags] = process.argv.slice(2);
 const root = path.resolve(import.meta.dirname, "..");
 const namesFile = path.join(root, "__test__/names.txt");
-const vitestProjects = ["unit", "simulator", "mesh", "wireguard", "vm"];
+const vitestProjects = ["unit", "simulator", "mesh", "wireguard", "vm", "vm-mesh"];
 
 /** @typedef {{ name: string, outcome: "passed" | "failed" | "skipped" }} Test */
 
