@@ -9,8 +9,9 @@ import { expect, test } from "vitest";
 import { onTerminal } from "../unit/support/onTerminal.ts";
 import { decodedPicture, drawnModules, writePicture } from "../unit/support/qrPicture.ts";
 import { type Outcome, run } from "./harness/exec.ts";
-import { clientProgram, type MeshNode } from "./harness/node.ts";
+import { clientProgram } from "./harness/node.ts";
 import { formMesh, type Member } from "./harness/ping.ts";
+import { connect, quick } from "./harness/plainClient.ts";
 import { allowanceMs } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
 
@@ -37,38 +38,6 @@ interface Clients {
 
 const clients = async (): Promise<Clients["clients"]> =>
   (await gateway.clientJson<Clients>("client", "list")).clients;
-
-async function must(node: MeshNode, ...command: string[]): Promise<string> {
-  const { code, stdout, stderr } = await node.exec(command);
-  expect({ command, code, stderr }).toEqual({ command, code: 0, stderr: "" });
-  return stdout;
-}
-
-const forWg = (node: MeshNode): string => path.join(node.host.folder, "wg.conf");
-
-/** Without a session it may have: WireGuard uses that for a quarter of a minute after the other end was restarted. */
-async function connect(node: MeshNode): Promise<void> {
-  await must(node, "wg", "setconf", "wg0", forWg(node));
-}
-
-/** wg-quick(8): lines it takes for itself go to ip(8), the others to wg(8), and a route for each network. */
-async function quick(node: MeshNode, text: string): Promise<void> {
-  const ours = /^\s*(Address|MTU|DNS)\s*=\s*(.*)$/i;
-  const lines = text.split("\n").map((line) => line.replace(/#.*/, ""));
-  const listOf = (name: string): string[] =>
-    lines.flatMap((line) => {
-      const [key, values] = line.split(/\s*=\s*/);
-      return key?.trim() === name ? (values ?? "").split(",").map((value) => value.trim()) : [];
-    });
-  // It says much about the kernel.
-  expect(await node.exec(["wireguard-go", "wg0"])).toMatchObject({ code: 0 });
-  const rest = lines.filter((line) => !ours.test(line)).join("\n");
-  writeFileSync(forWg(node), rest, { mode: 0o600 });
-  await connect(node);
-  for (const address of listOf("Address")) await must(node, "ip", "address", "add", address, "dev", "wg0");
-  await must(node, "ip", "link", "set", "wg0", "mtu", listOf("MTU")[0] ?? "", "up");
-  for (const network of listOf("AllowedIPs")) await must(node, "ip", "route", "add", network, "dev", "wg0");
-}
 
 test("add draws a picture that is the file's very text", async () => {
   members = await formMesh([gateway, other]);

@@ -22,7 +22,10 @@ export interface ClientChoice {
   readonly dns: readonly IpAddress[];
 }
 
-/** Adds `--endpoint`, `--allowed-ips` and `--dns`. */
+/** IPv6 too where the mesh has none: else it would go past the tunnel. */
+const EVERYTHING = ["0.0.0.0/0", "::/0"] as Cidr[];
+
+/** Adds `--endpoint`, `--allowed-ips`, `--all-traffic` and `--dns`. */
 export function addClientChoice(command: Command): Command {
   return command
     .option(
@@ -31,21 +34,29 @@ export function addClientChoice(command: Command): Command {
     )
     .option(
       "--allowed-ips <cidrs>",
-      "what the client sends through this node, commas between; 0.0.0.0/0 is all, and needs --advertise-exit-node (default: the mesh, and the networks behind its nodes)",
+      "what the client sends through this node, commas between (default: the mesh, and the networks behind its nodes)",
+    )
+    .option(
+      "--all-traffic",
+      "the client sends everything through this node, the Internet included: needs --advertise-exit-node or --exit-node here",
     )
     .option("--dns <addresses>", "DNS servers for the client, commas between");
 }
 
 /** Throws ERR_USAGE, ERR_ENDPOINT, ERR_CIDR. */
 export function readClientChoice(command: Command): ClientChoice {
-  const { endpoint, allowedIps, dns } = command.opts<{
+  const { endpoint, allowedIps, allTraffic, dns } = command.opts<{
     endpoint?: string;
     allowedIps?: string;
+    allTraffic?: true;
     dns?: string;
   }>();
+  if (allTraffic === true && allowedIps !== undefined)
+    throw new WgmeshError("ERR_USAGE", "--all-traffic and --allowed-ips exclude each other");
+  const chosen = allowedIps === undefined ? null : listOf(allowedIps, networkOf);
   return {
     endpoint: endpoint === undefined ? null : endpointOf(endpoint),
-    allowedIps: allowedIps === undefined ? null : listOf(allowedIps, networkOf),
+    allowedIps: allTraffic === true ? EVERYTHING : chosen,
     dns: dns === undefined ? [] : listOf(dns, addressOf),
   };
 }
@@ -68,8 +79,9 @@ export interface Chosen {
 }
 
 /** Throws ERR_USAGE for what this gateway cannot give. */
-export function chooseFor(gateway: GatewayResult, { endpoint, allowedIps }: ClientChoice): Chosen {
-  refuseUnreachable(gateway, allowedIps ?? []);
+export function chooseFor(gateway: GatewayResult, { endpoint, allowedIps, dns }: ClientChoice): Chosen {
+  const all = allowedIps?.find((network) => network.endsWith("/0"));
+  if (all !== undefined) refuseUnlessWayOut(gateway, all);
   const found = endpoint ?? gateway.endpoint;
   if (found === null) {
     throw new WgmeshError("ERR_USAGE", "this node knows no address at which a client reaches it", {
@@ -79,19 +91,25 @@ export function chooseFor(gateway: GatewayResult, { endpoint, allowedIps }: Clie
   return {
     endpoint: found,
     allowedIps: allowedIps ?? gateway.allowed_ips,
-    warnings: endpoint === null ? warningsOf(gateway) : [],
+    warnings: [
+      ...(endpoint === null ? warningsOf(gateway) : []),
+      ...(all !== undefined && dns.length === 0 ? [NO_NAME_SERVER] : []),
+    ],
   };
 }
 
-function refuseUnreachable(gateway: GatewayResult, networks: readonly Cidr[]): void {
-  const all = networks.find((network) => network.endsWith("/0"));
-  if (all !== undefined && !gateway.exit_node) {
-    throw new WgmeshError(
-      "ERR_USAGE",
-      `--allowed-ips: ${all} is everything, and this node does not forward to the Internet`,
-      { hint: "let it: wgmesh config set advertise-exit-node true --keep" },
-    );
-  }
+const NO_NAME_SERVER =
+  "all that the client sends goes through this node, and a name server of the network it is in may be out of reach then: name others with --dns";
+
+function refuseUnlessWayOut({ exit_node: isWayOut }: GatewayResult, all: Cidr): void {
+  if (isWayOut) return;
+  throw new WgmeshError(
+    "ERR_USAGE",
+    `${all} is everything, and this node does not forward to the Internet, nor uses an exit node`,
+    {
+      hint: "let it forward: wgmesh config set advertise-exit-node true --keep; or have it use a member that does: wgmesh config set exit-node PEER --keep",
+    },
+  );
 }
 
 function warningsOf({ endpoint, endpoint_source: source }: GatewayResult): string[] {

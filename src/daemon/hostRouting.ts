@@ -56,7 +56,6 @@ export class HostRouting {
   #chosen: PublicKey | null = null;
   #reason: string | null = null;
   #only: boolean;
-  #clientNetworks: () => readonly Cidr[] = () => [];
 
   constructor(parts: RoutingParts, meshNetworks: readonly Cidr[], health: Pick<HealthTable, "stateOf">) {
     const { options, system, log } = parts;
@@ -102,9 +101,9 @@ export class HostRouting {
     this.#only = only;
   }
 
-  /** Where clients have their addresses, whose way to the Internet this node may be too. */
-  setClientNetworks(networks: () => readonly Cidr[]): void {
-    this.#clientNetworks = networks;
+  /** Whether the Internet is reached through this node: it forwards itself, or uses an exit node, which may wait now. */
+  isWayOut({ exitNode = false }: LocalNodeSnapshot): boolean {
+    return exitNode || (this.#routes !== null && this.#choice.wanted !== null);
   }
 
   /** Null when none is asked for. */
@@ -145,6 +144,7 @@ export class HostRouting {
   /**
    * Makes the host fit what this node is.
    *
+   * @param inside networks behind members, and of this node's clients: who comes from there leaves with this host's address, too.
    * @param addresses of the host, on the network below the tunnel.
    * @param meshAddresses those of the interface, the present ones first.
    *
@@ -152,6 +152,7 @@ export class HostRouting {
    */
   async ensure(
     own: LocalNodeSnapshot,
+    inside: readonly Cidr[],
     addresses: () => readonly { readonly address: string }[],
     meshAddresses: readonly { readonly address: string }[],
   ): Promise<void> {
@@ -159,7 +160,7 @@ export class HostRouting {
     try {
       this.#routes?.sync(this.#wish(own, addresses, routeSources(meshAddresses)));
     } finally {
-      await this.#offerExit(own);
+      await this.#offerExit(own, inside);
       const everything = own.exitNode ? EVERYTHING.filter((network) => ipv6 || !network.includes(":")) : [];
       await this.#forwarding.ensure([...own.networks, ...everything]);
     }
@@ -203,10 +204,10 @@ export class HostRouting {
     };
   }
 
-  async #offerExit(own: LocalNodeSnapshot): Promise<void> {
+  async #offerExit(own: LocalNodeSnapshot, inside: readonly Cidr[]): Promise<void> {
     const { troubles, options } = this.#parts;
     try {
-      const sources = [...this.#meshNetworks, ...this.#clientNetworks()];
+      const sources = [...this.#meshNetworks, ...inside];
       if (own.exitNode) await this.#offer?.ensure(sources, own.networks);
       else await this.#offer?.undo();
       if (this.#offer !== null || !own.exitNode) troubles.clear(OFFER_TROUBLE);

@@ -177,7 +177,6 @@ class Lifecycle {
     });
     addressKeeper.follow(store);
     const { clients, clientPeers, ownNetworks } = startClients(this.#parts, self, store, this.#meshNetworks);
-    routing.setClientNetworks(() => clientPeers.networks(self.snapshot));
     publishNode(metrics, store, self);
     const paths = new PathTable();
     const health = this.#health;
@@ -210,7 +209,8 @@ class Lifecycle {
           onMended: (found) => events.emit("interface.mended", { data: { found } }),
           exitPeer: routing.exitPeer,
           keeps: () => routing.keeps(self.snapshot),
-          forward: () => routing.ensure(self.snapshot, () => underlay.hostAddresses(), made.addresses()),
+          forward: (_, inside) =>
+            routing.ensure(self.snapshot, inside, () => underlay.hostAddresses(), made.addresses()),
           interface: this.#interfaceOptions(made, self),
           settings: this.#parts.reconcile ?? reconcileSettings(options),
           keptOut: (publicKey) => health.isOut(publicKey),

@@ -50,8 +50,11 @@ export interface ReconcilerOptions extends Pick<NetworkChoiceOptions, "isUsable"
     setAcceptedNetworks(networks: readonly Cidr[], refused?: readonly Cidr[]): void;
     onChange(listener: () => void): () => void;
   };
-  /** Keeps forwarding on for the networks that this node advertises, and what else of the host follows; throws what could not be done. */
-  readonly forward: (networks: readonly Cidr[]) => Promise<void>;
+  /**
+   * Keeps forwarding on for the networks that this node advertises, and what else of the host follows, such as from those that lead into the
+   * interface; throws what could not be done.
+   */
+  readonly forward: (networks: readonly Cidr[], inside: readonly Cidr[]) => Promise<void>;
   /** More of the host is kept that tells of no change. */
   readonly keeps?: () => boolean;
   readonly settings?: ReconcileSettings;
@@ -299,7 +302,7 @@ export class Reconciler {
       // After the peers: a packet that follows a new route finds its peer.
       const routes = this.#routes.sync(networks, this.#options.interface.addresses());
       found.push(...routes.found);
-      await this.#forward(self.snapshot.networks);
+      await this.#forward(self.snapshot.networks, networks);
       this.#failures.succeeded("interface");
       const changes = mendedBefore + mtuChanges + settings.length + peers.changes + routes.changes;
       if (changes === 0 && !this.#requested) this.#calm.begin(device);
@@ -349,9 +352,9 @@ export class Reconciler {
     for (const reader of this.#readers) reader(members);
   }
 
-  async #forward(networks: readonly Cidr[]): Promise<void> {
+  async #forward(networks: readonly Cidr[], inside: readonly Cidr[]): Promise<void> {
     try {
-      await this.#options.forward(networks);
+      await this.#options.forward(networks, inside);
       this.#failures.succeeded("forwarding");
     } catch (error) {
       this.#failures.failed("forwarding", messageOf(error));

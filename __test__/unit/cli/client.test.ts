@@ -161,6 +161,12 @@ describe("add", () => {
     ["no network", ["--allowed-ips", "10.0.0.0/8,all"], '"all" is not a network'],
     ["a name for a DNS server", ["--dns", "dns.example"], "no IP address"],
     ["everything, which is not offered", ["--allowed-ips", "0.0.0.0/0"], "does not forward to the Internet"],
+    [
+      "all traffic, which is not offered",
+      ["--all-traffic"],
+      "0.0.0.0/0 is everything, and this node does not",
+    ],
+    ["all traffic and a choice", ["--all-traffic", "--allowed-ips", "10.0.0.0/8"], "exclude each other"],
     ["a picture without --qr", ["--output", "phone.png"], "the name of a picture"],
     ["a picture as JSON", ["--qr", "--json"], "exclude each other"],
     ["a picture where no terminal is", ["--qr"], "standard output is no terminal"],
@@ -178,8 +184,13 @@ describe("add", () => {
 
   test("everything goes through a node that offers it", async () => {
     gateway = { ...gateway, exitNode: true };
-    const { code, out } = await client("add", "phone", "--allowed-ips", "0.0.0.0/0,::/0");
-    expect([code, settingOf(out, "AllowedIPs")]).toEqual([0, "0.0.0.0/0, ::/0"]);
+    for (const flags of [["--allowed-ips", "0.0.0.0/0,::/0"], ["--all-traffic"]]) {
+      const { code, out, err } = await client("add", `phone${calls.length}`, ...flags);
+      expect([code, settingOf(out, "AllowedIPs")]).toEqual([0, "0.0.0.0/0, ::/0"]);
+      expect(err).toContain("may be out of reach then: name others with --dns\n");
+    }
+    const named = await client("show", "phone0", "--all-traffic", "--dns", "9.9.9.9");
+    expect([named.code, settingOf(named.out, "DNS"), named.err]).toEqual([0, "9.9.9.9", ""]);
   });
 
   test.each([

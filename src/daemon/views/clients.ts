@@ -35,7 +35,7 @@ export function clientsView(view: ViewParts): ClientsView {
       }),
       mtu: node.reconciler.mtu(),
       networks: reachable(view),
-      exitNode: node.self.snapshot.exitNode === true,
+      exitNode: node.routing.isWayOut(node.self.snapshot),
     }),
     addClient: async (name, publicKey) => {
       const client = clients.add(name, publicKey);

@@ -34,7 +34,7 @@ export interface GatewayView {
   readonly mtu: number | null;
   /** What a client reaches through it: the mesh, the networks of the clients, those that it and other nodes advertise. */
   readonly networks: readonly Cidr[];
-  /** It forwards to the Internet (`--advertise-exit-node`). */
+  /** What clients send to the Internet is led there: by itself (`--advertise-exit-node`), or through the exit node that it uses. */
   readonly exitNode: boolean;
 }
 
