@@ -1,6 +1,6 @@
 /** The service and policies for firewalld, as commands with the file they need (firewalld.service(5), firewalld.policies(5)). Pure. */
 import { forwardCommands } from "./iptables.ts";
-import type { Need, Opening, Passage } from "./need.ts";
+import { INTERNET, type Need, type Opening, type Passage } from "./need.ts";
 
 /** Names of zones are no longer (firewalld.zone(5)). */
 const LONGEST_ZONE = 17;
@@ -68,24 +68,35 @@ function passageCommands({ interfaceName, passages }: Need): string[] {
   ];
 }
 
-/** What answers is let through by firewalld itself. */
+/**
+ * What answers is let through by firewalld itself. A zone may have more links than the one: so policies name the networks, too. They count
+ * between zones alone that have a link by name, which the default zone has not where nobody chose a zone for its links.
+ */
 function policyCommands(zone: string, { from, to, networks, answersOnly }: Passage, index: number): string[] {
   // From the mesh to the mesh: the zone's own forwarding.
   if (to === from) return [];
   if (to === null)
     return [`# no link of this host leads to ${networks.join(", ")}: there is nothing to let through yet`];
-  const zoneOf = `$(firewall-cmd --get-zone-of-interface=${to} 2>/dev/null || firewall-cmd --get-default-zone)`;
-  const policy = (name: string, ingress: string, egress: string): string[] =>
+  const policy = (name: string, ingress: string, egress: string, rules: readonly string[]): string[] =>
     [
       `--new-policy=${name}`,
       `--policy=${name} --add-ingress-zone="${ingress}"`,
       `--policy=${name} --add-egress-zone="${egress}"`,
-      `--policy=${name} --set-target=ACCEPT`,
+      ...rules.map((rule) => `--policy=${name} ${rule}`),
     ].map((words) => `firewall-cmd --permanent ${words}`);
+  const behind = networks.filter((network) => network !== INTERNET);
+  const rich = (side: "source" | "destination"): string[] =>
+    behind.map(
+      (network) =>
+        `--add-rich-rule='rule family="${network.includes(":") ? "ipv6" : "ipv4"}" ${side} address="${network}" accept'`,
+    );
+  const out = behind.length < networks.length ? ["--set-target=ACCEPT"] : rich("destination");
   return [
-    `# ${networks.join(", ")} by ${to}`,
-    ...policy(`${policyName(from)}-out${index}`, zone, zoneOf),
-    ...(answersOnly ? [] : policy(`${policyName(from)}-in${index}`, zoneOf, zone)),
+    `# ${networks.join(", ")} by ${to}, which is put into its zone by name`,
+    `zone=$(firewall-cmd --get-zone-of-interface=${to} 2>/dev/null || firewall-cmd --get-default-zone)`,
+    `firewall-cmd --permanent --zone="$zone" --change-interface=${to}`,
+    ...policy(`${policyName(from)}-out${index}`, zone, "$zone", out),
+    ...(answersOnly ? [] : policy(`${policyName(from)}-in${index}`, "$zone", zone, rich("source"))),
   ];
 }
 

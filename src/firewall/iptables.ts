@@ -1,5 +1,5 @@
 /** The rules for iptables and ip6tables, as commands (iptables(8), iptables-extensions(8)). Pure. */
-import { commentOf, type Need, type Opening, openingText, type Passage } from "./need.ts";
+import { commentOf, INTERNET, type Need, type Opening, openingText, type Passage } from "./need.ts";
 
 type Program = "iptables" | "ip6tables";
 
@@ -43,10 +43,11 @@ const command = (need: Need, program: Program, chain: string, match: string): st
   `${program} -I ${chain} ${match} -m comment --comment "${commentOf(need)}" -j ACCEPT`;
 
 function passageMatches({ from, to, networks, answersOnly }: Passage, program: Program): string[] {
-  const own = networks.filter((network) => network.includes(":") === (program === "ip6tables"));
+  const own = networks.filter(
+    (network) => network === INTERNET || network.includes(":") === (program === "ip6tables"),
+  );
   if (to === null) return own.flatMap((network) => [`-i ${from} -d ${network}`, `-o ${from} -s ${network}`]);
-  // Of an exit node both families pass.
-  if (own.length === 0 && !answersOnly) return [];
+  if (own.length === 0) return [];
   if (to === from) return [`-i ${from} -o ${from}`];
   const back = answersOnly ? " -m conntrack --ctstate ESTABLISHED,RELATED" : "";
   return [`-i ${from} -o ${to}`, `-i ${to} -o ${from}${back}`];

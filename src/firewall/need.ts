@@ -63,7 +63,8 @@ export interface Need {
 
 /** The multicast port of LAN discovery (PROTOCOL.md section 2). */
 const MULTICAST_PORT = 51830;
-const INTERNET = "the Internet";
+/** Stands among the networks of a passage that leads an exit node's users out. */
+export const INTERNET = "the Internet";
 
 export function needOf(facts: NodeFacts): Need {
   return {
@@ -110,7 +111,10 @@ function passagesOf({ interfaceName, networks, exitLinks }: NodeFacts): Passage[
   const passages = links.map(
     (to): Passage => ({
       ...{ from: interfaceName, to, answersOnly: false },
-      networks: networks.filter(({ link }) => link === to).map(({ network }) => network),
+      networks: [
+        ...networks.filter(({ link }) => link === to).map(({ network }) => network),
+        ...(to !== null && exitLinks.includes(to) ? [INTERNET] : []),
+      ],
     }),
   );
   const more = [...new Set(exitLinks)].filter((link) => !links.includes(link));

@@ -113,6 +113,43 @@ test("of an exit node only what answers comes back from the Internet", () => {
   expect(policies).toEqual(["firewall-cmd --permanent --new-policy=wg-wg0-out0"]);
 });
 
+test("firewalld lets the networks through alone, whatever else is in their link's zone, and has the zone count", () => {
+  const networks = [
+    { network: "192.168.77.0/24", link: "lan0" },
+    { network: "fd77::/64", link: "lan0" },
+  ];
+  const commands = printed("firewalld", { networks }).filter((line) =>
+    /zone=\$|\$zone|rich|target/.test(line),
+  );
+  const permanent = (words: string): string => `firewall-cmd --permanent ${words}`;
+  const rich = (way: string, side: string): string[] => [
+    permanent(
+      `--policy=wg-wg0-${way}0 --add-rich-rule='rule family="ipv4" ${side} address="192.168.77.0/24" accept'`,
+    ),
+    permanent(
+      `--policy=wg-wg0-${way}0 --add-rich-rule='rule family="ipv6" ${side} address="fd77::/64" accept'`,
+    ),
+  ];
+  expect(commands).toEqual([
+    "zone=$(firewall-cmd --get-zone-of-interface=lan0 2>/dev/null || firewall-cmd --get-default-zone)",
+    permanent('--zone="$zone" --change-interface=lan0'),
+    permanent('--policy=wg-wg0-out0 --add-egress-zone="$zone"'),
+    ...rich("out", "destination"),
+    permanent('--policy=wg-wg0-in0 --add-ingress-zone="$zone"'),
+    ...rich("in", "source"),
+  ]);
+});
+
+test("a link that leads to a network and to the Internet has both let through, in both families", () => {
+  const both = { networks: [{ network: "192.168.77.0/24", link: "eth0" }], exitLinks: ["eth0"] };
+  const firewalld = printed("firewalld", both).filter((line) => /rich|target/.test(line));
+  expect(firewalld).toEqual([
+    "firewall-cmd --permanent --policy=wg-wg0-out0 --set-target=ACCEPT",
+    `firewall-cmd --permanent --policy=wg-wg0-in0 --add-rich-rule='rule family="ipv4" source address="192.168.77.0/24" accept'`,
+  ]);
+  expect(printed("iptables", both).filter((line) => line.startsWith("ip6tables -I FORWARD"))).toHaveLength(2);
+});
+
 test("what goes from the mesh to clients of this node, which are on the same link, is let through once", () => {
   const clients = { networks: [{ network: "10.9.8.0/24", link: "wg0" }] };
   expect(printed("nft", clients).filter((line) => line.includes(" fw "))).toEqual([
