@@ -45,6 +45,13 @@ const long: readonly Row[] = [
   ["who lives at an address keeps it", "mesh/collision"],
   ["a mesh stands up from caches alone", "mesh/cache-restart"],
   ["announcements travel by stem and fluff over the tunnels", "mesh/privacy"],
+  [
+    "a device that runs plain WireGuard is served, by the kernel's on both ends",
+    "mesh/clients",
+    "mesh/client-command",
+  ],
+  ["all that a node sends has the firewall mark", "mesh/fwmark"],
+  ["a kill at any step of the start is put right by the next", "mesh/kill-startup"],
 ];
 
 /** Runs the test files of the rows inside one VM, which is started once: starting it takes as long as some of the tests. */
