@@ -55,14 +55,20 @@ export function addRotateSecret(program: Command, terminal: Terminal): void {
         throw new WgmeshError("ERR_USAGE", `--${action} and --${more[0]} exclude each other`);
       const client = await RpcClient.connect({ ...location.client, timeoutMs: TIMEOUT_MS });
       try {
-        if (action === "status") return shown(await ask(client, "rotation.get"), location, terminal);
+        if (action === "status")
+          return await told(client, await ask(client, "rotation.get"), location, terminal);
         if (action === "complete" || action === "abort") {
-          return shown(await ask(client, `rotation.${action}`), location, terminal);
+          return await told(client, await ask(client, `rotation.${action}`), location, terminal);
         }
         const request = readOptions(command, options, {});
         if (action === "accept") {
           const secret = await givenSecret({ ...request, secretFile: request.secretFile ?? "-" }, terminal);
-          return shown(await hand(client, location, secret, graceOf(flags.grace)), location, terminal);
+          return await told(
+            client,
+            await hand(client, location, secret, graceOf(flags.grace)),
+            location,
+            terminal,
+          );
         }
         await start(client, location, request, flags, terminal);
       } finally {
@@ -83,7 +89,7 @@ async function start(
   const graceSeconds = graceOf(grace) ?? UNITS.d ?? 0;
   if (request.secretFile !== null) {
     const secret = await givenSecret(request, terminal);
-    return shown(await hand(client, location, secret, graceSeconds), location, terminal);
+    return await told(client, await hand(client, location, secret, graceSeconds), location, terminal);
   }
   const { generateSecretUri, secretOfText } = await import("../../identity/meshSecret.ts");
   const uri = generateSecretUri();
@@ -91,11 +97,12 @@ async function start(
   if (output !== undefined) {
     const { writeNewFile } = await import("../newFile.ts");
     writeNewFile(path.resolve(output), `${uri}\n`);
-    return shown(rotation, location, terminal);
+    return await told(client, rotation, location, terminal);
   }
   if (location.json) return terminal.out(jsonText({ ...rotation, secret: uri }));
   terminal.out(`${uri}\n`);
   terminal.err("Give this to every node that is to stay: wgmesh rotate-secret --accept --secret-file FILE\n");
+  await tellOfClients(client, rotation, terminal);
 }
 
 async function givenSecret(request: Omit<SecretOptions, "secret">, terminal: Terminal): Promise<MeshSecret> {
@@ -143,6 +150,32 @@ function graceOf(text: string | undefined): number | null {
   throw new WgmeshError("ERR_USAGE", `--grace: ${JSON.stringify(text)} is no duration up to 30 days`, {
     hint: "write 90s, 15m, 24h or 7d",
   });
+}
+
+async function told(
+  client: RpcClient,
+  rotation: Rotation,
+  location: Location,
+  terminal: Terminal,
+): Promise<void> {
+  shown(rotation, location, terminal);
+  if (!location.json) await tellOfClients(client, rotation, terminal);
+}
+
+/** They know the networks of the mesh by their configurations alone, and those follow from the secret. */
+async function tellOfClients(client: RpcClient, { phase }: Rotation, terminal: Terminal): Promise<void> {
+  if (phase !== "accepted" && phase !== "completed") return;
+  // A daemon of an earlier release has none.
+  const { clients } = await client.call("clients.list").catch(() => ({ clients: [] }));
+  if (clients.length === 0) return;
+  const names = clients.map(({ name }) => name).join(", ");
+  const how =
+    phase === "accepted"
+      ? "now it names the networks of both secrets"
+      : "with the present one the mesh is reached until its nodes are restarted";
+  terminal.err(
+    `wgmesh: the mesh gets other networks, so give each client of this node (${names}) a new configuration: wgmesh client show NAME; ${how}\n`,
+  );
 }
 
 function shown(rotation: Rotation, { json }: Location, terminal: Terminal): void {

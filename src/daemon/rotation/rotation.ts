@@ -22,6 +22,7 @@ import { openNextProbe } from "./nextProbe.ts";
 import { NoticeBoard } from "./noticeBoard.ts";
 import { problem } from "./problem.ts";
 import { SecondMesh } from "./secondMesh.ts";
+import { ANNOUNCED, standingText } from "./standing.ts";
 
 /** How often the second mesh is looked at, the end of the grace, and what could not be opened. */
 const TICK_MS = 2_000;
@@ -332,32 +333,15 @@ export class Rotation implements RotationControl {
 
   /** One sentence in `status` while something is to be done. */
   #tellStanding(): void {
-    const { troubles } = this.#running().parts;
-    const { phase, offers, held } = this.#state;
-    if (phase === "completed") {
-      troubles.raise(
-        TROUBLE,
-        `the mesh has moved to a new secret, and this node is started with the old one: put the new one where it gets its secret; until then it reads ${this.#options.files.nextPath}`,
-      );
-    } else if (phase === "accepted" && held !== null) {
-      troubles.raise(
-        TROUBLE,
-        `the mesh moves to a new secret until ${new Date(held.endsAtMs).toISOString()}: see 'wgmesh rotate-secret --status'`,
-      );
-    } else if (offers.length > 0) {
-      troubles.raise(
-        TROUBLE,
-        "a new secret is announced: give it to this node with 'wgmesh rotate-secret --accept'",
-      );
-    } else troubles.clear(TROUBLE);
+    const { parts, node } = this.#running();
+    const text = standingText(this.#state, this.#options.files.nextPath, node.clients.list().length);
+    if (text === null) parts.troubles.clear(TROUBLE);
+    else parts.troubles.raise(TROUBLE, text);
   }
 
   #spread(): void {
     const { parts } = this.#running();
-    parts.log.warn(
-      {},
-      "a new secret is announced: give it to this node with 'wgmesh rotate-secret --accept'",
-    );
+    parts.log.warn({}, ANNOUNCED);
     const nowMs = parts.clock.monotonicMs();
     if (nowMs - this.#spreadAtMs < SPREAD_MS) return;
     this.#spreadAtMs = nowMs;

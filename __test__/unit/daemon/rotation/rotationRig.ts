@@ -90,6 +90,7 @@ export async function startRotation(rig: Rig): Promise<readonly [Rotation, Seen]
     },
     self: new LocalNode({ publicKey: OWN_KEY, meshIp, meshIpv6 } as unknown as LocalNodeSnapshot),
     store: { list: () => [] },
+    clients: { list: () => [] },
     made,
     underlay: { setMeshNetworks: () => {} },
     meshNetworks: [],
