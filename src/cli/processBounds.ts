@@ -4,6 +4,7 @@
  */
 import type { LimitOptions } from "../config/limitOptions.ts";
 import { messageOf } from "../core/errors.ts";
+import { memoryCeiling } from "../core/memoryCeiling.ts";
 import { type Launch, launchVariable } from "../launch/launch.ts";
 
 type Bounds = NonNullable<Launch["bounds"]>;
@@ -20,15 +21,21 @@ const POOL_VARIABLE = "UV_THREADPOOL_SIZE";
 
 export type Replace = typeof import("../launch/native.ts").replaceProcess;
 
-/** The heap is half of the whole: the rest are buffers, threads, code and the addon. Null when nothing is asked for. */
+/**
+ * The heap is half of the whole: the rest are buffers, threads, code and the addon. Null when nothing is asked for.
+ *
+ * @param ceiling bytes at which the system ends the process; null for none. A heap of that size would end without a word.
+ */
 export function boundsFor(
   { threads, memoryLimit }: Pick<LimitOptions, "threads" | "memoryLimit">,
   env: Environment,
+  ceiling: number | null,
 ): { readonly flags: string[]; readonly variables: Record<string, string> } | null {
   const flags: string[] = [];
   const variables: Record<string, string> = {};
   if (memoryLimit !== null) {
-    const heapMib = Math.max(MIN_HEAP_MIB, Math.floor(memoryLimit / 2 / MEBIBYTE));
+    const whole = Math.min(memoryLimit, ceiling ?? memoryLimit);
+    const heapMib = Math.max(MIN_HEAP_MIB, Math.floor(whole / 2 / MEBIBYTE));
     flags.push(`--max-old-space-size=${heapMib}`);
   }
   if (threads !== null) {
@@ -44,7 +51,7 @@ export function boundsFor(
  * goes on without them.
  */
 export function startBounded(options: LimitOptions, launch: Launch, replaceProcess: Replace): string | null {
-  const wanted = launch.bounds === null ? boundsFor(options, process.env) : null;
+  const wanted = launch.bounds === null ? boundsFor(options, process.env, memoryCeiling()) : null;
   if (wanted === null) return null;
   const { flags, variables } = wanted;
   const bounds = { flags, variables: Object.keys(variables) };

@@ -5,6 +5,7 @@ import type { DaemonOptions } from "../config/options.ts";
 import { auditPath, childRecordPath, rpcSocketPath, startingPath, stateFilePath } from "../config/paths.ts";
 import { systemClock } from "../core/clock.ts";
 import { messageOf } from "../core/errors.ts";
+import { memoryCeiling } from "../core/memoryCeiling.ts";
 import { systemRandom } from "../core/random.ts";
 import { isColourless } from "../core/terminalKind.ts";
 import { parsePublicKey } from "../core/types.ts";
@@ -106,6 +107,7 @@ export function compose(
   const memory = new MemoryWatch({
     troubles,
     limit: options.memoryLimit,
+    ceiling: memoryCeiling(),
     used: () => hostSystem.memoryBytes(),
     collect: collectGarbage,
   });

@@ -8,6 +8,8 @@ export interface MemoryWatchOptions {
   readonly troubles: Troubles;
   /** Bytes; null for no bound. */
   readonly limit: number | null;
+  /** Bytes at which the system ends the process, such as by `MemoryMax=` of a service; null for none. A limit above it would never be told. */
+  readonly ceiling?: number | null;
   /** Resident memory now. */
   readonly used: () => number;
   /** Has V8 collect what nobody holds, once each time the bound is passed. */
@@ -19,6 +21,8 @@ const WELL_BELOW = 0.9;
 /** Callers that are let in above it, so that an operator can look. */
 const CALLERS_ABOVE = 6;
 const MEBIBYTE = 1024 * 1024;
+
+const mebibytes = (bytes: number): number => Math.ceil(bytes / MEBIBYTE);
 
 export class MemoryWatch {
   readonly #options: MemoryWatchOptions;
@@ -56,6 +60,7 @@ export class MemoryWatch {
   look(): void {
     const { troubles, used, collect } = this.#options;
     const limit = this.#limit;
+    this.#judgeLimit();
     const before = used();
     const bound = this.#isAbove ? WELL_BELOW : 1;
     if (limit === null || before <= limit * bound) {
@@ -67,11 +72,24 @@ export class MemoryWatch {
       this.#set(true);
       collect();
     }
-    const mebibytes = (bytes: number): number => Math.ceil(bytes / MEBIBYTE);
     troubles.raise(
       "memory",
       `the daemon uses ${mebibytes(used())} MiB, more than the ${mebibytes(limit)} MiB of --memory-limit: ` +
         "nobody new is taken in, and few callers are; raise it ('wgmesh config set memory-limit 1G'), or lower max-peers",
+    );
+  }
+
+  #judgeLimit(): void {
+    const { troubles, ceiling = null } = this.#options;
+    const limit = this.#limit;
+    if (limit === null || ceiling === null || limit < ceiling) {
+      troubles.clear("memory-limit");
+      return;
+    }
+    troubles.raise(
+      "memory-limit",
+      `the ${mebibytes(limit)} MiB of --memory-limit are never told: the system ends the daemon at ${mebibytes(ceiling)} MiB; ` +
+        "set a lower one ('wgmesh config set memory-limit'), or give the service more (MemoryMax=)",
     );
   }
 

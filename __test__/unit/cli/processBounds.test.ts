@@ -8,7 +8,7 @@ const none: LimitOptions = { maxPeers: 1000, threads: null, memoryLimit: null };
 const launch = takeLaunch({});
 
 test("nothing is bounded that nobody asked for", () => {
-  expect(boundsFor(none, {})).toBeNull();
+  expect(boundsFor(none, {}, null)).toBeNull();
   const replace = vi.fn();
   expect(startBounded(none, launch, replace as unknown as Replace)).toBeNull();
   expect(replace).not.toHaveBeenCalled();
@@ -20,10 +20,17 @@ test.each([
   [256, 128],
   [1024, 512],
 ])("of %i MiB of memory V8's heap has %i", (limitMib, heapMib) => {
-  expect(boundsFor({ ...none, memoryLimit: limitMib * MEBIBYTE }, {})).toEqual({
+  expect(boundsFor({ ...none, memoryLimit: limitMib * MEBIBYTE }, {}, null)).toEqual({
     flags: [`--max-old-space-size=${heapMib}`],
     variables: {},
   });
+});
+
+test("a limit above what the system lets the process have gives V8's heap half of that", () => {
+  const heapOf = (limitMib: number): string[] | undefined =>
+    boundsFor({ ...none, memoryLimit: limitMib * MEBIBYTE }, {}, 512 * MEBIBYTE)?.flags;
+  expect(heapOf(4096)).toEqual(["--max-old-space-size=256"]);
+  expect(heapOf(384)).toEqual(["--max-old-space-size=192"]);
 });
 
 test.each([
@@ -32,8 +39,14 @@ test.each([
   [8, 4, "8"],
 ])("of %i threads V8 has %i, libuv %s unless its own variable says otherwise", (threads, v8Threads, pool) => {
   const flags = [`--v8-pool-size=${v8Threads}`];
-  expect(boundsFor({ ...none, threads }, {})).toEqual({ flags, variables: { UV_THREADPOOL_SIZE: pool } });
-  expect(boundsFor({ ...none, threads }, { UV_THREADPOOL_SIZE: "3" })).toEqual({ flags, variables: {} });
+  expect(boundsFor({ ...none, threads }, {}, null)).toEqual({
+    flags,
+    variables: { UV_THREADPOOL_SIZE: pool },
+  });
+  expect(boundsFor({ ...none, threads }, { UV_THREADPOOL_SIZE: "3" }, null)).toEqual({
+    flags,
+    variables: {},
+  });
 });
 
 test("the process becomes itself with them, keeps what it was given by its starter, and does so once", () => {

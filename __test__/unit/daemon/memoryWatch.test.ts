@@ -7,12 +7,13 @@ import { MemoryLog } from "../support/memoryLog.ts";
 
 const MEBIBYTE = 1024 * 1024;
 
-function watch(limitMib: number | null) {
+function watch(limitMib: number | null, ceilingMib: number | null = null) {
   const troubles = new TroubleRegistry(new ManualClock(), new MemoryLog());
   const state = { usedMib: 100, collected: 0, told: [] as boolean[] };
   const memory = new MemoryWatch({
     troubles,
     limit: limitMib === null ? null : limitMib * MEBIBYTE,
+    ceiling: ceilingMib === null ? null : ceilingMib * MEBIBYTE,
     used: () => state.usedMib * MEBIBYTE,
     collect: () => {
       state.collected += 1;
@@ -69,6 +70,20 @@ test("a limit that is raised or taken away counts with the next look; who follow
   memory.setLimit(null);
   expect(look(300)).toBeNull();
   expect(late).toEqual([true, false]);
+});
+
+test("a limit at which the system has ended the process already is told, until it is lowered or taken away", () => {
+  const { look, memory } = watch(512, 512);
+  expect(look(100)).toMatch(
+    /^the 512 MiB of --memory-limit are never told: the system ends .* at 512 MiB; .*MemoryMax=/,
+  );
+  memory.setLimit(384 * MEBIBYTE);
+  expect(look(100)).toBeNull();
+  memory.setLimit(1024 * MEBIBYTE);
+  expect(look(100)).toContain("the 1024 MiB");
+  memory.setLimit(null);
+  expect(look(100)).toBeNull();
+  expect(watch(1024).look(100)).toBeNull();
 });
 
 test("the log in memory lets go of all but its last lines", () => {
