@@ -6,7 +6,7 @@ import { recordMessages } from "./harness/controlMessages.ts";
 import type { Lab } from "./harness/lab.ts";
 import type { MeshNode, StatusJson } from "./harness/node.ts";
 import { type Member, pingAllPairs } from "./harness/ping.ts";
-import { until } from "./harness/time.ts";
+import { allowanceMs, until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
 
 /** Each node is told of the one before it, so that the first and the last can hear of each other from the others alone. */
@@ -96,7 +96,7 @@ describe("a mesh in which one node does without --privacy", () => {
     const members = await started(nodes);
     await pingAllPairs(members, 6_000);
     const [, plain] = members as [Member, Member];
-    const passedOn = await until("it has passed announcements on", 20_000, async () => {
+    const passedOn = await until("it has passed announcements on", allowanceMs(2_000), async () => {
       const { layers } = await plain.node.clientJson<{ layers: { name: string; detail: string }[] }>(
         "status",
       );
