@@ -7,6 +7,7 @@ import {
   dropIn,
   dropOut,
   good,
+  PATIENT,
   pings,
   run,
   shown,
@@ -31,8 +32,8 @@ export const lifeCases: Cases = {
     // The unit has more patience than a test, and needs it on a slow machine.
     dropIn("soon", "WatchdogSec=5");
     await until("another process", () => shown("NRestarts") === "2");
-    dropOut();
-    // The new process was started with as little patience, which a restart in place on a slow machine needs.
+    // The new process was started with as little patience, and the restart in place that follows needs more than the unit's on a slow machine.
+    dropIn("soon", PATIENT);
     good("systemctl", "restart", UNIT);
     assert.match(good("journalctl", "-u", UNIT), /Watchdog timeout/);
     await until("an answer", async () => (await answering()) !== null);
@@ -76,6 +77,7 @@ export const lifeCases: Cases = {
     // The successor gives its signs of life too.
     await until("a status line", () => /wg0 is up at/.test(shown("StatusText")));
     assert.equal(shown("NRestarts"), restarts);
+    dropOut();
   },
 
   "the journal has priorities": () => {

@@ -39,7 +39,8 @@ export function good(...words: [string, ...string[]]): string {
 }
 
 export const wgmesh = (...args: string[]): string => good("wgmesh", ...args);
-export const inFar = (...args: string[]): Ran => run("ip", "netns", "exec", "far", ...args);
+export const inNamespace = (namespace: string, ...args: string[]): Ran =>
+  run("ip", "netns", "exec", namespace, ...args);
 export const shown = (property: string): string =>
   good("systemctl", "show", "--value", "-p", property, UNIT).trim();
 
@@ -78,7 +79,7 @@ export const forwards = (link: string): string =>
 const lastLines = (): string => run("journalctl", "-u", UNIT, "-n", "30", "-o", "cat").out;
 /** From the other machine; what goes beyond the mesh has its newest mesh address only when that is said. */
 export const pings = (address: string, ...words: string[]): boolean =>
-  inFar("ping", "-c1", "-W1", ...words, address).code === 0;
+  inNamespace("far", "ping", "-c1", "-W1", ...words, address).code === 0;
 
 /** Policy rules and packet filter tables that are ours, and default routes of any table: none outlives the node. */
 export function leftInKernel(): string[] {
@@ -170,6 +171,9 @@ export async function withConfig(change: (text: string) => string, use: () => Pr
     writeFileSync(CONFIG, text);
   }
 }
+
+/** For a start, or a restart in place, on an emulated machine whose processor others use too: {@link dropIn}. */
+export const PATIENT = "WatchdogSec=600\nTimeoutStartSec=600";
 
 /** The unit with these lines too, from now on. */
 export function dropIn(name: string, lines: string): void {
