@@ -51,7 +51,6 @@ const long: readonly Row[] = [
     "mesh/client-command",
   ],
   ["all that a node sends has the firewall mark", "mesh/fwmark"],
-  ["a kill at any step of the start is put right by the next", "mesh/kill-startup"],
 ];
 
 /** Runs the test files of the rows inside one VM, which is started once: starting it takes as long as some of the tests. */
