@@ -11,7 +11,7 @@ import { native } from "./native.ts";
 import { report, results } from "./report.ts";
 import { linesOf, readResults, writeResults } from "./results.ts";
 import { isFailure, runBenches } from "./runBenches.ts";
-import { simulation } from "./simulation.ts";
+import { largeSimulations, simulation } from "./simulation.ts";
 import { status } from "./status.ts";
 import { manyPeers } from "./tunnel/manyPeers.ts";
 import { relay } from "./tunnel/relay.ts";
@@ -27,6 +27,7 @@ const benches = [
   restart,
   status,
   simulation,
+  ...largeSimulations,
   idle,
   ...natMeshes,
   relay,
@@ -57,11 +58,14 @@ if (unknown.length > 0)
   throw new Error(`no such measure: ${unknown.join(", ")}; there are ${names.join(", ")}`);
 
 const isWhole = wanted.length === 0;
-const chosen = benches.filter(({ name }) => isWhole || wanted.includes(name));
+const chosen = benches.filter(({ name, isOnlyNamed }) =>
+  isWhole ? isOnlyNamed !== true : wanted.includes(name),
+);
 const how = `Median of ${rounds} or more, embedded backend, all nodes of a row on one machine: ${machine()}.`;
 const measuredAt = commit();
 
-const kept = new Map(Object.entries(isWhole ? {} : readResults()));
+const isMeasured = (name: string): boolean => chosen.some((bench) => bench.name === name);
+const kept = new Map(Object.entries(readResults()).filter(([name]) => !isWhole || !isMeasured(name)));
 const outcome = await runBenches(chosen, {
   began: (name) => console.error(`measuring ${name}`),
   found: (measure) => console.error(`  ${line(measure)}`),

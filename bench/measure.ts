@@ -3,6 +3,7 @@ import { median } from "../__test__/mesh/harness/time.ts";
 /** Decimals shown for each unit; times, amounts and rates. */
 const digits = {
   ms: 0,
+  s: 0,
   µs: 1,
   "s/GB": 2,
   "%": 2,
@@ -11,6 +12,7 @@ const digits = {
   "1/s": 0,
   "1/min": 0,
   "B/min": 0,
+  tunnels: 0,
 } as const;
 
 /** One row of the table. */
@@ -30,6 +32,8 @@ export interface Measure {
 /** Rows that one run of daemons gives together. */
 export interface Bench {
   readonly name: string;
+  /** Left out when all are measured; what it had found before stays. */
+  readonly isOnlyNamed?: boolean;
   /** A row goes to `found` as soon as it is there, or is returned at the end, not both. */
   run(found: (measure: Measure) => void): Promise<readonly Measure[]>;
 }

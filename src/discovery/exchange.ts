@@ -2,7 +2,6 @@
  * Peer exchange (row D2, PROTOCOL.md section 6.1): HELLO and REPLY over the control socket. A HELLO makes us known and asks
  * who else is there; a REPLY counts only while a HELLO to exactly its source address is open (weak points 1 and 9).
  */
-import { nextBeatMs } from "../core/beat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Log } from "../core/log.ts";
 import { Pacemaker } from "../core/pacemaker.ts";
@@ -26,6 +25,7 @@ import { Outbox } from "./outbox.ts";
 import { RefreshPlan } from "./refreshPlan.ts";
 import type { Underlay } from "./seams.ts";
 import { directSighting, outside } from "./sightings.ts";
+import { Sweeps } from "./sweeps.ts";
 import { VerifiedSources } from "./verifiedSources.ts";
 
 export interface ExchangeOptions {
@@ -51,8 +51,6 @@ export interface ExchangeOptions {
 
 /** A HELLO is needless when the peer's own came this recently and both know each other. */
 const JUST_MET_MS = 500;
-/** New names of a while are looked at together. */
-const SWEEP_SOON_MS = 20;
 /** More peers than this that are to be met at once are met one after another, so that one side's HELLO saves the other's. */
 const FEW = 4;
 const SPREAD_MS = 60;
@@ -67,7 +65,9 @@ export class Exchange {
   readonly #verified = new VerifiedSources();
   readonly #outbox: Outbox;
   readonly #pacemaker: Pacemaker;
-  #sweepAtMs: number;
+  readonly #sweeps: Sweeps;
+  /** Nodes of this implementation, as they were counted last. */
+  #ours = 0;
 
   constructor(options: ExchangeOptions) {
     const { clock, random, counters, noPunching, send } = options;
@@ -78,7 +78,7 @@ export class Exchange {
     this.#outbox = new Outbox(send, counters);
     counters.queue("contacts", () => this.#contacts.size);
     counters.queue("hellos", () => this.#hellos.size);
-    this.#sweepAtMs = clock.monotonicMs();
+    this.#sweeps = new Sweeps(clock.monotonicMs());
     this.#pacemaker = new Pacemaker(clock, {
       nextAtMs: () => this.#nextAtMs(),
       act: (nowMs) => this.#act(nowMs),
@@ -289,7 +289,7 @@ export class Exchange {
       this.#crawl.forget(publicKey);
       this.#plan.forget(publicKey);
     } else if (event.changed.has("endpoint") || this.#isReached(event)) {
-      this.#sweepAtMs = Math.min(this.#sweepAtMs, nowMs + SWEEP_SOON_MS);
+      this.#sweeps.note(event.peer.publicKey, nowMs);
       this.#pacemaker.wake();
     }
   }
@@ -304,7 +304,7 @@ export class Exchange {
       const peer = store.get(publicKey);
       if (!peer || !this.#contactPeer(peer, "ask")) this.#crawl.forget(publicKey);
     }
-    if (nowMs >= this.#sweepAtMs) this.#sweep(nowMs);
+    if (nowMs >= this.#sweeps.nextAtMs()) this.#sweep(nowMs);
     this.#contacts.take(nowMs, (request) => this.#open(request, nowMs));
     const { send, unanswered } = this.#hellos.tick(nowMs);
     for (const hello of unanswered) this.#giveUp(hello);
@@ -314,21 +314,20 @@ export class Exchange {
 
   #nextAtMs(): number {
     const nowMs = this.#options.clock.monotonicMs();
-    const parts = [this.#hellos, this.#crawl, this.#contacts, this.#outbox];
-    return Math.min(this.#sweepAtMs, ...parts.flatMap((part) => part.nextAtMs(nowMs) ?? []));
+    const parts = [this.#hellos, this.#crawl, this.#contacts, this.#outbox, this.#sweeps];
+    return Math.min(...parts.flatMap((part) => part.nextAtMs(nowMs) ?? []));
   }
 
   /** Looks for peers that were not spoken with yet, or not for too long; those of the cache before anything else is sent (row E6). */
   #sweep(nowMs: number): void {
     const delayMs = this.#crawl.begun ? undefined : 0;
-    this.#sweepAtMs = nextBeatMs(nowMs);
     this.#challenges.forgetOld(nowMs);
-    const peers = this.#options.store.list();
-    const ours = peers.filter(isOurs).length;
+    const { peers, isWhole } = this.#sweeps.take(this.#options.store, nowMs);
+    if (isWhole) this.#ours = peers.filter(isOurs).length;
     for (const peer of peers) {
       // Whose address is contested hears of us until it is not, tunnel or none: one end may know what the other does not.
       const connected = this.#isConnected(peer) && peer.meshIp !== null;
-      if (this.#plan.isDue(peer.publicKey, connected, nowMs, isOurs(peer) ? ours : 0)) {
+      if (this.#plan.isDue(peer.publicKey, connected, nowMs, isOurs(peer) ? this.#ours : 0)) {
         this.#contactPeer(peer, "meet", delayMs);
       }
     }

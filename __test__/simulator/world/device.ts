@@ -297,7 +297,10 @@ export class SimDevice implements Backend {
 
   #establish(peer: DevicePeer, id: number, initiator: boolean): Session {
     const { clock, queue, shookHands } = this.options;
-    peer.previousId = peer.session?.id ?? 0;
+    // As in the kernel: one of the other side's that crossed ours stays good for receiving, and ours is sent under.
+    const crossedId = initiator ? peer.answeredId : 0;
+    peer.previousId = crossedId === 0 ? (peer.session?.id ?? 0) : crossedId;
+    if (crossedId !== 0) peer.answeredId = 0;
     const session = { id, initiator, atMs: queue.nowMs };
     peer.session = session;
     peer.lastHandshakeMs = clock.wallMs();

@@ -52,6 +52,8 @@ export interface Surroundings {
   readonly addresses: AddressDerivation;
   readonly random: (name: string) => Random;
   readonly reconcile: Partial<ReconcileSettings>;
+  /** Stores are told of handshakes at once, where `reconcile` reads the interface too seldom for a daemon's pace. */
+  readonly tellsHandshakes?: boolean;
   /** What is put in the place of a part; a test plants its faults here. */
   readonly faults: Faults;
 }
@@ -79,6 +81,8 @@ export interface Observer {
 export interface NodeSettings {
   readonly networks: readonly Cidr[];
   readonly discovery: Pick<MeshDiscoveryOptions, "lan" | "staticPeers"> & { readonly dht: boolean };
+  /** `--max-peers`; the daemon's default unless told. */
+  readonly maxPeers?: number | undefined;
   /** `--privacy`; absent where no member knows of stem and fluff. */
   readonly isPrivate?: boolean | undefined;
 }
@@ -133,7 +137,7 @@ export class SimNode {
   start(): void {
     if (this.run !== null) return;
     this.#runs += 1;
-    const { queue, network, addresses, faults } = this.#world;
+    const { queue, network, addresses, faults, tellsHandshakes } = this.#world;
     const random = this.#world.random(`run ${this.#runs} of ${this.index}`);
     const clock = new NodeClock(queue, this.#bootMs, this.clockErrorMs);
     const instance = random.bytes(8).toString("hex");
@@ -143,11 +147,15 @@ export class SimNode {
     const device = new SimDevice({
       ...{ queue, network, host: this.host, clock, publicKey: this.key, meshIp },
       applied: (changes) => observer.applied(this, changes),
-      shookHands: (peer) => observer.shookHands(this, peer),
+      shookHands: (peer) => {
+        observer.shookHands(this, peer);
+        if (tellsHandshakes === true) store.noteHandshake(peer, clock.wallMs());
+      },
     });
     const storeOptions = {
       ...{ clock, ownKey: this.key, addresses, self },
       ...{ strictAddresses: false, noIpv6: false },
+      ...(this.settings.maxPeers === undefined ? {} : { maxPeers: this.settings.maxPeers }),
       onListenerError: (error: unknown) => observer.failed(this, error),
     };
     const store = faults.store?.(storeOptions) ?? new PeerStore(storeOptions);

@@ -80,6 +80,19 @@ describe("the twin of WireGuard", () => {
     expect(await answer).toBe(true);
   });
 
+  test("renews sessions whose handshakes crossed before they end", async () => {
+    const [a, b] = [device(0), device(1)];
+    await a.apply([{ kind: "add", peer: peer(1) }]);
+    await b.apply([{ kind: "add", peer: peer(0) }]);
+    await queue.advance(1_000);
+    for (let second = 0; second < 400; second += 1) {
+      const ours = a.session(memberKey(1))?.id ?? 0;
+      const theirs = b.session(memberKey(0))?.id ?? 0;
+      expect(b.knowsSession(memberKey(0), ours) && a.knowsSession(memberKey(1), theirs)).toBe(true);
+      await queue.advance(1_000);
+    }
+  });
+
   test("follows a peer that moves by its keepalives, and ends sessions that are too old", async () => {
     const [a, b] = [device(0), device(1)];
     await a.apply([{ kind: "add", peer: peer(1) }]);

@@ -132,13 +132,13 @@ export class DhtSchedule {
       nowMs + (announcement.isStale ? 0 : this.#about(isStored ? ANNOUNCE_EVERY_MS : again));
   }
 
-  /** The hours to look up now; each is to be followed by {@link lookedUp}. `peers`: how many are active. */
-  takeLookups(peers: number, nowMs: number): number[] {
+  /** The hours to look up now; each is to be followed by {@link lookedUp}. `peers` tells how many are active. */
+  takeLookups(peers: () => number, nowMs: number): number[] {
     if (!this.#rounds.some((atMs) => atMs <= nowMs)) return [];
     // After a stall several are due; one is enough.
     this.#rounds = this.#rounds.filter((atMs) => atMs > nowMs);
     if (this.#rounds.length === 0) {
-      this.#rounds.push(nowMs + this.#about(peers >= MANY_PEERS ? LOOKUP_CALM_MS : LOOKUP_EVERY_MS));
+      this.#rounds.push(nowMs + this.#about(peers() >= MANY_PEERS ? LOOKUP_CALM_MS : LOOKUP_EVERY_MS));
     }
     const hours = this.#round % OTHERS_EVERY === 0 ? this.#hours : this.#hours.slice(0, 1);
     this.#round += 1;

@@ -172,7 +172,7 @@ export class DhtSession {
       this.#hoursAtMs = nowMs + HOURS_EVERY_MS;
       this.#schedule.setHours(hoursAt(clock.wallMs()), nowMs);
     }
-    const active = store.list().filter((peer) => store.isActive(peer)).length;
+    const active = (): number => store.list().filter((peer) => store.isActive(peer)).length;
     // First, so that announcements join the look-ups under way.
     for (const hour of this.#schedule.takeLookups(active, nowMs)) this.#lookUp(hour);
     for (const hour of this.#schedule.takeAnnouncements(nowMs)) this.#announce(hour);

@@ -116,6 +116,8 @@ export class Introductions {
    */
   ask(target: PublicKey, anybody: boolean): boolean {
     const { clock, store, self, isVerified } = this.#options;
+    // Before all peers are gone through for each of many that are sought.
+    if (!this.#asks.has(clock.monotonicMs())) return false;
     const nowMs = clock.wallMs();
     // In a crowd of strangers only nodes with a tunnel are asked: those that were invented introduce nobody.
     const mayKnow = (peer: Peer): boolean => !store.isCrowded || isConnected(peer.lastHandshakeMs, nowMs);
