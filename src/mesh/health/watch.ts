@@ -77,7 +77,7 @@ export class HealthWatch {
 
   /** Takes what the reconciler has read of the interface. */
   noted(peers: readonly ActualPeer[]): void {
-    const { clock, table } = this.#options;
+    const { clock, store, table } = this.#options;
     const wallMs = clock.wallMs();
     for (const { publicKey, lastHandshakeMs, rxBytes } of peers) {
       const known = table.get(publicKey);
@@ -88,7 +88,8 @@ export class HealthWatch {
       if (known !== undefined) {
         table.set(publicKey, { ...known, readAtMs: Math.max(known.readAtMs, this.#readAtMs) });
         this.#step(publicKey, event);
-      } else if (isConnected(lastHandshakeMs, wallMs)) {
+      } else if (isConnected(lastHandshakeMs, wallMs) && store.get(publicKey) !== undefined) {
+        // One that is no peer any more is taken off the interface next; nobody would end its questions.
         this.#set(publicKey, newHealth(event, clock.monotonicMs(), this.#rules(publicKey)));
       }
     }
@@ -195,9 +196,11 @@ export class HealthWatch {
   }
 
   #ask(publicKey: PublicKey, { misses, state }: PeerHealth): void {
-    const { ask, clock, store } = this.#options;
+    const { ask, clock, store, table } = this.#options;
     this.#questions.add(async () => {
       const peer = store.get(publicKey);
+      // It would be due again at once, and for ever.
+      if (peer === undefined && !table.isOut(publicKey)) return table.forget(publicKey);
       if (peer === undefined) return this.#step(publicKey, { type: "missed" });
       const startMs = clock.monotonicMs();
       const answered = await ask(peer, misses > 0 || state !== "healthy", ANSWER_WITHIN_MS);

@@ -155,6 +155,16 @@ test("a peer that said goodbye is out until it speaks again", async () => {
   expect(backend.peerCount).toBe(1);
 });
 
+test("a peer that gave its place away is not asked any more, though the interface shows a handshake of it", async () => {
+  const { asked, pass, shake, store, table } = await watched([1, 2]);
+  store.remove(keyOf(2), "replaced");
+  shake(2);
+  await pass(60_000);
+  expect(table.get(keyOf(2))).toBeUndefined();
+  expect(table.counts()).toMatchObject({ healthy: 1 });
+  expect(asked).not.toContain(keyOf(2));
+});
+
 test("dead peers do not hold up the others: all are asked in the same seconds (weak point 34)", async () => {
   const numbers = Array.from({ length: 200 }, (_, index) => index + 1);
   const { asked, clock, pass, table, well } = await watched(numbers);
