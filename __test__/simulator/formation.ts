@@ -14,13 +14,13 @@ import { Trace } from "./world/trace.ts";
 const LOOK_MS = 100;
 const GIVE_UP_MS = 10 * 60_000;
 /** LAN discovery announces often for a minute. */
-const CALMS_MS = 120_000;
-const MEASURED_MS = 120_000;
+const REST = { calmsMs: 120_000, measuredMs: 120_000 } as const;
 /**
  * What is cheaper in larger meshes: they rest for just over that minute, and are measured for half of it in which each tunnel has its
  * keepalives and questions, but few their next handshake; a handshake every two minutes is a hundredth of what goes through a tunnel.
  */
-const LARGE = { nodes: 300, calmsMs: 65_000, measuredMs: 30_000 } as const;
+const REST_OF_LARGE = { calmsMs: 65_000, measuredMs: 30_000 } as const;
+const LARGE_NODES = 300;
 const LAN_NODES = 50;
 /** Cycles of the reconciler cost more than all else, so the interface is read seldom. */
 const RECONCILE = { coalesceMs: 200, firstLookMs: 2_000, sweepMs: 15_000 };
@@ -41,6 +41,8 @@ export interface Formation {
 export interface FormationOptions {
   /** `--max-peers` of all nodes; without it everybody is to know everybody. */
   readonly maxPeers?: number | undefined;
+  /** How long it rests before it is measured, and is measured, in virtual milliseconds; by its size unless told. */
+  readonly rest?: { readonly calmsMs: number; readonly measuredMs: number };
   /** Told once a virtual second how far it is. */
   readonly tell?: (line: string) => void;
 }
@@ -52,7 +54,7 @@ export interface FormationOptions {
 export async function formMesh(
   count: number,
   seed: number,
-  { maxPeers, tell = () => {} }: FormationOptions = {},
+  { maxPeers, rest, tell = () => {} }: FormationOptions = {},
 ): Promise<Formation> {
   const random = (name: string) => seededRandom(`${name}, formation ${seed}`);
   const queue = new EventQueue();
@@ -91,8 +93,7 @@ export async function formMesh(
   }
   const convergedMs = queue.nowMs;
   tell(`one mesh after ${convergedMs} ms`);
-  const calmsMs = count < LARGE.nodes ? CALMS_MS : LARGE.calmsMs;
-  const measuredMs = count < LARGE.nodes ? MEASURED_MS : LARGE.measuredMs;
+  const { calmsMs, measuredMs } = rest ?? (count < LARGE_NODES ? REST : REST_OF_LARGE);
   await pass(queue, calmsMs, tell);
   for (const { host } of nodes) host.traffic = noTraffic();
   const wakes = (): number => nodes.reduce((sum, { run }) => sum + (run?.clock.wakes ?? 0), 0);
