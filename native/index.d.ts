@@ -10,6 +10,7 @@
 export * from "./types/backup.js";
 export * from "./types/dht.js";
 export * from "./types/errors.js";
+export * from "./types/health.js";
 export * from "./types/keys.js";
 export * from "./types/links.js";
 export * from "./types/mesh.js";

@@ -70,6 +70,8 @@ exports.Bridge = relay.Bridge;
 exports.Birthday = relay.Birthday;
 exports.DhtNode = dhtFace(face("DhtNode"));
 
+exports.EchoPort = face("EchoPort");
+
 exports.FileLock = face("FileLock");
 exports.NamespaceLock = face("NamespaceLock");
 exports.LogSocket = face("LogSocket");

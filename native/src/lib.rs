@@ -7,6 +7,7 @@ pub mod error;
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod health;
 pub mod identity;
 pub mod link;
 mod memory;

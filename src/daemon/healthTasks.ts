@@ -15,6 +15,7 @@ import type { LocalNode } from "../peers/localNode.ts";
 import type { PathTable } from "../peers/paths.ts";
 import type { PeerStore } from "../peers/store.ts";
 import { healthTeller } from "./healthTeller.ts";
+import { openEcho } from "./os.ts";
 import type { NodeParts } from "./parts.ts";
 import { listenForProbes } from "./probeListening.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -43,8 +44,9 @@ export function startHealth(
   supervisor: Supervisor,
   expireMs: number,
 ): HealthKeeping {
-  const asked = (from: string): void => watch.asked(from);
-  const echo = new EchoPort({ clock, random, asked });
+  const asked = (from: string, atMs?: number): void => watch.asked(from, atMs);
+  const echo = new EchoPort({ clock, open: openEcho, asked });
+  health.subscribe(() => echo.setEager(health.troubled > 0));
   const watch = new HealthWatch({
     ...{ clock, random, store, paths, table: health, ownKey: self.snapshot.publicKey },
     ask: (peer, thorough, timeoutMs) => {
@@ -53,8 +55,11 @@ export function startHealth(
       // A node of ours says which run of it this is; the others, and whoever did not answer, are asked as the Go peer asks.
       const isOurs = peer.instance !== "" && !thorough && first !== undefined;
       const answer = isOurs ? echo.ask(first, mesh.probePort, timeoutMs) : null;
-      return answer ?? askThrough(thorough ? all : all.slice(0, 1), mesh.probePort, clock, timeoutMs);
+      if (answer !== null) return answer;
+      const answered = askThrough(thorough ? all : all.slice(0, 1), mesh.probePort, clock, timeoutMs);
+      return answered.then((isThere) => (isThere ? clock.monotonicMs() : null));
     },
+    look: () => echo.look(),
     otherPlaces: (peer) =>
       otherPlaces({
         peer,

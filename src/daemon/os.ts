@@ -23,6 +23,11 @@ export function linkGet(name: string): native.Link | null {
   return translated(() => native.linkGet(name));
 }
 
+/** Sockets that ask peers after their health and answer them, on a thread of the addon. Throws ERR_SYSTEM naming an address that cannot be had. */
+export function openEcho(addresses: readonly string[], port: number, callback: () => void): native.EchoPort {
+  return translated(() => native.EchoPort.open(addresses, port, callback));
+}
+
 export function linkList(): native.Link[] {
   return translated(() => native.linkList());
 }

@@ -29,9 +29,11 @@ export async function listenForProbes(
     const moved = untilMoved(self, addresses, signal);
     try {
       await listener.open();
-      await echo?.open(addresses, port).catch((error: unknown) => {
+      try {
+        echo?.open(addresses, port);
+      } catch (error) {
         log.warn({ port, reason: messageOf(error) }, "peers are asked by connections only");
-      });
+      }
       log.debug({ port, addresses }, "probe listener open");
       await moved.promise;
     } finally {

@@ -277,7 +277,7 @@ export class SimNode {
       ...{ clock, store, paths, table: health, ownKey: this.key },
       random: this.#world.random(`health ${this.#runs} of ${this.index}`),
       ask: async ({ meshIp }, _thorough, timeoutMs) =>
-        meshIp !== null && (await device.ping(meshIp, timeoutMs)),
+        meshIp !== null && (await device.ping(meshIp, timeoutMs)) ? clock.monotonicMs() : null,
       otherPlaces: (peer) =>
         otherPlaces({
           peer,

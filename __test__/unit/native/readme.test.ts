@@ -65,9 +65,10 @@ function run(file: string): ReturnType<typeof spawnSync> {
 
 test("there is an example for each area", () => {
   const areas = ["Keys", "Derivation", "A node's identity", "Links", "Addresses", "Routes"];
-  const more = ["Changes of the network", "The DHT", "WireGuard devices", "Beside WireGuard", "The system"];
+  const more = ["Changes of the network", "The DHT", "WireGuard devices", "Beside WireGuard"];
+  const last = ["Questions through the tunnel", "The system"];
   const named = new Set(examples.map(({ name }) => name.replace(/, \d+$/, "")));
-  expect([...named]).toEqual([...areas, ...more]);
+  expect([...named]).toEqual([...areas, ...more, ...last]);
   expect(examples).toHaveLength(readme.match(/^```js$/gm)?.length ?? 0);
   expect("10.0.0.1 x\n").toMatch(pattern("10.… x\n"));
   expect("10.0.0.1\nx\n").not.toMatch(pattern("10.…\n"));

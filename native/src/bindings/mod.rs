@@ -6,6 +6,7 @@
 
 mod backup;
 mod dht;
+mod echo;
 mod identity;
 mod keys;
 #[cfg(target_os = "linux")]
@@ -21,7 +22,6 @@ mod qr;
 mod relay;
 #[cfg(target_os = "linux")]
 mod routing;
-#[cfg(target_os = "linux")]
 mod slot;
 #[cfg(feature = "test-exports")]
 mod test_exports;

@@ -21,6 +21,7 @@ impl<T> Slot<T> {
         self.lock().as_ref().map_or_else(|| Err(closed(what)), call)
     }
 
+    #[cfg(target_os = "linux")]
     pub fn take(&self, what: &'static str) -> Result<T> {
         self.lock().take().ok_or_else(|| closed(what))
     }

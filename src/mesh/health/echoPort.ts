@@ -1,107 +1,125 @@
-/** The sockets of {@link Echo}: one on each of our mesh addresses. */
-import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { isIPv6 } from "node:net";
+/**
+ * Questions to nodes of ours after their health, as datagrams between the mesh addresses: three in place of a TCP connection's ten, since
+ * they are asked of every peer all day. A thread of the addon sends and answers them (native/src/health has their form); this process is
+ * not woken for an answer, it looks on the next beat, when it is awake anyhow.
+ */
+import { BEAT_MS, nextBeat } from "../../core/beat.ts";
 import type { Clock } from "../../core/clock.ts";
-import { WgmeshError } from "../../core/errors.ts";
-import type { Random } from "../../core/random.ts";
 import type { ProbePath } from "../probe.ts";
-import { Echo, MAX_ECHO_BYTES } from "./echo.ts";
 
-/** IPv4 or IPv6, and UDP. */
-const HEADER_BYTES = { 4: 28, 6: 48 } as const;
+/** As the sleep watch, which wakes the process this often whatever it does. */
+const LOOK_EVERY_MS = BEAT_MS / 2;
+
+interface Proof {
+  readonly address: string;
+  readonly ageMs: number;
+}
+
+/** The sockets and their thread. */
+export interface EchoSockets {
+  /** False when it cannot be asked this way. */
+  ask(from: string, to: string, port: number, timeoutMs: number): boolean;
+  takeNews(): {
+    readonly answered: readonly Proof[];
+    readonly unanswered: readonly string[];
+    readonly asked: readonly Proof[];
+  };
+  setEager(eager: boolean): void;
+  /** All that went into the tunnels, as IP packets. */
+  sentBytes(): number;
+  close(): void;
+}
+
+/** Binds every address, or throws; `callback` is called when a question was not answered, and for proofs while it is eager. */
+export type OpenEcho = (addresses: readonly string[], port: number, callback: () => void) => EchoSockets;
 
 export interface EchoPortOptions {
   readonly clock: Clock;
-  readonly random: Random;
-  /** Told whose question was answered, when that is known to have arrived. */
-  readonly asked: (from: string) => void;
+  readonly open: OpenEcho;
+  /** Told whose question was answered, and when that was known to have arrived, monotonic milliseconds. */
+  readonly asked: (from: string, atMs: number) => void;
 }
 
 export class EchoPort {
   readonly #options: EchoPortOptions;
-  readonly #echo: Echo;
-  readonly #sockets = new Map<string, Socket>();
   /** By the mesh address that was asked. */
-  readonly #waiting = new Map<string, (answered: boolean) => void>();
-  #sentBytes = 0;
+  readonly #waiting = new Map<string, (answeredAtMs: number | null) => void>();
+  #sockets: EchoSockets | null = null;
+  #end = new AbortController();
+  #looking = false;
+  #eager = false;
+  /** Of sockets that were closed. */
+  #sentBytesBefore = 0;
 
   constructor(options: EchoPortOptions) {
     this.#options = options;
-    this.#echo = new Echo(options.random);
   }
 
   /** All that went into the tunnels, as IP packets. */
   get sentBytes(): number {
-    return this.#sentBytes;
+    return this.#sentBytesBefore + (this.#sockets?.sentBytes() ?? 0);
   }
 
-  /** Binds every address, or none: rejects with ERR_SYSTEM naming the one that could not be had. Opened again after {@link close}. */
-  async open(addresses: readonly string[], port: number): Promise<void> {
-    try {
-      for (const address of addresses) this.#sockets.set(address, await this.#bind(address, port));
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+  /** Throws what `open` of the options throws. Opened again after {@link close}. */
+  open(addresses: readonly string[], port: number): void {
+    this.#sockets = this.#options.open(addresses, port, () => this.look());
+    this.#sockets.setEager(this.#eager);
+    this.#end = new AbortController();
   }
 
   close(): void {
-    for (const socket of this.#sockets.values()) socket.close();
-    this.#sockets.clear();
-    for (const end of [...this.#waiting.values()]) end(false);
+    this.#sentBytesBefore = this.sentBytes;
+    this.#sockets?.close();
+    this.#sockets = null;
+    this.#end.abort();
+    for (const end of [...this.#waiting.values()]) end(null);
   }
 
-  /** Null when the question cannot be asked this way; else whether the answer came within `timeoutMs`. */
-  ask({ from, to }: ProbePath, port: number, timeoutMs: number): Promise<boolean> | null {
-    const { clock } = this.#options;
-    const socket = this.#sockets.get(from);
-    if (socket === undefined || this.#waiting.has(to)) return null;
-    const question = this.#echo.ask(to, clock.monotonicMs());
-    if (question === null) return null;
+  /** While somebody's recovery is waited for, proofs are told of at once. */
+  setEager(eager: boolean): void {
+    if (eager === this.#eager) return;
+    this.#eager = eager;
+    this.#sockets?.setEager(eager);
+  }
+
+  /**
+   * Null when the question cannot be asked this way; else when the answer came, monotonic milliseconds, or null when none did within
+   * `timeoutMs`. An answer may be told of a beat later.
+   */
+  ask({ from, to }: ProbePath, port: number, timeoutMs: number): Promise<number | null> | null {
+    if (this.#waiting.has(to) || this.#sockets?.ask(from, to, port, timeoutMs) !== true) return null;
+    if (!this.#looking) void this.#lookOnBeats(this.#end.signal);
     return new Promise((resolve) => {
-      const end = (answered: boolean): void => {
-        cancel();
+      this.#waiting.set(to, (answeredAtMs) => {
         this.#waiting.delete(to);
-        resolve(answered);
-      };
-      const cancel = clock.after(timeoutMs, () => end(false));
-      this.#waiting.set(to, end);
-      // What cannot be sent is not answered either.
-      this.#send(socket, question, port, to);
-    });
-  }
-
-  #bind(address: string, port: number): Promise<Socket> {
-    const family = isIPv6(address) ? 6 : 4;
-    const socket = createSocket({
-      type: family === 6 ? "udp6" : "udp4",
-      // Addresses only: the system's resolver is never asked.
-      lookup: (host, _options, done) => done(null, host, family),
-    });
-    return new Promise((resolve, reject) => {
-      socket.once("error", (cause) => {
-        socket.close();
-        const message = `echo port on ${address} port ${port}: ${cause.message}`;
-        reject(new WgmeshError("ERR_SYSTEM", message, { cause }));
-      });
-      socket.bind({ address, port }, () => {
-        socket.removeAllListeners("error").on("error", () => {});
-        socket.on("message", (data, from) => this.#received(socket, data, from));
-        resolve(socket);
+        resolve(answeredAtMs);
       });
     });
   }
 
-  #received(socket: Socket, data: Buffer, { address, port }: RemoteInfo): void {
-    if (data.length > MAX_ECHO_BYTES) return;
-    const step = this.#echo.received(data.toString("latin1"), address, this.#options.clock.monotonicMs());
-    if (step.reply !== null) this.#send(socket, step.reply, port, address);
-    if (step.proof === "answered") this.#waiting.get(address)?.(true);
-    if (step.proof === "asked") this.#options.asked(address);
+  /** Tells what is known by now: before anybody is asked, and whenever it matters. */
+  look(): void {
+    // A call of the thread may arrive when the sockets are closed.
+    if (this.#sockets === null) return;
+    const { answered, unanswered, asked } = this.#sockets.takeNews();
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const { address, ageMs } of answered) this.#waiting.get(address)?.(nowMs - ageMs);
+    for (const address of unanswered) this.#waiting.get(address)?.(null);
+    for (const { address, ageMs } of asked) this.#options.asked(address, nowMs - ageMs);
   }
 
-  #send(socket: Socket, text: string, port: number, to: string): void {
-    this.#sentBytes += HEADER_BYTES[isIPv6(to) ? 6 : 4] + text.length;
-    socket.send(text, port, to, () => {});
+  /** For as long as an answer is waited for. */
+  async #lookOnBeats(signal: AbortSignal): Promise<void> {
+    this.#looking = true;
+    try {
+      do {
+        await nextBeat(this.#options.clock, signal, LOOK_EVERY_MS);
+        this.look();
+      } while (this.#waiting.size > 0);
+    } catch {
+      // Closed: who waited was told.
+    } finally {
+      this.#looking = false;
+    }
   }
 }

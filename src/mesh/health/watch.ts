@@ -33,8 +33,13 @@ export interface HealthWatchOptions {
   readonly paths: PathTable;
   readonly table: HealthTable;
   readonly ownKey: PublicKey;
-  /** One question through the tunnel, on all its addresses when `thorough`; false when no answer came in time. Never rejects. */
-  ask(peer: Peer, thorough: boolean, timeoutMs: number): Promise<boolean>;
+  /**
+   * One question through the tunnel, on all its addresses when `thorough`: when the answer came, monotonic milliseconds, null when none
+   * came in time. May tell of an answer later than it came. Never rejects.
+   */
+  ask(peer: Peer, thorough: boolean, timeoutMs: number): Promise<number | null>;
+  /** Has told what is known already: nobody needs to be asked who has asked us meanwhile. */
+  look?(): void;
   /** Where else the peer may be. */
   otherPlaces(peer: Peer): readonly Endpoint[];
   /** Starts a handshake anew, towards `to` or, when that is null, where the peer is known to be. */
@@ -108,11 +113,11 @@ export class HealthWatch {
     }
   }
 
-  /** A peer has asked us, from its mesh address: our answer to its first packet had reached it. */
-  asked(from: string): void {
+  /** A peer has asked us, from its mesh address: our answer to its first packet had reached it at `atMs`, or now. */
+  asked(from: string, atMs?: number): void {
     const address = parseIp(from);
     const publicKey = address === null ? undefined : this.#options.store.holderOf(address);
-    if (publicKey !== undefined) this.#step(publicKey, { type: "asked" });
+    if (publicKey !== undefined) this.#step(publicKey, { type: "asked" }, atMs);
   }
 
   /** What was sent to them is not answered. */
@@ -138,6 +143,7 @@ export class HealthWatch {
   }
 
   #pass(nowMs: number): void {
+    this.#options.look?.();
     const durationMs = nowMs - this.#dueMs;
     const slept = durationMs > LATE_MS;
     const { table } = this.#options;
@@ -173,11 +179,12 @@ export class HealthWatch {
     if (nextAtMs(peer) < this.#dueMs) this.#pacemaker.wake();
   }
 
-  #step(publicKey: PublicKey, event: HealthEvent): void {
-    const { clock, table } = this.#options;
+  /** @param atMs when it happened, monotonic; now when left out. */
+  #step(publicKey: PublicKey, event: HealthEvent, atMs = this.#options.clock.monotonicMs()): void {
+    const { table } = this.#options;
     const before = table.get(publicKey);
     if (before === undefined) return;
-    const { peer, effects } = stepHealth(before, event, clock.monotonicMs(), this.#rules(publicKey));
+    const { peer, effects } = stepHealth(before, event, atMs, this.#rules(publicKey));
     if (peer !== before) this.#set(publicKey, peer);
     for (const effect of effects) this.#act(effect, publicKey, peer);
   }
@@ -203,9 +210,10 @@ export class HealthWatch {
       if (peer === undefined && !table.isOut(publicKey)) return table.forget(publicKey);
       if (peer === undefined) return this.#step(publicKey, { type: "missed" });
       const startMs = clock.monotonicMs();
-      const answered = await ask(peer, misses > 0 || state !== "healthy", ANSWER_WITHIN_MS);
+      const answeredAtMs = await ask(peer, misses > 0 || state !== "healthy", ANSWER_WITHIN_MS);
+      if (answeredAtMs !== null) return this.#step(publicKey, { type: "answered" }, answeredAtMs);
       const late = clock.monotonicMs() - startMs > ANSWER_WITHIN_MS + LATE_MS;
-      this.#step(publicKey, { type: answered ? "answered" : late ? "missed" : "unanswered" });
+      this.#step(publicKey, { type: late ? "missed" : "unanswered" });
     });
   }
 

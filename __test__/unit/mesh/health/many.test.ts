@@ -47,7 +47,7 @@ async function among(count: number, ownNumber: number) {
       return new Promise((resolve) => {
         clock.after(dead.has(publicKey) ? timeoutMs : ROUND_TRIP_MS, () => {
           atOnce -= 1;
-          resolve(!dead.has(publicKey));
+          resolve(dead.has(publicKey) ? null : clock.monotonicMs());
         });
       });
     },

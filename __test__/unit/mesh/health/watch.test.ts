@@ -28,8 +28,8 @@ async function watched(numbers: readonly number[]) {
     ...{ clock, store, table, paths: peerPaths, ownKey: US, random: { unit: () => 0.5 } },
     ask: ({ publicKey }, _thorough, timeoutMs) => {
       asked.push(publicKey);
-      if (well.has(publicKey)) return Promise.resolve(true);
-      return new Promise((resolve) => clock.after(timeoutMs, () => resolve(false)));
+      if (well.has(publicKey)) return Promise.resolve(clock.monotonicMs());
+      return new Promise((resolve) => clock.after(timeoutMs, () => resolve(null)));
     },
     otherPlaces: () => [ELSEWHERE],
     restartHandshake: (publicKey, to) => reconciler.restartHandshake(publicKey, to),
