@@ -63,6 +63,22 @@ const coded = (code: string, text: RegExp) => (error: Error & { code?: string })
 };
 
 export const cases: Cases = {
+  "a reading shows what was asked for before it, on whichever thread it is made, and of however many peers":
+    withDevice(async (device) => {
+      device.configure({ identity: newIdentity() });
+      // With more than a hundred it is made on another thread.
+      for (const count of [1, 100, 101]) {
+        const changes = Array.from({ length: count }, (_, index) => ({
+          publicKey: Buffer.alloc(32, index + 1).toString("base64"),
+        }));
+        const [refused, { peers }] = await Promise.all([device.apply(changes), device.read()]);
+        assert.deepEqual([refused, peers.length], [[], count]);
+        assert.equal((await device.read()).peers.length, count);
+      }
+      device.close(true);
+      await assert.rejects(device.read(), coded("EBADF", /was closed/));
+    }),
+
   "an interface is made, configured and shown": withDevice(async (device) => {
     assert.equal(device.kind, "embedded");
     assert.equal(device.adopted, false);

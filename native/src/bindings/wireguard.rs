@@ -238,6 +238,16 @@ impl WireGuardDevice {
         self.later("read", move |device| Ok(json::state(&device.read()?, &slot.keys())))
     }
 
+    /// The face takes it where it can be had, while no other call is under way.
+    #[napi]
+    pub fn read_at_once(&self) -> napi::Result<Option<String>> {
+        guarded(|| {
+            self.slot.with("read", |device| {
+                Ok(device.read_at_once()?.map(|state| json::state(&state, &self.slot.keys())))
+            })
+        })
+    }
+
     #[napi]
     pub fn on_event(&self, callback: Function<'_, String, ()>) -> napi::Result<()> {
         // Weak: a device alone does not keep the process alive.

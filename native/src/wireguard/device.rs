@@ -175,6 +175,10 @@ pub trait Device: Send {
     fn up(&mut self) -> Result<()>;
     fn apply(&mut self, changes: Vec<PeerChange>) -> Result<Vec<PeerFailure>>;
     fn read(&mut self) -> Result<DeviceState>;
+    /// The same where it takes no longer than handing it to another thread and waking up for the answer; else `None`.
+    fn read_at_once(&mut self) -> Result<Option<DeviceState>> {
+        Ok(None)
+    }
     fn on_event(&mut self, handler: EventHandler);
     /// Opens its UDP port for datagrams beside WireGuard's, which go to `handler`. Again replaces the handler. `EPERM`, `ENOTSUP`.
     fn open_port(&mut self, handler: Handler) -> Result<Arc<dyn Port>>;

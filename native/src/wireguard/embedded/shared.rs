@@ -218,6 +218,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn peer_count(&self) -> usize {
+        self.engine.all_peers().len()
+    }
+
     pub(super) fn fwmark(&self) -> u32 {
         lock(&self.control).fwmark
     }
