@@ -5,6 +5,7 @@
  * With `--gossip` it keeps the Go peer's pace and speaks to Go peers too. Otherwise it speaks to nodes of ours, at that pace while
  * there is news and ever more rarely when there is none. With `--no-gossip` it listens only. The pace may change while it runs.
  */
+import { BEAT_MS, nextBeatMs } from "../core/beat.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Counter, Metrics } from "../core/metrics.ts";
 import { Pacemaker } from "../core/pacemaker.ts";
@@ -64,7 +65,7 @@ export class Gossip {
       "peers of which in-mesh gossip has news to tell",
       () => this.#rumours.size,
     );
-    this.#nextAtMs = clock.monotonicMs() + this.#pauseMs();
+    this.#nextAtMs = this.#afterPause(clock.monotonicMs());
     this.#pacemaker = new Pacemaker(clock, {
       nextAtMs: () => (this.#pace === "off" ? null : this.#nextAtMs),
       act: (nowMs) => this.#round(nowMs),
@@ -86,7 +87,7 @@ export class Gossip {
     if (pace === this.#wanted) return;
     this.#wanted = pace;
     this.#quietRounds = 0;
-    this.#nextAtMs = this.#options.clock.monotonicMs() + this.#pauseMs();
+    this.#nextAtMs = this.#afterPause(this.#options.clock.monotonicMs());
     if (this.#pace === "off") this.#rumours.clear();
     this.#pacemaker.wake();
   }
@@ -124,7 +125,7 @@ export class Gossip {
     } else if (event.type === "updated" && !TOLD.some((field) => event.changed.has(field))) return;
     this.#rumours.add(publicKey, store.size);
     this.#quietRounds = 0;
-    this.#nextAtMs = Math.min(this.#nextAtMs, clock.monotonicMs() + this.#pauseMs());
+    this.#nextAtMs = Math.min(this.#nextAtMs, this.#afterPause(clock.monotonicMs()));
     this.#pacemaker.wake();
   }
 
@@ -142,7 +143,7 @@ export class Gossip {
       this.#spoken += 1;
     }
     this.#quietRounds = toldNews ? 0 : this.#quietRounds + 1;
-    this.#nextAtMs = nowMs + this.#pauseMs();
+    this.#nextAtMs = this.#afterPause(nowMs);
   }
 
   /** A random peer whose tunnel works: to another the message would only wait in its queue. */
@@ -158,6 +159,12 @@ export class Gossip {
 
   #baseMs(): number {
     return this.#pace === "steady" ? ROUND_MS : ROUND_MS * 2 ** Math.min(this.#quietRounds, MAX_DOUBLINGS);
+  }
+
+  /** The Go peer's pace is kept; else it speaks when the process is awake anyhow. */
+  #afterPause(nowMs: number): number {
+    const atMs = nowMs + this.#pauseMs();
+    return this.#pace === "steady" ? atMs : nextBeatMs(atMs, BEAT_MS / 2);
   }
 
   #pauseMs(): number {

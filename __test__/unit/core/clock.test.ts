@@ -56,3 +56,60 @@ test("the system's clock calls back no part of a millisecond too early, which se
     vi.useRealTimers();
   }
 });
+
+describe("what waits long", () => {
+  /** How often the system woke the process, by its timers. */
+  function withTimers(body: (wakes: () => number) => void): void {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    try {
+      body(() => vi.getTimerCount());
+    } finally {
+      vi.useRealTimers();
+    }
+  }
+
+  test("shares a timer with what is due on the same beat, and is never early", () => {
+    withTimers((timers) => {
+      const called: string[] = [];
+      const beatMs = Math.ceil(systemClock.monotonicMs() / 2_500) * 2_500 + 2_500;
+      for (const late of [0, 0.01, 0.4, 0.9]) {
+        systemClock.after(beatMs + late - systemClock.monotonicMs(), () => called.push(`${late}`));
+      }
+      expect(timers()).toBe(1);
+      vi.advanceTimersByTime(beatMs - systemClock.monotonicMs());
+      expect(called).toEqual([]);
+      vi.advanceTimersByTime(6);
+      expect(called).toEqual(["0", "0.01", "0.4", "0.9"]);
+      expect(timers()).toBe(0);
+    });
+  });
+
+  test("is cancelled one by one, also by another of the same timer, and the last one takes the timer along", () => {
+    withTimers((timers) => {
+      const called: string[] = [];
+      const cancel = (["first", "second", "third"] as const).map((name) =>
+        systemClock.after(300, () => {
+          called.push(name);
+          cancel[2]?.();
+        }),
+      );
+      cancel[0]?.();
+      expect(timers()).toBe(1);
+      vi.advanceTimersByTime(310);
+      expect(called).toEqual(["second"]);
+      systemClock.after(300, () => called.push("never"))();
+      expect(timers()).toBe(0);
+    });
+  });
+
+  test("and is as long as setTimeout takes comes no sooner for it", () => {
+    withTimers((timers) => {
+      let called = 0;
+      systemClock.after(2 ** 31 - 1, () => {
+        called += 1;
+      });
+      vi.advanceTimersByTime(3_600_000);
+      expect([called, timers()]).toEqual([0, 1]);
+    });
+  });
+});
