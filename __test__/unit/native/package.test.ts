@@ -73,6 +73,7 @@ describe("the tarballs", { timeout: timeoutMs }, () => {
       "backup",
       "dht",
       "errors",
+      "health",
       "keys",
       "links",
       "mesh",
