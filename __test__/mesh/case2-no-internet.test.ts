@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { formMesh } from "./harness/ping.ts";
-import { allowanceMs, timed, until } from "./harness/time.ts";
+import { allowanceMs, isEmulated, timed, until } from "./harness/time.ts";
 import { useLab } from "./harness/useLab.ts";
+
+/** An emulated machine spends minutes on the starts of ten daemons beside other suites. */
+const MANY = isEmulated ? 5 : 10;
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index + 1}`);
 
@@ -20,9 +23,9 @@ describe("nodes on one bridge without Internet, DNS or a default route", () => {
     });
   });
 
-  describe("ten of them", () => {
+  describe("many of them", () => {
     const lab = useLab();
-    const nodes = names(10).map((name) => lab.addNode(name));
+    const nodes = names(MANY).map((name) => lab.addNode(name));
 
     test("have a handshake with every other", async () => {
       const { ms } = await timed(async () => {
@@ -33,11 +36,11 @@ describe("nodes on one bridge without Internet, DNS or a default route", () => {
         for (const node of nodes) {
           await until(`a handshake of ${node.name} with each other`, limitMs, async () => {
             const seen = await node.wgPeers();
-            return seen?.length === 9 && seen.every(({ latestHandshake }) => latestHandshake > 0);
+            return seen?.length === MANY - 1 && seen.every(({ latestHandshake }) => latestHandshake > 0);
           });
         }
       });
-      console.log(`ten nodes: all handshakes ${Math.round(ms)} ms after launch`);
+      console.log(`${MANY} nodes: all handshakes ${Math.round(ms)} ms after launch`);
     });
   });
 });

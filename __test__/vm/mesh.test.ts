@@ -88,7 +88,7 @@ function testTogether(rows: readonly Row[], timeoutSeconds: number): void {
     for (const file of files) {
       const marks = marksOf(file, stdout);
       expect(marks.length, `${file} did not run:\n${stderr}`).toBeGreaterThan(0);
-      expect(new Set(marks), file).toEqual(new Set(["✓"]));
+      expect(new Set(marks), `${file}\n${stderr}`).toEqual(new Set(["✓"]));
     }
     // Something else than a test went wrong.
     if (!/^\s*× /m.test(stdout)) expect(exitCode, stderr).toBe(0);
