@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import { ipv4Bytes } from "./ipv4.ts";
 import type { Cidr, IpAddress } from "./types.ts";
 
 /** What an address is good for. `global` is everything not named by another kind. */
@@ -20,7 +21,7 @@ export function ipKind(ip: IpAddress): IpKind {
 }
 
 function ipv4Kind(ip: string): IpKind {
-  const [a = 0, b = 0] = ip.split(".").map(Number);
+  const [a, b] = ipv4Bytes(ip);
   if (ip === "0.0.0.0") return "unspecified";
   if (a === 127) return "loopback";
   if (a === 169 && b === 254) return "linkLocal";

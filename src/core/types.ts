@@ -5,6 +5,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import ipaddr from "ipaddr.js";
 import { WgmeshError } from "./errors.ts";
+import { ReadTexts, sameText } from "./texts.ts";
 
 declare const brand: unique symbol;
 type Brand<T, Name extends string> = T & { readonly [brand]: Name };
@@ -27,10 +28,14 @@ export interface Endpoint {
 
 /** Canonical key text, or null when `text` is not standard base64 (CR and LF allowed, as the Go peer) of 32 bytes. */
 export function parsePublicKey(text: string): PublicKey | null {
+  const known = publicKeys.get(text);
+  if (known !== undefined) return known;
   const compact = text.replace(/[\r\n]/g, "");
   if (!/^[A-Za-z0-9+/]{43}=$/.test(compact)) return null;
-  return Buffer.from(compact, "base64").toString("base64") as PublicKey;
+  return publicKeys.set(text, Buffer.from(compact, "base64").toString("base64") as PublicKey);
 }
+
+const publicKeys = new ReadTexts<PublicKey>();
 
 export function parseInterfaceName(text: string): InterfaceName {
   if (!/^[A-Za-z][A-Za-z0-9_-]{0,14}$/.test(text)) {
@@ -48,24 +53,19 @@ export function parsePort(text: string | number, what: string): number {
   return port;
 }
 
-/** IPv6 addresses seen before: each message names those of many peers, and finding the canonical text is slow. */
-const canonicalTexts = new Map<string, IpAddress>();
-/** Each peer of a full store has two. */
-const MAX_TEXTS = 2_048;
+const ipAddresses = new ReadTexts<IpAddress>();
 
 /** Canonical address text, or null. Zones, leading zeros and IPv4 shorthands are refused. */
 export function parseIp(text: string): IpAddress | null {
-  if (isIPv4(text)) return text as IpAddress;
-  if (!isIPv6(text) || text.includes("%")) return null;
-  const known = canonicalTexts.get(text);
+  const known = ipAddresses.get(text);
   if (known !== undefined) return known;
+  if (isIPv4(text)) return ipAddresses.set(text, sameText(text) as IpAddress);
+  if (!isIPv6(text) || text.includes("%")) return null;
   const parsed = ipaddr.IPv6.parse(text);
   const canonical = parsed.isIPv4MappedAddress()
     ? parsed.toIPv4Address().toString()
     : parsed.toRFC5952String();
-  if (canonicalTexts.size >= MAX_TEXTS) canonicalTexts.clear();
-  canonicalTexts.set(text, canonical as IpAddress);
-  return canonical as IpAddress;
+  return ipAddresses.set(text, canonical as IpAddress);
 }
 
 /** Whether the host of a checked endpoint is an IP address and not a name: a look, no parsing, for those who ask of thousands. */

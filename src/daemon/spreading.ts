@@ -17,8 +17,8 @@ export function spreading(isPrivate: boolean, gossipPort: number): Spreading {
         learned: (mention) => {
           // It came through a tunnel, and whose word it is nobody is to know.
           const isInside = (ip: string): boolean => underlay.isInsideMesh(ip);
-          const sighting = mentionSighting(mention, "gossip-transitive", isInside);
-          store.observe({ ...sighting, source: "spread", tunnel: true });
+          const from = { source: "spread", tunnel: true };
+          store.observe(mentionSighting(mention, "gossip-transitive", isInside, from));
         },
       });
       return {

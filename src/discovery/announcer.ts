@@ -157,7 +157,7 @@ export class Announcer {
         wireguardPort: endpoint.port === node.wireguardPort ? undefined : node.wireguardPort,
         // Not to the whole LAN, where the datagram's source says it.
         candidates: type === "ANNOUNCE" && to === null ? [] : node.candidates,
-        ...this.#membershipToken(),
+        token: this.#membershipToken(),
         rotations: this.#options.rotation?.notices() ?? [],
       },
       maxBytes,
@@ -172,14 +172,14 @@ export class Announcer {
     return to === null ? payload : withProof(payload, type, to, prover, random.bytes(MESSAGE_ID_BYTES));
   }
 
-  #membershipToken(): { token?: Uint8Array } {
+  #membershipToken(): Uint8Array | undefined {
     const { clock, membership, self } = this.#options;
-    if (membership === undefined) return {};
+    if (membership === undefined) return undefined;
     const hour = hourOf(clock.wallMs());
     if (this.#token?.hour !== hour) {
       this.#token = { hour, bytes: membership.token(self.snapshot.publicKey, hour) };
     }
-    return { token: this.#token.bytes };
+    return this.#token.bytes;
   }
 
   #mention(peer: Peer): Mention[] {
@@ -194,7 +194,7 @@ export class Announcer {
         wgEndpoint: peer.endpoint === null ? "" : endpointText(peer.endpoint),
         introducer: peer.introducer,
         natType: peer.natType,
-        ...(Number.isFinite(ageSeconds) ? { ageSeconds } : {}),
+        ageSeconds: Number.isFinite(ageSeconds) ? ageSeconds : undefined,
       },
     ];
   }

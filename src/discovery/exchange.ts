@@ -236,17 +236,15 @@ export class Exchange {
     const settled =
       before !== undefined && before.instance === announcement.instance && this.#isConnected(before);
     const control = answered || !before?.controlEndpoint ? outside(from, isInsideMesh) : null;
-    const peer = store.observe({
-      ...directSighting(
-        announcement,
-        method,
-        settled && !answered && method !== "lan" ? null : endpoint,
-        from,
-      ),
-      ...(control === null || type === "ANNOUNCE" ? {} : { controlEndpoint: control }),
-      ...(knowsUs ? { knowsUs, answered } : {}),
-      ...(message.proven ? { proven: true } : {}),
-    });
+    const moves = !settled || answered || method === "lan";
+    const peer = store.observe(
+      directSighting(announcement, method, moves ? endpoint : null, from, {
+        controlEndpoint: control === null || type === "ANNOUNCE" ? undefined : control,
+        knowsUs: knowsUs ? true : undefined,
+        answered: knowsUs ? answered : undefined,
+        proven: message.proven ? true : undefined,
+      }),
+    );
     if (!peer) {
       counters.add("refused");
       return null;

@@ -17,15 +17,17 @@ export function storeMentions(
   method: DiscoveryMethod,
   stranger: Endpoint | null,
 ): boolean {
-  const source = stranger === null ? teller : sourceKey(stranger.host);
+  const from =
+    stranger === null
+      ? { source: teller, tunnel: true }
+      : { source: sourceKey(stranger.host), tunnel: false };
   const isInside = (ip: string): boolean => underlay.isInsideMesh(ip);
   let news = false;
   for (const known of knownPeers) {
     const isNew = store.get(known.publicKey) === undefined;
     // Said here too, since the rest is work, and a member can mention 100,000.
     if (isNew && store.isFull) continue;
-    const sighting = mentionSighting(known, method, isInside);
-    const peer = store.observe({ ...sighting, source, tunnel: stranger === null });
+    const peer = store.observe(mentionSighting(known, method, isInside, from));
     if (isNew && peer) news = true;
   }
   return news;

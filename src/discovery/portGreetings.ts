@@ -156,11 +156,9 @@ export class PortGreetings {
     const stays =
       before?.endpointMethod === "lan" || (connected && before.instance === instance && !answered);
     const isPath = answered && proven;
-    const peer = store.observe({
-      ...directSighting(announcement, isPath ? "dht-rendezvous" : "dht", stays ? null : from, from),
-      ...{ knowsUs: true, answered },
-      ...(proven ? { proven: true } : {}),
-    });
+    const method = isPath ? "dht-rendezvous" : "dht";
+    const said = { knowsUs: true, answered, proven: proven ? true : undefined };
+    const peer = store.observe(directSighting(announcement, method, stays ? null : from, from, said));
     counters.add(peer ? "stored" : "refused");
     if (!peer) return null;
     if (proven) this.#challenges.proved(publicKey, before?.instance !== instance, clock.monotonicMs());

@@ -5,7 +5,7 @@
 import type { Endpoint } from "../core/types.ts";
 import type { DiscoveryMethod, Sighting } from "../peers/peer.ts";
 import { transitiveEndpoint } from "../wire/endpointRules.ts";
-import type { Announcement, KnownPeer, Mention } from "../wire/types.ts";
+import type { Announcement, Mention } from "../wire/types.ts";
 import { sourceKey } from "./rateLimiter.ts";
 
 type InsideMesh = (ip: string) => boolean;
@@ -15,47 +15,68 @@ export function outside(endpoint: Endpoint | null, isInsideMesh: InsideMesh): En
   return endpoint === null || isInsideMesh(endpoint.host) ? null : endpoint;
 }
 
+/** What besides the announcement itself says about its sender. */
+type Said = Pick<Sighting, "controlEndpoint" | "knowsUs" | "answered" | "proven">;
+
+/** Whose word a mention is; see {@link Sighting}. */
+export type Teller = Pick<Sighting, "source" | "tunnel">;
+
+/*
+ * Both are written member by member, absent ones as undefined: each message makes several, and V8 builds such an object many times
+ * faster than one that is put together of parts.
+ */
+
 /** The sender's word about itself, from the address `from`. */
 export function directSighting(
   announcement: Announcement,
   method: DiscoveryMethod,
   endpoint: Endpoint | null,
   from: Endpoint,
+  said: Said = {},
 ): Sighting {
   const { candidates = [] } = announcement;
   return {
+    publicKey: announcement.publicKey,
+    method,
     source: sourceKey(from.host),
-    ...common(announcement, method),
-    ...(endpoint === null ? {} : { endpoint }),
+    hostname: announcement.hostname,
+    meshIp: announcement.meshIp,
+    meshIpv6: announcement.meshIpv6 ?? undefined,
+    endpoint: endpoint ?? undefined,
+    controlEndpoint: said.controlEndpoint,
     introducer: announcement.introducer,
     relays: announcement.relays ?? false,
-    ...(announcement.settled === true ? { settled: true } : {}),
+    settled: announcement.settled === true ? true : undefined,
     exitNode: announcement.exitNode ?? false,
     networks: announcement.networks,
     // What is said to the whole LAN has none.
-    ...(method === "lan" && candidates.length === 0 ? {} : { candidates }),
+    candidates: method === "lan" && candidates.length === 0 ? undefined : candidates,
+    natType: announcement.natType,
     instance: announcement.instance,
+    knowsUs: said.knowsUs,
+    answered: said.answered,
+    proven: said.proven,
     sentAtSeconds: announcement.timestampSeconds,
   };
 }
 
 /** What somebody else says about a peer. */
-export function mentionSighting(known: Mention, method: DiscoveryMethod, isInsideMesh: InsideMesh): Sighting {
-  const endpoint = outside(transitiveEndpoint(known.wgEndpoint), isInsideMesh);
+export function mentionSighting(
+  known: Mention,
+  method: DiscoveryMethod,
+  isInsideMesh: InsideMesh,
+  { source, tunnel }: Teller,
+): Sighting {
   return {
-    ...common(known, method),
-    ...(endpoint === null ? {} : { endpoint }),
-    ...(known.ageSeconds === undefined ? {} : { ageSeconds: known.ageSeconds }),
-  };
-}
-
-function common(node: KnownPeer, method: DiscoveryMethod): Sighting {
-  return {
-    publicKey: node.publicKey,
+    publicKey: known.publicKey,
     method,
-    hostname: node.hostname,
-    meshIp: node.meshIp,
-    ...(node.meshIpv6 === null ? {} : { meshIpv6: node.meshIpv6 }),
-    natType: node.natType,
+    source,
+    tunnel,
+    hostname: known.hostname,
+    meshIp: known.meshIp,
+    meshIpv6: known.meshIpv6 ?? undefined,
+    endpoint: outside(transitiveEndpoint(known.wgEndpoint), isInsideMesh) ?? undefined,
+    natType: known.natType,
+    ageSeconds: known.ageSeconds,
   };
 }

@@ -1,6 +1,7 @@
 /**
  * From what the store knows to what the interface should hold (row E2, first third). Pure, but for the memory of whose turn it is.
  */
+import { ReadTexts, sameText } from "../core/texts.ts";
 import type { Cidr, IpAddress, PublicKey } from "../core/types.ts";
 import { isLiteral } from "../core/types.ts";
 import { isConnected } from "../peers/connected.ts";
@@ -122,4 +123,9 @@ function literalEndpoint(peer: Peer): Peer["endpoint"] {
   return peer.endpoint !== null && isLiteral(peer.endpoint) ? peer.endpoint : null;
 }
 
-const hostNetwork = (address: IpAddress): Cidr => `${address}/${address.includes(":") ? 128 : 32}` as Cidr;
+/** Asked for each peer in each cycle. */
+const hostNetworks = new ReadTexts<Cidr>();
+
+const hostNetwork = (address: IpAddress): Cidr =>
+  hostNetworks.get(address) ??
+  hostNetworks.set(address, sameText(`${address}/${address.includes(":") ? 128 : 32}`) as Cidr);

@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 import ipaddr from "ipaddr.js";
+import { ipv4Bytes } from "../core/ipv4.ts";
 
 interface Node {
   /** A network of the set ends here. */
@@ -81,8 +82,7 @@ export class NetworkSet {
 function split(network: string): { bytes: readonly number[]; prefix: number } {
   const slash = network.indexOf("/");
   const host = slash < 0 ? network : network.slice(0, slash);
-  // Asked of every address of every message, so the common kind takes the short way.
-  const bytes = isIPv4(host) ? host.split(".").map(Number) : ipaddr.parse(host).toByteArray();
+  const bytes = isIPv4(host) ? ipv4Bytes(host) : ipaddr.parse(host).toByteArray();
   return { bytes, prefix: slash < 0 ? bytes.length * 8 : Number(network.slice(slash + 1)) };
 }
 

@@ -145,8 +145,13 @@ function nextStep(
 function next(before: Seen | undefined, { rxBytes, txBytes }: Traffic, nowMs: number): Seen {
   if (before === undefined || rxBytes !== before.rxBytes || txBytes < before.txBytes) {
     return {
-      ...{ rxBytes, txBytes, quietTxBytes: txBytes, waitsSinceMs: null, goesOn: false },
-      ...{ told: "nothing", askedAtMs: null },
+      rxBytes,
+      txBytes,
+      quietTxBytes: txBytes,
+      waitsSinceMs: null,
+      goesOn: false,
+      told: "nothing",
+      askedAtMs: null,
     };
   }
   if (txBytes === before.txBytes && before.waitsSinceMs === null) return before;

@@ -40,9 +40,9 @@ export interface Rival {
   readonly family: AddressFamily;
   readonly address: IpAddress;
   /** "" or absent for nodes that are not ours. */
-  readonly instance?: string;
-  readonly proven?: boolean;
-  readonly settled?: boolean;
+  readonly instance?: string | undefined;
+  readonly proven?: boolean | undefined;
+  readonly settled?: boolean | undefined;
 }
 
 /** Beyond the nonces that follow from the key by everybody's rules: taken as the first there, which `--strict-addresses` refuses. */

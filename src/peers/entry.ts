@@ -25,7 +25,8 @@ export function newEntry(peer: Peer, source: string, sinceMs: number): Entry {
   const never = Number.NEGATIVE_INFINITY;
   return {
     peer: { ...peer, meshIp: null, meshIpv6: null },
-    ...{ source, sinceMs },
+    source,
+    sinceMs,
     aliveAtMs: never,
     heardAtMs: never,
     newsAtMs: never,

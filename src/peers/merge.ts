@@ -6,7 +6,7 @@
  * what the owner said (weak points 4 and 23). In return the owner's word counts in full: networks are those it sent
  * last, so they can be withdrawn.
  */
-import type { Endpoint } from "../core/types.ts";
+import type { Endpoint, PublicKey } from "../core/types.ts";
 import { isConnected } from "./connected.ts";
 import type { DiscoveryMethod, Peer, Sighting } from "./peer.ts";
 import { endpointRank, isMention } from "./rank.ts";
@@ -71,34 +71,57 @@ function unknownPeer(sighting: Sighting, nowMs: number): Peer {
   };
 }
 
+/*
+ * Records are written member by member: V8 builds such an object many times faster than one that starts with a spread, and gives all
+ * of them one shape.
+ */
+
 function mergeMention(peer: Peer, sighting: Sighting, nowMs: number): Peer {
+  const at = mentionedEndpoint(peer, sighting, nowMs);
   return {
-    ...peer,
-    ...mentionedEndpoint(peer, sighting, nowMs),
+    publicKey: peer.publicKey,
     hostname: peer.hostname || (sighting.hostname ?? ""),
     meshIp: peer.meshIp ?? sighting.meshIp ?? null,
     meshIpv6: peer.meshIpv6 ?? sighting.meshIpv6 ?? null,
+    endpoint: at.endpoint,
+    endpointMethod: at.endpointMethod,
+    endpointAtMs: at.endpointAtMs,
+    controlEndpoint: peer.controlEndpoint,
+    methods: withMethod(peer.methods, sighting.method),
+    introducer: peer.introducer,
+    relays: peer.relays,
+    exitNode: peer.exitNode ?? false,
+    networks: peer.networks,
+    candidates: peer.candidates,
     // What was not known when it was first told of, because STUN takes a while.
     natType:
       peer.natType === "unknown" && peer.lastSeenMs === 0
         ? sighting.natType || peer.natType
         : peer.natType || (sighting.natType ?? ""),
-    methods: withMethod(peer.methods, sighting.method),
+    instance: peer.instance,
+    firstSeenMs: peer.firstSeenMs,
+    lastSeenMs: peer.lastSeenMs,
+    lastHandshakeMs: peer.lastHandshakeMs,
+    knowsUs: peer.knowsUs,
     proven: peer.proven || (sighting.proven ?? false),
   };
 }
 
 function mergeWord(peer: Peer, sighting: Sighting, nowMs: number): Peer {
+  const at = toldEndpoint(peer, sighting, nowMs);
   const instance = sighting.instance || peer.instance;
   // A peer that has started anew has forgotten us.
   const knewUs = instance === peer.instance && peer.knowsUs;
   return {
-    ...peer,
-    ...toldEndpoint(peer, sighting, nowMs),
+    publicKey: peer.publicKey,
     hostname: sighting.hostname || peer.hostname,
     meshIp: sighting.meshIp ?? peer.meshIp,
     meshIpv6: sighting.meshIpv6 ?? peer.meshIpv6,
+    endpoint: at.endpoint,
+    endpointMethod: at.endpointMethod,
+    endpointAtMs: at.endpointAtMs,
     controlEndpoint: keepEqual(peer.controlEndpoint, sighting.controlEndpoint),
+    methods: withMethod(peer.methods, sighting.method),
     introducer: sighting.introducer ?? peer.introducer,
     relays: sighting.relays ?? peer.relays,
     exitNode: sighting.exitNode ?? peer.exitNode ?? false,
@@ -106,8 +129,9 @@ function mergeWord(peer: Peer, sighting: Sighting, nowMs: number): Peer {
     candidates: keepEqualList(peer.candidates, sighting.candidates, sameEndpoint),
     natType: sighting.natType || peer.natType,
     instance,
-    methods: withMethod(peer.methods, sighting.method),
+    firstSeenMs: peer.firstSeenMs,
     lastSeenMs: nowMs,
+    lastHandshakeMs: peer.lastHandshakeMs,
     knowsUs: knewUs || (sighting.knowsUs ?? false),
     proven: peer.proven || (sighting.proven ?? false),
   };
@@ -150,17 +174,27 @@ function isIpv6(endpoint: Endpoint): boolean {
   return endpoint.host.includes(":");
 }
 
+/** In practice there are few, and each peer has one. */
+const MAX_METHOD_LISTS = 256;
+const methodLists = new Map<string, readonly DiscoveryMethod[]>();
+
 function withMethod(
   methods: readonly DiscoveryMethod[],
   method: DiscoveryMethod,
 ): readonly DiscoveryMethod[] {
-  return methods.includes(method) ? methods : Object.freeze([...methods, method]);
+  if (methods.includes(method)) return methods;
+  const next = [...methods, method];
+  const key = next.join();
+  const known = methodLists.get(key) ?? Object.freeze(next);
+  if (methodLists.size < MAX_METHOD_LISTS) methodLists.set(key, known);
+  return known;
 }
 
 /** The old object when the new one says the same, so that records can be compared member by member. */
 function keepEqual(before: Endpoint | null, after: Endpoint | undefined): Endpoint | null {
-  if (after === undefined || (before !== null && sameEndpoint(before, after))) return before;
-  return Object.freeze({ host: after.host, port: after.port });
+  if (after === undefined || before === after) return before;
+  if (before !== null && sameEndpoint(before, after)) return before;
+  return Object.isFrozen(after) ? after : Object.freeze({ host: after.host, port: after.port });
 }
 
 const sameEndpoint = (a: Endpoint, b: Endpoint): boolean => a.host === b.host && a.port === b.port;
@@ -176,13 +210,18 @@ function keepEqualList<T>(
   return same ? before : Object.freeze([...after]);
 }
 
-const fieldsOf = (peer: Peer): (keyof Peer)[] => Object.keys(peer) as (keyof Peer)[];
+const FIELDS = Object.keys(
+  unknownPeer({ publicKey: "" as PublicKey, method: "cache" }, 0),
+) as readonly (keyof Peer)[];
 
 /** The members in which two records of one peer differ. */
 export function changedFields(before: Peer, after: Peer): Set<keyof Peer> {
-  return new Set(fieldsOf(after).filter((field) => before[field] !== after[field]));
+  const changed = new Set<keyof Peer>();
+  for (const field of FIELDS) if (before[field] !== after[field]) changed.add(field);
+  return changed;
 }
 
 function samePeer(before: Peer, after: Peer): boolean {
-  return fieldsOf(after).every((field) => before[field] === after[field]);
+  for (const field of FIELDS) if (before[field] !== after[field]) return false;
+  return true;
 }

@@ -71,36 +71,36 @@ export interface Sighting {
   readonly publicKey: PublicKey;
   readonly method: DiscoveryMethod;
   /** Where the word came from, when its new keys are limited (peers/room.ts): an IPv4 address, an IPv6 /64, or the teller's key. */
-  readonly source?: string;
+  readonly source?: string | undefined;
   /** The source is a teller with a tunnel to us. */
-  readonly tunnel?: boolean;
-  readonly hostname?: string;
-  readonly meshIp?: IpAddress;
-  readonly meshIpv6?: IpAddress;
-  readonly endpoint?: Endpoint;
-  readonly controlEndpoint?: Endpoint;
-  readonly introducer?: boolean;
-  readonly relays?: boolean;
-  readonly exitNode?: boolean;
+  readonly tunnel?: boolean | undefined;
+  readonly hostname?: string | undefined;
+  readonly meshIp?: IpAddress | undefined;
+  readonly meshIpv6?: IpAddress | undefined;
+  readonly endpoint?: Endpoint | undefined;
+  readonly controlEndpoint?: Endpoint | undefined;
+  readonly introducer?: boolean | undefined;
+  readonly relays?: boolean | undefined;
+  readonly exitNode?: boolean | undefined;
   /** Only a direct sighting carries networks. */
-  readonly networks?: readonly Cidr[];
+  readonly networks?: readonly Cidr[] | undefined;
   /** Like the networks: only the owner says where it may be reached. */
-  readonly candidates?: readonly Endpoint[];
-  readonly natType?: NatType;
-  readonly instance?: string;
-  readonly knowsUs?: boolean;
+  readonly candidates?: readonly Endpoint[] | undefined;
+  readonly natType?: NatType | undefined;
+  readonly instance?: string | undefined;
+  readonly knowsUs?: boolean | undefined;
   /** The message carried a good proof; from the cache: one did in an earlier run. */
-  readonly proven?: boolean;
+  readonly proven?: boolean | undefined;
   /** It answered a HELLO of ours: somebody is really there. */
-  readonly answered?: boolean;
+  readonly answered?: boolean | undefined;
   /** By its own word: it lives at its addresses (peers/collision.ts). */
-  readonly settled?: boolean;
+  readonly settled?: boolean | undefined;
   /** The sender's own clock in Unix seconds, for direct sightings: lifts or respects tombstones. */
-  readonly sentAtSeconds?: number;
+  readonly sentAtSeconds?: number | undefined;
   /** For mentions: seconds since the peer itself was last heard, as the teller says; absent when it does not. */
-  readonly ageSeconds?: number;
+  readonly ageSeconds?: number | undefined;
   /** For `cache`: when the peer was last seen, Unix ms. */
-  readonly seenAtMs?: number;
+  readonly seenAtMs?: number | undefined;
 }
 
 export type PeerEvent =

@@ -144,7 +144,8 @@ export class PeerStore {
     const before = known?.peer ?? null;
     const allowed = this.#allowed(sighting, before);
     const proven = this.hasProven(sighting.publicKey) || sighting.proven === true;
-    const merged = mergeSighting(before, proven ? { ...allowed, proven } : allowed, this.#clock.wallMs());
+    const said = proven && allowed.proven !== true ? { ...allowed, proven } : allowed;
+    const merged = mergeSighting(before, said, this.#clock.wallMs());
     const peer = withoutLeftAddress(merged, sighting);
     if (proven) this.#proven.add(sighting.publicKey);
     const entry = known ?? newEntry(peer, sighting.source ?? "", nowMs);

@@ -1,3 +1,4 @@
+import { sameText } from "../core/texts.ts";
 import { type Endpoint, endpointText, parseIp } from "../core/types.ts";
 import { MAX_CANDIDATES, readCandidates } from "./candidates.ts";
 import { envelopeSize, PROTOCOL } from "./envelope.ts";
@@ -73,7 +74,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       // Named one by one: V8 builds such an object many times faster than one that starts with a spread.
       publicKey: node.publicKey,
       meshIp: node.meshIp,
-      hostname: members.hostname,
+      hostname: sameText(members.hostname),
       meshIpv6: parseIp(members.mesh_ipv6),
       wgEndpoint: members.wg_endpoint,
       introducer: members.introducer,
@@ -89,7 +90,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       wireguardPort: readWireguardPort(members.wg_port),
       candidates: readCandidates(members.candidates, MAX_CANDIDATES),
       token: members.token.length === 0 ? undefined : members.token,
-      ...(members.rotation.length === 0 ? {} : { rotations: readRotations(members.rotation) }),
+      rotations: members.rotation.length === 0 ? undefined : readRotations(members.rotation),
     },
   };
 }
@@ -101,12 +102,12 @@ function toNode(members: NonNullable<ReturnType<typeof readKnownPeer>>): Mention
   return {
     publicKey: node.publicKey,
     meshIp: node.meshIp,
-    hostname: members.hostname,
+    hostname: sameText(members.hostname),
     meshIpv6: parseIp(members.mesh_ipv6),
     wgEndpoint: members.wg_endpoint,
     introducer: members.introducer,
     natType: readNatType(members.nat_type),
-    ...(ageSeconds === null ? {} : { ageSeconds }),
+    ageSeconds: ageSeconds ?? undefined,
   };
 }
 

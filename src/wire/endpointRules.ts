@@ -8,6 +8,7 @@
  *   ones need a scope, which the wire cannot carry; IPv4 ones are believed as a datagram's source only.
  */
 import { type IpKind, ipKind } from "../core/ipKind.ts";
+import { ReadTexts } from "../core/texts.ts";
 import { type Endpoint, type IpAddress, parseIp } from "../core/types.ts";
 import { readPort, splitHostPort } from "./hostPort.ts";
 
@@ -43,11 +44,20 @@ export function transitiveEndpoint(advertised: string): Endpoint | null {
   return readEndpoint(advertised);
 }
 
+/** Each message tells those of many peers. */
+const endpoints = new ReadTexts<Endpoint>();
+
 function readEndpoint(text: string): Endpoint | null {
+  return endpoints.get(text) ?? readNewEndpoint(text);
+}
+
+function readNewEndpoint(text: string): Endpoint | null {
   const parts = splitHostPort(text);
   const host = parts === null ? null : parseIp(parts.host);
   const port = parts === null ? null : readPort(parts.port);
-  return host === null || port === null || UNUSABLE.has(ipKind(host)) ? null : { host, port };
+  return host === null || port === null || UNUSABLE.has(ipKind(host))
+    ? null
+    : endpoints.set(text, Object.freeze({ host, port }));
 }
 
 function isUsableSource(host: IpAddress): boolean {

@@ -1,6 +1,8 @@
 /**
  * The rules of PROTOCOL.md section 4.7. The Go peer applies them on some paths only (weak point 6), wgmesh on every one.
  */
+
+import { sameText } from "../core/texts.ts";
 import {
   type Cidr,
   type IpAddress,
@@ -81,7 +83,7 @@ export function readAge(seconds: number): number | null {
 
 /** "" when `text` is not 16 hex digits. */
 export function readInstance(text: string): string {
-  return INSTANCE.test(text) ? text : "";
+  return INSTANCE.test(text) ? sameText(text) : "";
 }
 
 /** Undefined for 0, which stands for absent, and for what is no port. */

@@ -36,7 +36,7 @@ export interface Mention extends KnownPeer {
    * Seconds since the peer itself was last heard, as far as the teller knows: its own hearing, or what it was told plus how long
    * ago that was. Our extension (`age`), so that a mention does not make the dead fresh; absent from Go nodes.
    */
-  readonly ageSeconds?: number;
+  readonly ageSeconds?: number | undefined;
 }
 
 /** HELLO, REPLY and ANNOUNCE (PROTOCOL.md section 4.1): the sender on itself. */
@@ -60,7 +60,7 @@ export interface Announcement extends KnownPeer {
   /** The sender lives at its mesh addresses: who claims them now came later (peers/collision.ts). Our extension. */
   readonly settled?: boolean;
   /** New secrets that are announced or withdrawn; see wire/rotation.ts. Our extension. */
-  readonly rotations?: readonly RotationNotice[];
+  readonly rotations?: readonly RotationNotice[] | undefined;
   /**
    * The sender forwards to the Internet for whoever asks for it. Our extension, and no network of `networks`: Go nodes would move
    * their default route (weak point 4).

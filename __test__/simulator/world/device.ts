@@ -207,10 +207,23 @@ export class SimDevice implements Backend {
   #add({ publicKey, endpoint, allowedIps, keepaliveSeconds }: WantedPeer): void {
     this.#remove(publicKey);
     const never = Number.NEGATIVE_INFINITY;
+    // A thousand meshes of a thousand have a million of them: each member named, they have one shape in V8, and a third of the size.
     const peer: DevicePeer = {
-      ...{ publicKey, endpoint, keepaliveSeconds, allowedIps: [], session: null },
-      ...{ lastHandshakeMs: 0, rxBytes: 0, txBytes: 0, previousId: 0, initiatedId: 0, answeredId: 0 },
-      ...{ initiatedAtMs: never, sentAtMs: never, owesSinceMs: null, unansweredSinceMs: null },
+      publicKey,
+      endpoint,
+      allowedIps: [],
+      keepaliveSeconds,
+      lastHandshakeMs: 0,
+      rxBytes: 0,
+      txBytes: 0,
+      session: null,
+      previousId: 0,
+      initiatedId: 0,
+      initiatedAtMs: never,
+      answeredId: 0,
+      sentAtMs: never,
+      owesSinceMs: null,
+      unansweredSinceMs: null,
       picture: null,
     };
     this.peers.set(publicKey, peer);

@@ -37,8 +37,15 @@ export interface DevicePeer {
 /** The peer as a reader of the interface sees it. */
 export function pictureOf(peer: DevicePeer): ActualPeer {
   const { publicKey, endpoint, allowedIps, keepaliveSeconds, lastHandshakeMs, rxBytes, txBytes } = peer;
+  const hasPresharedKey = true;
   return {
-    ...{ publicKey, endpoint, allowedIps, keepaliveSeconds, lastHandshakeMs, rxBytes, txBytes },
-    hasPresharedKey: true,
+    publicKey,
+    endpoint,
+    allowedIps,
+    keepaliveSeconds,
+    lastHandshakeMs,
+    rxBytes,
+    txBytes,
+    hasPresharedKey,
   };
 }

@@ -23,6 +23,7 @@ import {
   type PeerHealth,
   rulesFor,
   stepHealth,
+  withHealth,
 } from "./state.ts";
 import type { HealthTable } from "./table.ts";
 
@@ -91,7 +92,7 @@ export class HealthWatch {
       const handshakeAgeMs = wallMs - lastHandshakeMs;
       const event = { type: "read", handshakeMs: lastHandshakeMs, handshakeAgeMs, rxBytes } as const;
       if (known !== undefined) {
-        table.set(publicKey, { ...known, readAtMs: Math.max(known.readAtMs, this.#readAtMs) });
+        table.set(publicKey, withHealth(known, { readAtMs: Math.max(known.readAtMs, this.#readAtMs) }));
         this.#step(publicKey, event);
       } else if (isConnected(lastHandshakeMs, wallMs) && store.get(publicKey) !== undefined) {
         // One that is no peer any more is taken off the interface next; nobody would end its questions.
