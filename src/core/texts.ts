@@ -16,8 +16,9 @@ export class ReadTexts<Value> {
     return this.#values.get(text);
   }
 
-  /** Only for texts of ASCII. */
+  /** Only for texts of ASCII; long ones, such as a key with a thousand line ends in it, are not remembered. */
   set(text: string, value: Value): Value {
+    if (text.length > SHORT) return value;
     if (this.#values.size >= MAX_TEXTS) this.#values.clear();
     this.#values.set(ownCopy(text), value);
     return value;
