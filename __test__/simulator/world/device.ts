@@ -207,7 +207,7 @@ export class SimDevice implements Backend {
   #add({ publicKey, endpoint, allowedIps, keepaliveSeconds }: WantedPeer): void {
     this.#remove(publicKey);
     const never = Number.NEGATIVE_INFINITY;
-    // A thousand meshes of a thousand have a million of them: each member named, they have one shape in V8, and a third of the size.
+    // A mesh of a thousand has a million of them: with each member named they have one shape in V8, and a third of the size.
     const peer: DevicePeer = {
       publicKey,
       endpoint,
