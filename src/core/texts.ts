@@ -16,26 +16,21 @@ export class ReadTexts<Value> {
     return this.#values.get(text);
   }
 
-  /** Only for texts of ASCII; long ones, such as a key with a thousand line ends in it, are not remembered. */
+  /** Only for texts of ASCII, and values with memory of their own; long ones, such as a key with a thousand line ends in it, are not remembered. */
   set(text: string, value: Value): Value {
     if (text.length > SHORT) return value;
     if (this.#values.size >= MAX_TEXTS) this.#values.clear();
-    this.#values.set(ownCopy(text), value);
+    // What is its own canonical text is kept once.
+    this.#values.set(typeof value === "string" && value === text ? value : ownCopy(text), value);
     return value;
   }
 }
 
-const known = new Map<string, string>();
+const texts = new ReadTexts<string>();
 
 /** The one copy of a text of ASCII, such as a hostname. */
 export function sameText(text: string): string {
-  const before = known.get(text);
-  if (before !== undefined) return before;
-  if (text.length > SHORT) return ownCopy(text);
-  if (known.size >= MAX_TEXTS) known.clear();
-  const copy = ownCopy(text);
-  known.set(copy, copy);
-  return copy;
+  return texts.get(text) ?? texts.set(text, ownCopy(text));
 }
 
 /** With memory of its own. */
