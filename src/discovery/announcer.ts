@@ -8,6 +8,7 @@ import { ACTIVE_MS, type PeerStore } from "../peers/store.ts";
 import { encodeAnnouncement, MAX_DATAGRAM_BYTES } from "../wire/announcement.ts";
 import { sealEnvelope } from "../wire/envelope.ts";
 import { encodeGoodbye } from "../wire/goodbye.ts";
+import { type KeyFilter, keyFilter, lacksKey } from "../wire/keyFilter.ts";
 import { hourOf, type Membership } from "../wire/membership.ts";
 import { MESSAGE_ID_BYTES, PROOF_OVERHEAD_BYTES, type Prover, withProof } from "../wire/proof.ts";
 import type { Mention, MessageType } from "../wire/types.ts";
@@ -34,6 +35,16 @@ export interface AnnouncerOptions {
   readonly rotation?: RotationTalk | undefined;
 }
 
+/** What differs from a message that says only who we are. */
+interface Details {
+  readonly observedEndpoint?: string;
+  readonly maxBytes?: number;
+  readonly endpoint?: Endpoint;
+  /** Told how many of the candidates went in. */
+  readonly mentioned?: (used: number) => void;
+  readonly have?: KeyFilter | undefined;
+}
+
 /**
  * Makes the datagrams in which this node speaks of itself, sealed and ready to send. Those that are for one key carry a proof
  * that they are ours (wire/proof.ts).
@@ -51,29 +62,34 @@ export class Announcer {
 
   /**
    * A HELLO. `to` is the peer it is meant for, null when only an address is known. With `small` nobody is mentioned: an
-   * address that has not answered may be a victim's (weak point 10).
+   * address that has not answered may be a victim's (weak point 10). `round` counts how often this peer was asked whom we lack.
    */
-  hello(to: PublicKey | null, small: boolean): Buffer {
-    return this.#seal("HELLO", small ? [] : this.#candidates(to), to, "", MAX_DATAGRAM_BYTES);
+  hello(to: PublicKey | null, small: boolean, round?: number): Buffer {
+    const { namesNobody, random, store } = this.#options;
+    const have = round === undefined || namesNobody ? undefined : keyFilter(store.keysInOrder, round, random);
+    return this.#seal("HELLO", small ? [] : this.#candidates(to), to, { have });
   }
 
-  /** A REPLY that tells `from` how it looks from here; null when it cannot be made within `maxBytes`. */
-  reply(to: PublicKey, from: Endpoint, maxBytes: number): Buffer | null {
+  /**
+   * A REPLY that tells `from` how it looks from here, and of peers that `have` lacks; null when it cannot be made within
+   * `maxBytes`.
+   */
+  reply(to: PublicKey, from: Endpoint, maxBytes: number, have?: KeyFilter): Buffer | null {
+    const mentionable = this.#mentionable(to);
+    const candidates = this.#candidates(to, (publicKey) =>
+      have === undefined || lacksKey(have, publicKey) ? mentionable(publicKey) : null,
+    );
     const limit = Math.min(MAX_DATAGRAM_BYTES, maxBytes);
-    const datagram = this.#seal("REPLY", this.#candidates(to), to, endpointText(from), limit);
+    const datagram = this.#seal("REPLY", candidates, to, {
+      observedEndpoint: endpointText(from),
+      maxBytes: limit,
+    });
     return datagram.length <= maxBytes ? datagram : null;
   }
 
   /** The LAN announcement: never with known peers (PROTOCOL.md section 4.2). */
   lan(): Buffer {
-    return this.#seal(
-      "ANNOUNCE",
-      [],
-      null,
-      "",
-      MAX_DATAGRAM_BYTES,
-      ownLanEndpoint(this.#options.self.snapshot),
-    );
+    return this.#seal("ANNOUNCE", [], null, { endpoint: ownLanEndpoint(this.#options.self.snapshot) });
   }
 
   goodbye(to: PublicKey): Buffer {
@@ -95,10 +111,11 @@ export class Announcer {
       const peer = mentionable(publicKey);
       return peer === null || isNews.has(peer) ? null : peer;
     });
-    const endpoint = ownEndpoint(this.#options.self.snapshot);
-    return this.#seal("ANNOUNCE", [...first, ...rest], to, "", MAX_DATAGRAM_BYTES, endpoint, (used) => {
-      told(first.slice(0, used).map(({ publicKey }) => publicKey));
-      this.#rotation.mentioned(to, rest, Math.max(0, used - first.length));
+    return this.#seal("ANNOUNCE", [...first, ...rest], to, {
+      mentioned: (used) => {
+        told(first.slice(0, used).map(({ publicKey }) => publicKey));
+        this.#rotation.mentioned(to, rest, Math.max(0, used - first.length));
+      },
     });
   }
 
@@ -129,10 +146,13 @@ export class Announcer {
     type: "HELLO" | "REPLY" | "ANNOUNCE",
     candidates: readonly Peer[],
     to: PublicKey | null,
-    observedEndpoint: string,
-    maxBytes: number,
-    endpoint: Endpoint = ownEndpoint(this.#options.self.snapshot),
-    mentioned = (used: number): void => this.#rotation.mentioned(to, candidates, used),
+    {
+      observedEndpoint = "",
+      maxBytes = MAX_DATAGRAM_BYTES,
+      endpoint = ownEndpoint(this.#options.self.snapshot),
+      mentioned = (used) => this.#rotation.mentioned(to, candidates, used),
+      have,
+    }: Details = {},
   ): Buffer {
     const { clock, random, self, sealer } = this.#options;
     const node = self.snapshot;
@@ -159,6 +179,7 @@ export class Announcer {
         candidates: type === "ANNOUNCE" && to === null ? [] : node.candidates,
         token: this.#membershipToken(),
         rotations: this.#options.rotation?.notices() ?? [],
+        have,
       },
       maxBytes,
       to === null ? 0 : PROOF_OVERHEAD_BYTES,

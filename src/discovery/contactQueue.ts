@@ -27,6 +27,8 @@ export interface ContactRequest {
   readonly purpose: "meet" | "ask" | "tell";
   /** Nobody is mentioned: the address has not answered yet and may be a victim's. */
   readonly small: boolean;
+  /** How often this peer was asked before whom we lack; absent when it is not asked that. */
+  readonly round?: number | undefined;
   /** Sent less often than others: one of many addresses of which few may be true. */
   readonly brief?: boolean;
 }

@@ -12,8 +12,10 @@ import type { LocalNode } from "../peers/localNode.ts";
 import type { DiscoveryMethod, Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import { exchangeEndpoint, lanEndpoint } from "../wire/endpointRules.ts";
+import type { Announcement } from "../wire/types.ts";
 import type { Announcer } from "./announcer.ts";
 import { Challenges } from "./challenges.ts";
+import { companion, isOurs } from "./companion.ts";
 import { ContactQueue, type ContactRequest } from "./contactQueue.ts";
 import type { Counters } from "./counters.ts";
 import { Crawl } from "./crawl.ts";
@@ -60,7 +62,7 @@ export class Exchange {
   readonly #hellos: HelloTable;
   readonly #contacts: ContactQueue;
   readonly #challenges = new Challenges();
-  readonly #crawl = new Crawl();
+  readonly #crawl: Crawl;
   readonly #plan: RefreshPlan;
   readonly #verified = new VerifiedSources();
   readonly #outbox: Outbox;
@@ -75,6 +77,7 @@ export class Exchange {
     this.#hellos = new HelloTable(noPunching);
     this.#contacts = new ContactQueue(clock.monotonicMs());
     this.#plan = new RefreshPlan(() => random.unit());
+    this.#crawl = new Crawl(() => random.unit());
     this.#outbox = new Outbox(send, counters);
     counters.queue("contacts", () => this.#contacts.size);
     counters.queue("hellos", () => this.#hellos.size);
@@ -170,7 +173,7 @@ export class Exchange {
 
   /** Tells every peer what is now true of us. */
   announce(): void {
-    for (const peer of this.#options.store.list()) this.#contactPeer(peer, "tell");
+    for (const peer of this.#options.store.list()) this.#contactPeer(peer, { purpose: "tell" });
   }
 
   /** Where a peer's control socket may be: where it spoke from, and beside its WireGuard. */
@@ -187,13 +190,13 @@ export class Exchange {
     const nowMs = clock.monotonicMs();
     this.#verified.received(from, sizeBytes);
     if (repeat) {
-      if (store.get(publicKey)) this.#reply(publicKey, from);
+      if (store.get(publicKey)) this.#reply(announcement, from);
       return;
     }
     const before = store.get(publicKey);
     const known = this.#observe(message, "dht", true);
     if (!known) return;
-    this.#reply(publicKey, from);
+    this.#reply(announcement, from);
     if (message.proven) this.#options.met(publicKey);
     // It may have moved, or somebody passes its datagrams on: only a REPLY from there tells.
     const home = before?.controlEndpoint;
@@ -261,18 +264,19 @@ export class Exchange {
     }
     const asMention = method === "gossip" ? "gossip-transitive" : "dht-transitive";
     const stranger = this.#isConnected(peer) ? null : from;
-    const news = storeMentions(this.#options, announcement, asMention, stranger);
+    const mentions = storeMentions(this.#options, announcement, asMention, stranger);
     // The first peer a node meets is asked for all it knows; later ones only when they have shown news.
-    this.#crawl.heard(peer.publicKey, news || !this.#crawl.begun, answered, nowMs);
+    this.#crawl.heard(peer.publicKey, { ...mentions, answer: answered }, store.size, nowMs);
     return peer;
   }
 
   /** Answers, within what an unproven address may get (weak point 11). */
-  #reply(publicKey: PublicKey, to: Endpoint): void {
+  #reply({ publicKey, have }: Announcement, to: Endpoint): void {
     const { clock, announcer } = this.#options;
     const nowMs = clock.monotonicMs();
     this.#outbox.post("reply", to, nowMs, () => {
-      const reply = announcer.reply(publicKey, to, this.#verified.allowanceBytes(to, clock.monotonicMs()));
+      const allowance = this.#verified.allowanceBytes(to, clock.monotonicMs());
+      const reply = announcer.reply(publicKey, to, allowance, have);
       if (reply) this.#verified.sent(to, reply.length);
       return reply;
     });
@@ -298,9 +302,9 @@ export class Exchange {
 
   #act(nowMs: number): void {
     const { store } = this.#options;
-    for (const publicKey of this.#crawl.take(nowMs)) {
+    for (const { publicKey, round } of this.#crawl.take(nowMs, this.#anybody)) {
       const peer = store.get(publicKey);
-      if (!peer || !this.#contactPeer(peer, "ask")) this.#crawl.forget(publicKey);
+      if (!peer || !this.#contactPeer(peer, { purpose: "ask", round })) this.#crawl.forget(publicKey);
     }
     if (nowMs >= this.#sweeps.nextAtMs()) this.#sweep(nowMs);
     this.#contacts.take(nowMs, (request) => this.#open(request, nowMs));
@@ -326,19 +330,19 @@ export class Exchange {
       // Whose address is contested hears of us until it is not, tunnel or none: one end may know what the other does not.
       const connected = this.#isConnected(peer) && peer.meshIp !== null;
       if (this.#plan.isDue(peer.publicKey, connected, nowMs, isOurs(peer) ? this.#ours : 0)) {
-        this.#contactPeer(peer, "meet", delayMs);
+        this.#contactPeer(peer, { purpose: "meet" }, delayMs);
       }
     }
   }
 
   /** False when nobody knows where it is. */
-  #contactPeer(peer: Peer, purpose: ContactRequest["purpose"], delayMs?: number): boolean {
+  #contactPeer(peer: Peer, what: Pick<ContactRequest, "purpose" | "round">, delayMs?: number): boolean {
     const { publicKey } = peer;
     const places = this.controlEndpoints(peer);
     // Where it spoke from last comes first; when it is silent there, it may be beside its WireGuard.
     const to = places[this.#plan.silence(publicKey) % places.length];
     if (!to) return false;
-    this.contact({ to, publicKey, reason: "dht", purpose, small: !this.isVerified(to) }, delayMs);
+    this.contact({ to, publicKey, reason: "dht", ...what, small: !this.isVerified(to) }, delayMs);
     return true;
   }
 
@@ -361,12 +365,14 @@ export class Exchange {
     const justMet = publicKey !== null && nowMs - this.#plan.lastHelloAtMs(publicKey) < JUST_MET_MS;
     const isMet = justMet || (request.publicKey === null && peer !== undefined && store.isActive(peer));
     if (purpose === "meet" && isMet && peer?.knowsUs) return false;
-    const datagram = announcer.hello(publicKey, request.small);
+    const datagram = announcer.hello(publicKey, request.small, request.round);
     const brief = request.brief === true;
     this.#hellos.open({ to, publicKey, reason: request.reason, datagram, openedAtMs: nowMs, brief });
     if (peer) this.#plan.tried(peer.publicKey, nowMs);
     return true;
   }
+
+  #anybody = (): PublicKey | null => companion(this.#options, isOurs)?.publicKey ?? null;
 
   #sendHello(hello: OpenHello, nowMs: number): void {
     this.#outbox.post("hello", hello.to, nowMs, () => (this.#hellos.has(hello.to) ? hello.datagram : null));
@@ -390,6 +396,3 @@ export class Exchange {
     return underWay < FEW ? 0 : this.#options.random.unit() * SPREAD_MS;
   }
 }
-
-/** A node of this implementation: only those tell their run. */
-const isOurs = (peer: Peer): boolean => peer.instance !== "";

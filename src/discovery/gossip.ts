@@ -15,6 +15,7 @@ import { isConnected } from "../peers/connected.ts";
 import type { Peer, PeerEvent } from "../peers/peer.ts";
 import type { PeerStore } from "../peers/store.ts";
 import type { Announcer } from "./announcer.ts";
+import { companion, isOurs } from "./companion.ts";
 import { Rumours } from "./rumours.ts";
 import type { GossipPace, LayerStatus } from "./seams.ts";
 
@@ -148,13 +149,9 @@ export class Gossip {
 
   /** A random peer whose tunnel works: to another the message would only wait in its queue. */
   #target(): Peer | null {
-    const { clock, random, store } = this.#options;
-    const nowMs = clock.wallMs();
-    const peers = store
-      .list()
-      .filter((peer) => peer.meshIp !== null && (this.#pace === "steady" || peer.instance !== ""))
-      .filter((peer) => isConnected(peer.lastHandshakeMs, nowMs));
-    return peers[Math.floor(random.unit() * peers.length)] ?? null;
+    const accepts = (peer: Peer): boolean =>
+      peer.meshIp !== null && (this.#pace === "steady" || isOurs(peer));
+    return companion(this.#options, accepts);
   }
 
   #baseMs(): number {

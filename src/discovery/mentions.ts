@@ -7,8 +7,16 @@ import { sourceKey } from "./rateLimiter.ts";
 import type { Underlay } from "./seams.ts";
 import { mentionSighting } from "./sightings.ts";
 
+/** What came of mentions. */
+export interface Stored {
+  /** One of them is new. */
+  readonly news: boolean;
+  /** For one that would be new there is no place among many strangers, until these have shaken hands. */
+  readonly noPlace: boolean;
+}
+
 /**
- * Stores those that an announcement mentions; true when one of them is new. `stranger` is where the teller spoke from, null for one
+ * Stores those that an announcement mentions. `stranger` is where the teller spoke from, null for one
  * that has a tunnel to us, which may tell of more (peers/room.ts).
  */
 export function storeMentions(
@@ -16,19 +24,21 @@ export function storeMentions(
   { knownPeers, publicKey: teller }: Announcement,
   method: DiscoveryMethod,
   stranger: Endpoint | null,
-): boolean {
+): Stored {
   const from =
     stranger === null
       ? { source: teller, tunnel: true }
       : { source: sourceKey(stranger.host), tunnel: false };
   const isInside = (ip: string): boolean => underlay.isInsideMesh(ip);
   let news = false;
+  let noPlace = false;
   for (const known of knownPeers) {
     const isNew = store.get(known.publicKey) === undefined;
     // Said here too, since the rest is work, and a member can mention 100,000.
     if (isNew && store.isFull) continue;
     const peer = store.observe(mentionSighting(known, method, isInside, from));
     if (isNew && peer) news = true;
+    if (isNew && !peer && store.isCrowded) noPlace = true;
   }
-  return news;
+  return { news, noPlace };
 }

@@ -14,6 +14,7 @@ import {
 } from "./fields.ts";
 import { goString } from "./goJson.ts";
 import type { JsonObject } from "./json.ts";
+import { type KeyFilter, keyFilterBytes, readKeyFilter } from "./keyFilter.ts";
 import { memberReader } from "./members.ts";
 import { MAX_NOTICES, type RotationNotice, readRotations, rotationText } from "./rotation.ts";
 import type { Announcement, Decoded, DecodeRejection, KnownPeer, Mention, MessageType } from "./types.ts";
@@ -46,6 +47,7 @@ const readAnnouncement = memberReader({
   candidates: "strings",
   token: "bytes",
   rotation: "objects",
+  have: "bytes",
 });
 
 const WRONG_JSON: DecodeRejection = Object.freeze({ ok: false, stage: "announcement_json" });
@@ -91,6 +93,7 @@ export function decodeAnnouncement(payload: JsonObject): Decoded<Announcement> {
       candidates: readCandidates(members.candidates, MAX_CANDIDATES),
       token: members.token.length === 0 ? undefined : members.token,
       rotations: members.rotation.length === 0 ? undefined : readRotations(members.rotation),
+      have: members.have.length === 0 ? undefined : readKeyFilter(members.have),
     },
   };
 }
@@ -159,6 +162,9 @@ export function encodeAnnouncement(
 
   const known: string[] = [];
   let bytes = reservedBytes + head.length + tail.length + `,"known_peers":[]`.length;
+  let have = haveMember(announcement.have);
+  if (envelopeSize(type, bytes + have.length) > maxDatagramBytes) have = "";
+  bytes += have.length;
   for (const peer of announcement.knownPeers.slice(0, MAX_KNOWN_PEERS)) {
     const text = knownPeerText(peer);
     bytes += text.length + (known.length === 0 ? 0 : 1);
@@ -166,7 +172,7 @@ export function encodeAnnouncement(
     known.push(text);
   }
   const middle = known.length === 0 ? "" : `,"known_peers":[${known.join(",")}]`;
-  return { payload: head + middle + tail, knownPeersUsed: known.length };
+  return { payload: head + middle + have + tail, knownPeersUsed: known.length };
 }
 
 function knownPeerText(peer: Mention): string {
@@ -203,6 +209,10 @@ function tokenMember(token: Uint8Array | undefined): string {
   return token === undefined || token.length === 0
     ? ""
     : `,"token":"${Buffer.from(token).toString("base64")}"`;
+}
+
+function haveMember(have: KeyFilter | undefined): string {
+  return have === undefined ? "" : `,"have":"${keyFilterBytes(have).toString("base64")}"`;
 }
 
 function optional(name: string, text: string): string {

@@ -1,4 +1,5 @@
 import type { Cidr, Endpoint, IpAddress, PublicKey } from "../core/types.ts";
+import type { KeyFilter } from "./keyFilter.ts";
 import type { RelayMessageType } from "./relay.ts";
 import type { RotationNotice } from "./rotation.ts";
 
@@ -61,6 +62,8 @@ export interface Announcement extends KnownPeer {
   readonly settled?: boolean;
   /** New secrets that are announced or withdrawn; see wire/rotation.ts. Our extension. */
   readonly rotations?: readonly RotationNotice[] | undefined;
+  /** Only in HELLO: whom the sender knows, so that the REPLY names others. Our extension. */
+  readonly have?: KeyFilter | undefined;
   /**
    * The sender forwards to the Internet for whoever asks for it. Our extension, and no network of `networks`: Go nodes would move
    * their default route (weak point 4).

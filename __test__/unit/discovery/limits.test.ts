@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import type { Endpoint, IpAddress } from "../../../src/core/types.ts";
 import { ContactQueue, type ContactRequest } from "../../../src/discovery/contactQueue.ts";
 import { Counters } from "../../../src/discovery/counters.ts";
-import { Crawl } from "../../../src/discovery/crawl.ts";
 import { HelloTable } from "../../../src/discovery/helloTable.ts";
 import { OutboundBudget } from "../../../src/discovery/outboundBudget.ts";
 import { Outbox } from "../../../src/discovery/outbox.ts";
@@ -183,22 +182,6 @@ describe("wanted HELLOs", () => {
     // Its time has not come.
     expect([queue.isHeldUp(at(66), 9), queue.isHeldUp(at(66), 10)]).toEqual([false, true]);
   });
-});
-
-test("a crawl asks three side by side, and each until two answers bring nothing new", () => {
-  const crawl = new Crawl();
-  const [a, b, c, d] = ["a", "b", "c", "d"].map(testKey) as [
-    ReturnType<typeof testKey>,
-    ...ReturnType<typeof testKey>[],
-  ];
-  for (const key of [a, b, c, d]) crawl.heard(key as typeof a, true, false, 0);
-  expect(crawl.take(249)).toEqual([]);
-  expect(crawl.take(250)).toEqual([a, b, c]);
-  expect(crawl.nextAtMs()).toBeNull();
-  crawl.heard(a, false, true, 300);
-  expect(crawl.take(550)).toEqual([a]);
-  crawl.heard(a, false, true, 600);
-  expect(crawl.take(600)).toEqual([d]);
 });
 
 describe("a peer is spoken to again", () => {
