@@ -18,3 +18,11 @@ test("nodes that know half of the others at most are one mesh, each with tunnels
   expect.soft(tunnels).toBeGreaterThanOrEqual(2);
   expect.soft(tunnels).toBeLessThanOrEqual(6);
 });
+
+// More than may be strangers at once, so some find no place at first.
+test("230 nodes that start together are one mesh in seconds", { timeout: 600_000 }, async () => {
+  const rest = { calmsMs: 1_000, measuredMs: 1_000 };
+  const { convergedMs, tunnels } = await formMesh(230, 1, { rest });
+  expect(convergedMs).toBeLessThan(10_000);
+  expect(tunnels).toBe(229);
+});

@@ -105,4 +105,13 @@ export const arbitraryAnnouncement: fc.Arbitrary<Announcement> = fc.record({
     fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes)),
     { nil: undefined },
   ),
+  have: fc.option(
+    fc.record({
+      slices: fc.integer({ min: 3, max: 255 }),
+      slice: fc.integer({ min: 0, max: 2 }),
+      salt: fc.nat(0xffffffff),
+      bits: fc.uint8Array({ minLength: 1, maxLength: 192 }).map((bytes) => Buffer.from(bytes)),
+    }),
+    { nil: undefined },
+  ),
 });

@@ -157,6 +157,17 @@ describe("encodeAnnouncement", () => {
     }
   });
 
+  test("whom the sender knows gives way to what must go in, and others to it", () => {
+    const have = { slices: 1, slice: 0, salt: 7, bits: Buffer.alloc(100, 0xa5) };
+    const message = { ...plain, have, knownPeers: [plain] };
+    const bytesOf = (payload: string): number => envelopeSize("HELLO", payload.length);
+    const alone = bytesOf(encodeAnnouncement("HELLO", { ...plain, have }, NO_LIMIT).payload);
+    const fits = encodeAnnouncement("HELLO", message, alone + 28);
+    expect([fits.knownPeersUsed, decoded(fits.payload).have]).toEqual([0, have]);
+    const less = encodeAnnouncement("HELLO", message, alone - 4);
+    expect(decoded(less.payload).have).toBeUndefined();
+  });
+
   test("keeps a host name at home that receivers would refuse the message for", () => {
     const { payload } = encodeAnnouncement("HELLO", { ...plain, hostname: "ąžuolas" });
     expect(decoded(payload).hostname).toBe("");

@@ -1,0 +1,83 @@
+/** Who asks tells whom it knows, and who answers names the others. */
+import { expect, test } from "vitest";
+import type { IpAddress, PublicKey } from "../../../src/core/types.ts";
+import { Announcer } from "../../../src/discovery/announcer.ts";
+import { LocalNode } from "../../../src/peers/localNode.ts";
+import { PeerStore } from "../../../src/peers/store.ts";
+import { decodeAnnouncement } from "../../../src/wire/announcement.ts";
+import { openEnvelope } from "../../../src/wire/envelope.ts";
+import type { Announcement } from "../../../src/wire/types.ts";
+import { testProver } from "../support/prover.ts";
+import { seededRandom } from "../support/seededRandom.ts";
+import { FakeClock } from "./fakeClock.ts";
+import { ownWords, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
+
+const clock = new FakeClock();
+const sealer = testSealer();
+
+function nodeThatKnows(name: string, known: readonly string[], namesNobody = false) {
+  const ownKey = testKey(name);
+  const store = new PeerStore({
+    ...{ clock, ownKey, addresses: testAddresses, strictAddresses: false, noIpv6: false },
+  });
+  const learn = (publicKey: PublicKey): void => {
+    const meshIp = testAddresses.meshIpv4(publicKey, 0) as IpAddress;
+    store.observe({ publicKey, method: "dht", meshIp, instance: "0123456789abcdef" });
+    // Of a crowd of strangers nobody would be told.
+    store.noteHandshake(publicKey, clock.wallMs());
+  };
+  for (const other of known) learn(testKey(other));
+  const announcer = new Announcer({
+    ...{ clock, store, sealer, namesNobody },
+    random: seededRandom(name),
+    self: new LocalNode(ownWords(name)),
+    prover: testProver(ownKey),
+  });
+  return { announcer, learn, publicKey: ownKey };
+}
+
+function opened(datagram: Buffer): Announcement {
+  const envelope = openEnvelope(datagram, sealer, clock.wallMs());
+  const decoded = envelope.ok ? decodeAnnouncement(envelope.payload) : envelope;
+  if (!decoded.ok) throw new Error("not an announcement");
+  return decoded.value;
+}
+
+const names = (from: number, to: number): string[] =>
+  Array.from({ length: to - from }, (_, index) => `node ${from + index}`);
+const keysOf = (announcement: Announcement): PublicKey[] =>
+  announcement.knownPeers.map(({ publicKey }) => publicKey);
+
+test.each([60, 600])("of %d peers the ten that the asker lacks are named at once", (many) => {
+  const asker = nodeThatKnows("asks", names(10, many));
+  const knowsAll = nodeThatKnows("knows all", names(0, many));
+  const from = { host: "192.0.2.9" as IpAddress, port: 52_000 };
+  const lacking = new Set(names(0, 10).map(testKey));
+  const found = new Set<PublicKey>();
+  let answers = 0;
+  for (; found.size < lacking.size && answers < 30; answers += 1) {
+    const { have } = opened(asker.announcer.hello(knowsAll.publicKey, false, answers));
+    const reply = opened(knowsAll.announcer.reply(asker.publicKey, from, 1_200, have) as Buffer);
+    for (const publicKey of keysOf(reply)) {
+      expect(lacking).toContain(publicKey);
+      found.add(publicKey);
+      asker.learn(publicKey);
+    }
+  }
+  expect(found).toEqual(lacking);
+  // Two or three an answer; a filter tells of 192 peers, and a large mesh takes its parts in turn.
+  expect(answers).toBeLessThanOrEqual(20);
+});
+
+test("a HELLO that does not ask, and one of a node that names nobody, tells nothing of whom it knows", () => {
+  const known = names(0, 60);
+  expect(opened(nodeThatKnows("a", known).announcer.hello(testKey("b"), false)).have).toBeUndefined();
+  const silent = nodeThatKnows("silent", known, true);
+  expect(opened(silent.announcer.hello(testKey("b"), false, 0)).have).toBeUndefined();
+});
+
+test("a HELLO stays within its limit with what it tells of 1,000 peers", () => {
+  const datagram = nodeThatKnows("asks", names(0, 1_000)).announcer.hello(testKey("b"), false, 0);
+  expect(opened(datagram).have).toMatchObject({ slices: 6, slice: 0 });
+  expect(datagram.length).toBeLessThanOrEqual(1_200);
+});
