@@ -272,11 +272,13 @@ export class Exchange {
 
   /** Answers, within what an unproven address may get (weak point 11). */
   #reply({ publicKey, have }: Announcement, to: Endpoint): void {
-    const { clock, announcer } = this.#options;
-    const nowMs = clock.monotonicMs();
-    this.#outbox.post("reply", to, nowMs, () => {
+    const { clock, announcer, store } = this.#options;
+    this.#outbox.post("reply", to, clock.monotonicMs(), () => {
       const allowance = this.#verified.allowanceBytes(to, clock.monotonicMs());
-      const reply = announcer.reply(publicKey, to, allowance, have);
+      const peer = store.get(publicKey);
+      // It takes a look at all peers, so it is for those whose number nobody can invent.
+      const lacking = peer && this.#isConnected(peer) ? have : undefined;
+      const reply = announcer.reply(publicKey, to, allowance, lacking);
       if (reply) this.#verified.sent(to, reply.length);
       return reply;
     });

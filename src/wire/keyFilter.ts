@@ -47,7 +47,11 @@ export function keyFilter(
     Math.min(MAX_BITS_BYTES, Math.max(1, Math.ceil((mine.length * BITS_A_KEY) / 8))),
   );
   for (const key of mine) {
-    for (const place of places(key, salt, bits.length * 8)) (bits[place >> 3] as number) |= 1 << (place & 7);
+    const [first, step] = hashes(key, salt);
+    for (let index = 0; index < HASHES; index += 1) {
+      const place = placeOf(first, step, index, bits);
+      (bits[place >> 3] as number) |= 1 << (place & 7);
+    }
   }
   return { slices, slice, salt, bits };
 }
@@ -55,9 +59,12 @@ export function keyFilter(
 /** True when the filter tells that its maker does not know the key. */
 export function lacksKey({ slices, slice, salt, bits }: KeyFilter, key: PublicKey): boolean {
   if (sliceOf(key, slices) !== slice) return false;
-  return places(key, salt, bits.length * 8).some(
-    (place) => ((bits[place >> 3] as number) & (1 << (place & 7))) === 0,
-  );
+  const [first, step] = hashes(key, salt);
+  for (let index = 0; index < HASHES; index += 1) {
+    const place = placeOf(first, step, index, bits);
+    if (((bits[place >> 3] as number) & (1 << (place & 7))) === 0) return true;
+  }
+  return false;
 }
 
 export function keyFilterBytes({ slices, slice, salt, bits }: KeyFilter): Buffer {
@@ -82,12 +89,14 @@ function sliceOf(key: PublicKey, slices: number): number {
   return slices === 1 ? 0 : hash(key, 0) % slices;
 }
 
-/** Two hashes make all others (Kirsch and Mitzenmacher 2006). */
-function places(key: PublicKey, salt: number, bits: number): number[] {
-  const first = hash(key, salt);
-  const step = hash(key, ~salt) | 1;
-  return Array.from({ length: HASHES }, (_, index) => ((first + Math.imul(index, step)) >>> 0) % bits);
-}
+/** Two hashes, of which all others are made (Kirsch and Mitzenmacher 2006). */
+const hashes = (key: PublicKey, salt: number): readonly [number, number] => [
+  hash(key, salt),
+  hash(key, ~salt) | 1,
+];
+
+const placeOf = (first: number, step: number, index: number, bits: Uint8Array): number =>
+  ((first + Math.imul(index, step)) >>> 0) % (bits.length * 8);
 
 /** FNV-1a over the key's text, then the finish of MurmurHash3, for which neighbours are far apart. */
 function hash(text: string, salt: number): number {

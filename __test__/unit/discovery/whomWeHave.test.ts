@@ -4,13 +4,15 @@ import type { IpAddress, PublicKey } from "../../../src/core/types.ts";
 import { Announcer } from "../../../src/discovery/announcer.ts";
 import { LocalNode } from "../../../src/peers/localNode.ts";
 import { PeerStore } from "../../../src/peers/store.ts";
-import { decodeAnnouncement } from "../../../src/wire/announcement.ts";
-import { openEnvelope } from "../../../src/wire/envelope.ts";
+import { decodeAnnouncement, encodeAnnouncement } from "../../../src/wire/announcement.ts";
+import { openEnvelope, sealEnvelope } from "../../../src/wire/envelope.ts";
 import type { Announcement } from "../../../src/wire/types.ts";
+import { plainAnnouncement } from "../support/announcements.ts";
 import { testProver } from "../support/prover.ts";
 import { seededRandom } from "../support/seededRandom.ts";
 import { FakeClock } from "./fakeClock.ts";
-import { ownWords, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
+import { GOSSIP_PORT, ownWords, TestNode, testAddresses, testKey, testSealer } from "./memoryMesh.ts";
+import { MemoryNetwork } from "./memoryNetwork.ts";
 
 const clock = new FakeClock();
 const sealer = testSealer();
@@ -80,4 +82,35 @@ test("a HELLO stays within its limit with what it tells of 1,000 peers", () => {
   const datagram = nodeThatKnows("asks", names(0, 1_000)).announcer.hello(testKey("b"), false, 0);
   expect(opened(datagram).have).toMatchObject({ slices: 6, slice: 0 });
   expect(datagram.length).toBeLessThanOrEqual(1_200);
+});
+
+test("what an asker knows counts once there is a tunnel to it, since looking at all peers for anybody would be dear", async () => {
+  const network = new MemoryNetwork({ clock, unit: () => 0 });
+  const node = new TestNode(clock, network, "answers", "192.0.2.1", { lan: false });
+  const asker = { host: "192.0.2.2" as IpAddress, port: GOSSIP_PORT };
+  const publicKey = testKey("asks");
+  const meshIpOf = (key: PublicKey): IpAddress => testAddresses.meshIpv4(key, 0) as IpAddress;
+  const random = seededRandom("asks");
+  /** Of an answer to one who says that it knows everybody. */
+  const mentions = async (): Promise<number> => {
+    network.sent.length = 0;
+    const { payload } = encodeAnnouncement("HELLO", {
+      ...plainAnnouncement,
+      ...{ publicKey, meshIp: meshIpOf(publicKey), timestampSeconds: Math.floor(clock.wallMs() / 1_000) },
+      have: { slices: 1, slice: 0, salt: 1, bits: Buffer.alloc(1, 0xff) },
+    });
+    const to = { host: node.ip, port: GOSSIP_PORT };
+    network.inject(asker, to, sealEnvelope("HELLO", payload, sealer, random));
+    await clock.advance(100);
+    const reply = network.sent.find(({ data }) => data.includes('"type":"REPLY"'));
+    return opened(reply?.data as Buffer).knownPeers.length;
+  };
+  await node.start();
+  const other = testKey("other");
+  node.store.observe({ publicKey: other, method: "dht", meshIp: meshIpOf(other) });
+  const before = await mentions();
+  node.store.noteHandshake(publicKey, clock.wallMs());
+  expect([before, await mentions()]).toEqual([1, 0]);
+  await node.crash();
+  expect(node.failures).toEqual([]);
 });
