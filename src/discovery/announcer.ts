@@ -66,7 +66,8 @@ export class Announcer {
    */
   hello(to: PublicKey | null, small: boolean, round?: number): Buffer {
     const { namesNobody, random, store } = this.#options;
-    const have = round === undefined || namesNobody ? undefined : keyFilter(store.keysInOrder, round, random);
+    const asks = round !== undefined && !small && !namesNobody;
+    const have = asks ? keyFilter(store.keysInOrder, round, random) : undefined;
     return this.#seal("HELLO", small ? [] : this.#candidates(to), to, { have });
   }
 

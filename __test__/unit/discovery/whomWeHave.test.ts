@@ -71,9 +71,10 @@ test.each([60, 600])("of %d peers the ten that the asker lacks are named at once
   expect(answers).toBeLessThanOrEqual(20);
 });
 
-test("a HELLO that does not ask, and one of a node that names nobody, tells nothing of whom it knows", () => {
+test("a HELLO that does not ask, or to where nobody has answered, or of a node that names nobody, tells nothing of whom it knows", () => {
   const known = names(0, 60);
   expect(opened(nodeThatKnows("a", known).announcer.hello(testKey("b"), false)).have).toBeUndefined();
+  expect(opened(nodeThatKnows("a", known).announcer.hello(testKey("b"), true, 0)).have).toBeUndefined();
   const silent = nodeThatKnows("silent", known, true);
   expect(opened(silent.announcer.hello(testKey("b"), false, 0)).have).toBeUndefined();
 });
