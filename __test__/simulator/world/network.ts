@@ -12,9 +12,6 @@ import type {
 import type { EventQueue } from "./eventQueue.ts";
 import { TRACED, type Trace } from "./trace.ts";
 
-/** Bytes. Node.js's own pools hold a few datagrams each, and the messages of a large mesh would take a million of them. */
-Buffer.poolSize = 1_048_576;
-
 interface Bound {
   readonly host: Host;
   readonly binding: UdpBinding;
